@@ -1,0 +1,1 @@
+"""The models. The only room that imports torch or diffusers, and each engine does so on first use."""

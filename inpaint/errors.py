@@ -1,0 +1,108 @@
+"""Every error a person may meet, with a sentence for them and a hint what to do.
+
+    InpaintError
+      RequestError                the request is wrong          command line exits 2
+        InvalidRequest(field)     a value, a flag, a prompt
+        UnreadableImage           not a picture, or a damaged one
+        ImageTooLarge             over the pixel or side limit
+        BadMask                   wrong size, not a mask
+          EmptyMask               nothing painted
+        BadConfig                 a settings file is wrong
+        Busy                      this person already has a running job
+      MachineError                the machine can't             command line exits 1
+        ModelUnavailable          no weights on disk, or they are damaged
+        OutOfMemory
+        BadOutput                 the model returned invalid numbers
+        StorageFull
+      EditCancelled               stopped by the person         command line exits 130
+
+Imports nothing.
+"""
+
+
+class InpaintError(Exception):
+    """Base of all errors meant for a person.
+
+    message: one sentence, what is wrong. hint: one sentence, what to do; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class RequestError(InpaintError):
+    """The request is wrong; nothing was run and nothing was written."""
+
+    exit_code = 2
+
+
+class InvalidRequest(RequestError):
+    """A field of a request has a value that cannot be used."""
+
+    def __init__(self, field: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
+
+
+class UnreadableImage(RequestError):
+    """The file is not a picture that can be read, or it is damaged."""
+
+
+class ImageTooLarge(RequestError):
+    """The picture is over the pixel or side limit; it was not decoded."""
+
+
+class BadMask(RequestError):
+    """The mask cannot be used with this picture."""
+
+
+class EmptyMask(BadMask):
+    """The mask marks no pixel."""
+
+    def __init__(self, message: str = "The mask is empty: nothing is marked to change.",
+                 hint: str = "Paint the part to change first.") -> None:
+        super().__init__(message, hint)
+
+
+class BadConfig(RequestError):
+    """A settings file or variable is wrong; the message names file and key."""
+
+
+class Busy(RequestError):
+    """The same person already has a job running."""
+
+
+class MachineError(InpaintError):
+    """The request is fine, but this machine cannot do it now."""
+
+
+class ModelUnavailable(MachineError):
+    """The weights of a model are not on disk, or cannot be loaded."""
+
+
+class OutOfMemory(MachineError):
+    """The device has too little memory for this edit."""
+
+
+class BadOutput(MachineError):
+    """The model returned numbers that are not a picture (NaN, infinity, wrong shape)."""
+
+
+class StorageFull(MachineError):
+    """The result could not be written."""
+
+
+class EditCancelled(InpaintError):
+    """The person stopped the job."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
+        super().__init__(message, hint)

@@ -1,0 +1,1 @@
+"""People's files: reading pictures safely and writing results atomically. Knows no models and no page."""
