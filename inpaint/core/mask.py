@@ -92,8 +92,7 @@ class Mask:
         distance, nearest = _nearest_painted(solid)
         fall = 1.0 - distance / (width + 1.0)
         ramp = np.where(distance <= width, fall * fall * (3.0 - 2.0 * fall), 0.0)
-        rim = np.maximum(np.rint(nearest * ramp), distance <= width)
-        return Mask(np.where(solid > 0, solid, np.where(distance <= width, rim, 0)).astype(np.uint8))
+        return Mask(np.where(solid > 0, solid, np.rint(nearest * ramp)).astype(np.uint8))
 
     def within(self, distance: int) -> NDArray[np.bool_]:
         """bool [H, W]: the painted pixels and all that lie at most `distance` px (Euclidean) from one."""

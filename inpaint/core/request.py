@@ -1,0 +1,223 @@
+"""What a person asks for, and its validation against a model's spec.
+
+Every number, prompt and name from outside passes here before anything runs; the page's own checks are a courtesy.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from inpaint.core.geometry import Bounds
+from inpaint.core.mask import Mask
+from inpaint.core.picture import Picture
+from inpaint.core.spec import Limit, ModelSpec
+from inpaint.errors import InvalidRequest
+
+MAX_SEED = 2**32 - 1
+MAX_PROMPT_CHARACTERS = 2_000
+MAX_CANDIDATES = 8
+MAX_BAND_PX = 512
+
+WorkArea = Literal["auto", "full"] | Bounds
+
+SAMPLING_FIELDS = ("num_inference_steps", "guidance_scale", "strength", "prior_num_inference_steps",
+                   "prior_guidance_scale", "width", "height")
+"""The numbers that exist for a model only where its spec has a limit for them."""
+
+FIELD_TITLES: Mapping[str, str] = {
+    "num_inference_steps": "steps", "guidance_scale": "guidance", "strength": "strength",
+    "prior_num_inference_steps": "prior steps", "prior_guidance_scale": "prior guidance",
+    "width": "width", "height": "height", "negative_prompt": "negative prompt",
+}
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to sample one candidate. None = the model has no such control.
+
+    guidance_scale <= 1 means no guidance. seed: 0 .. 2**32 - 1. scheduler: None = the checkpoint's own.
+    width, height: px, for text-to-image only.
+    """
+
+    prompt: str = ""
+    negative_prompt: str | None = None
+    seed: int = 0
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    strength: float | None = None
+    scheduler: str | None = None
+    prior_num_inference_steps: int | None = None
+    prior_guidance_scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EditRequest:
+    """One edit: the whole picture, the mask (both upload space) and how to repaint.
+
+    grow, feather: upload pixels, outward. work_area: "auto", "full" or bounds in upload space.
+    """
+
+    picture: Picture
+    mask: Mask
+    model: str
+    sampling: SamplingParams
+    count: int = 1
+    grow: int = 0
+    feather: int = 6
+    work_area: WorkArea = "auto"
+    notices: tuple[str, ...] = ()
+
+    @property
+    def blend_band_px(self) -> int:
+        """How far beyond the given mask a pixel may change."""
+        return max(self.grow, 0) + self.feather
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """A first picture from text."""
+
+    model: str
+    sampling: SamplingParams
+    count: int = 1
+
+
+def whole_number(field: str, value: object, minimum: int, maximum: int) -> int:
+    """A whole number within limits from anything a client may send. Raises InvalidRequest."""
+    number = _number(field, value)
+    if not number.is_integer():
+        raise InvalidRequest(field, f"{_title(field)} must be a whole number, not {_shown(value)}.")
+    return int(_within(field, number, minimum, maximum))
+
+
+def real_number(field: str, value: object, minimum: float, maximum: float) -> float:
+    """A finite number within limits from anything a client may send. Raises InvalidRequest."""
+    return _within(field, _number(field, value), minimum, maximum)
+
+
+def clean_prompt(field: str, value: object) -> str:
+    """NFC text without control characters; spaces alone are an empty prompt. Raises InvalidRequest."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidRequest(field, f"The {_title(field)} must be text, not {_shown(value)}.")
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        raise InvalidRequest(field, f"The {_title(field)} has {len(value):,} characters; "
+                                    f"the limit is {MAX_PROMPT_CHARACTERS:,}.", "Shorten it.")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+        raise InvalidRequest(field, f"The {_title(field)} holds half a character (a lone surrogate).", "Type it anew.")
+    kept = (c for c in unicodedata.normalize("NFC", value) if c in "\n\t" or unicodedata.category(c) != "Cc")
+    return "".join(kept).strip()
+
+
+def resolve_sampling(spec: ModelSpec, seed: int, given: Mapping[str, object]) -> SamplingParams:
+    """Check what was given against the spec and fill the rest from its defaults.
+
+    given: prompt, negative_prompt, scheduler and SAMPLING_FIELDS; None or absent = not given. Raises InvalidRequest for a
+    value out of range and for a control that the model does not have.
+    """
+    numbers = {field: _resolve_number(spec, field, given.get(field)) for field in SAMPLING_FIELDS}
+    return SamplingParams(prompt=_resolve_prompt(spec, given.get("prompt")),
+                          negative_prompt=_resolve_negative(spec, given.get("negative_prompt")),
+                          seed=seed, scheduler=_resolve_scheduler(spec, given.get("scheduler")),
+                          **numbers)  # pyright: ignore[reportArgumentType]
+
+
+def parse_work_area(value: object) -> WorkArea:
+    """"auto", "full" or "L,T,W,H" in upload pixels. Raises InvalidRequest."""
+    if value in (None, "", "auto"):
+        return "auto"
+    if value == "full":
+        return "full"
+    parts = value.split(",") if isinstance(value, str) else []
+    try:
+        left, top, width, height = (int(part) for part in parts)
+    except ValueError:
+        raise InvalidRequest("work_area", f"The work area must be auto, full or L,T,W,H in pixels, not {_shown(value)}.") from None
+    if left < 0 or top < 0 or width < 1 or height < 1:
+        raise InvalidRequest("work_area", "The work area must lie in the picture and hold at least one pixel.")
+    return Bounds(left, top, width, height)
+
+
+def _resolve_number(spec: ModelSpec, field: str, value: object) -> float | int | None:
+    limit = spec.limits.get(field)
+    if limit is None:
+        if value is not None:
+            raise _no_such_control(spec, field)
+        return None
+    return _limited(field, limit.default if value is None else value, limit)
+
+
+def _limited(field: str, value: object, limit: Limit) -> float | int:
+    if limit.is_whole:
+        return whole_number(field, value, int(limit.minimum), int(limit.maximum))
+    return real_number(field, value, limit.minimum, limit.maximum)
+
+
+def _resolve_prompt(spec: ModelSpec, value: object) -> str:
+    prompt = clean_prompt("prompt", value)
+    if prompt and not spec.prompt:
+        raise InvalidRequest("prompt", f"{spec.title} fills from the picture itself and takes no prompt.",
+                             "Leave the prompt out, or choose a model that paints from words.")
+    return prompt
+
+
+def _resolve_negative(spec: ModelSpec, value: object) -> str | None:
+    negative = clean_prompt("negative_prompt", value)
+    if negative and not spec.negative_prompt:
+        raise _no_such_control(spec, "negative_prompt")
+    return negative or None
+
+
+def _resolve_scheduler(spec: ModelSpec, value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not spec.schedulers:
+        raise _no_such_control(spec, "scheduler")
+    if value not in spec.schedulers:
+        raise InvalidRequest("scheduler", f"{spec.title} has no scheduler {_shown(value)}.",
+                             f"It has: {', '.join(spec.schedulers)}.")
+    return str(value)
+
+
+def _no_such_control(spec: ModelSpec, field: str) -> InvalidRequest:
+    return InvalidRequest(field, f"{spec.title} has no {_title(field)}.", "Leave it out.")
+
+
+def _number(field: str, value: object) -> float:
+    """bool is a number in Python but never what a person meant."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(field, f"{_title(field)} must be a number, not {_shown(value)}.".capitalize())
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(field, f"{_title(field)} must be a finite number, not {value}.".capitalize())
+    return _as_float(field, value)
+
+
+def _as_float(field: str, value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidRequest(field, f"{_title(field)} is too large.".capitalize()) from None
+
+
+def _within(field: str, number: float, minimum: float, maximum: float) -> float:
+    if not minimum <= number <= maximum:
+        raise InvalidRequest(field, f"{_title(field)} must be between {minimum:g} and {maximum:g}, "
+                                    f"not {number:g}.".capitalize())
+    return number
+
+
+def _title(field: str) -> str:
+    return FIELD_TITLES.get(field, field.replace("_", " "))
+
+
+def _shown(value: object) -> str:
+    """A value from outside, short and printable."""
+    text = ascii(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,96 @@
+"""What a model can do: its tasks, controls, defaults and limits. An absent limit means that the control does not exist.
+
+Capabilities are data. Knows no model by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+Task = Literal["inpaint", "image-to-image", "generate"]
+DeviceKind = Literal["cpu", "cuda", "mps"]
+
+BYTES_PER_PARAMETER: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number's default and its inclusive range. A whole-number control has whole bounds and a whole step."""
+
+    default: float
+    minimum: float
+    maximum: float
+    step: float = 1
+
+    @property
+    def is_whole(self) -> bool:
+        return float(self.step).is_integer() and float(self.minimum).is_integer()
+
+
+@dataclass(frozen=True)
+class WorkingLimits:
+    """Which working extents the model takes, and how much context round the mask it wants.
+
+    multiple: both sides are multiples of it. native_pixels: the area it paints best at; None = any up to max_pixels.
+    context: margin round the mask as a share of the mask's mean side. max_upscale: the crop is never enlarged more.
+    """
+
+    multiple: int
+    max_pixels: int
+    native_pixels: int | None = None
+    cpu_pixels: int | None = None
+    context: float = 0.5
+    max_upscale: float = 4.0
+
+    def on(self, device: DeviceKind) -> WorkingLimits:
+        """On a CPU a step costs seconds: the native area is bounded by cpu_pixels there."""
+        if device != "cpu" or self.cpu_pixels is None:
+            return self
+        return replace(self, native_pixels=min(self.native_pixels or self.cpu_pixels, self.cpu_pixels))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one part of a model comes from. repo_id: a hub repository or a local folder.
+
+    revision: a commit that was seen in public use, or "main" where none is known. patterns: the files a download takes.
+    """
+
+    repo_id: str
+    revision: str = "main"
+    variant: str | None = None
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that the page, the command line and the validation know of a model."""
+
+    name: str
+    title: str
+    family: str
+    tasks: tuple[Task, ...]
+    summary: str = ""
+    licence: str = ""
+    licence_url: str = ""
+    sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
+    parameters: Mapping[str, int] = field(default_factory=dict[str, int])
+    prompt: bool = True
+    negative_prompt: bool = False
+    schedulers: tuple[str, ...] = ()
+    limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
+    working: WorkingLimits | None = None
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(self.parameters.values())
+
+    def weight_bytes(self, dtype: str) -> int:
+        """Memory that the weights take, computed from the parameter counts; activations come on top."""
+        return self.parameter_count * BYTES_PER_PARAMETER[dtype]
+
+    def can(self, task: Task) -> bool:
+        return task in self.tasks

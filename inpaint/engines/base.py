@@ -1,0 +1,55 @@
+"""What an engine takes and gives: plain data at the working extent. Imports no torch.
+
+An engine reports progress by calling `report`; whoever watches may raise EditCancelled from it, and the engine lets it pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.core.request import SamplingParams
+from inpaint.core.result import Progress
+
+Pixels = NDArray[np.uint8]
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, eq=False)
+class EngineInput:
+    """One candidate's work, at the working extent.
+
+    picture: uint8 [h, w, 3] RGB. mask: uint8 [h, w], only 0 and 255; 255 = repaint.
+    """
+
+    picture: Pixels
+    mask: Pixels
+    sampling: SamplingParams
+
+
+@dataclass(frozen=True, eq=False)
+class EngineOutput:
+    """picture: uint8 [h, w, 3] RGB at the working extent. notices: sentences about what was done otherwise than asked."""
+
+    picture: Pixels
+    notices: tuple[str, ...] = ()
+
+
+class Inpainter(Protocol):
+    """Repaints the masked part of a picture."""
+
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        """Raises EditCancelled (from report), OutOfMemory, BadOutput."""
+        ...
+
+
+class Generator(Protocol):
+    """Makes a picture from text."""
+
+    def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
+        """Raises EditCancelled (from report), OutOfMemory, BadOutput."""
+        ...
