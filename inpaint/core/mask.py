@@ -5,6 +5,7 @@ Knows no model: what a model needs of a mask is made from it in the engines' roo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -69,17 +70,8 @@ class Mask:
         """
         if radius == 0 or self.is_empty:
             return self
-        return self._grown(radius) if radius > 0 else self._shrunk(-radius)
-
-    def _grown(self, radius: int) -> Mask:
-        distance, nearest = _nearest_painted(self.pixels)
-        return Mask(np.where(distance <= radius, nearest, 0).astype(np.uint8))
-
-    def _shrunk(self, radius: int) -> Mask:
-        if self.is_full:
-            return self
-        distance = cv2.distanceTransform(self.painted.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return Mask(np.where(distance > radius, self.pixels, 0).astype(np.uint8))
+        step = (lambda box: _grown(box, radius)) if radius > 0 else (lambda box: _shrunk(box, -radius))
+        return self._changed_near(abs(radius), step)
 
     def feather(self, width: int) -> Mask:
         """A soft rim of `width` px outside the mask (smoothstep of the Euclidean distance); inside nothing is thinned.
@@ -88,17 +80,41 @@ class Mask:
         """
         if width == 0 or self.is_empty:
             return self
-        solid = _without_antialiasing(self.pixels)
-        distance, nearest = _nearest_painted(solid)
-        fall = 1.0 - distance / (width + 1.0)
-        ramp = np.where(distance <= width, fall * fall * (3.0 - 2.0 * fall), 0.0)
-        return Mask(np.where(solid > 0, solid, np.rint(nearest * ramp)).astype(np.uint8))
+        return self._changed_near(width, lambda box: _feathered(box, width))
 
     def within(self, distance: int) -> NDArray[np.bool_]:
         """bool [H, W]: the painted pixels and all that lie at most `distance` px (Euclidean) from one."""
         if distance == 0 or self.is_empty:
             return self.painted
-        return _distance_to_painted(self.pixels) <= distance
+        near = self._changed_near(distance, lambda box: (_distance_to_painted(box) <= distance).astype(np.uint8))
+        return near.painted
+
+    def _changed_near(self, reach: int, change: Callable[[Pixels], Pixels]) -> Mask:
+        """`change` runs on the painted bounds and reach + 1 px round them only: a stroke on 64 MP stays cheap."""
+        near = self.bounds().expand(reach + 1, self.extent).slices
+        pixels = self.pixels.copy()
+        pixels[near] = change(self.pixels[near])
+        return Mask(pixels)
+
+
+def _grown(pixels: Pixels, radius: int) -> Pixels:
+    distance, nearest = _nearest_painted(_without_antialiasing(pixels))
+    return np.where(distance <= radius, nearest, 0).astype(np.uint8)
+
+
+def _shrunk(pixels: Pixels, radius: int) -> Pixels:
+    if pixels.all():
+        return pixels
+    distance = cv2.distanceTransform((pixels > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.where(distance > radius, pixels, 0).astype(np.uint8)
+
+
+def _feathered(pixels: Pixels, width: int) -> Pixels:
+    solid = _without_antialiasing(pixels)
+    distance, nearest = _nearest_painted(solid)
+    fall = 1.0 - distance / (width + 1.0)
+    ramp = np.where(distance <= width, fall * fall * (3.0 - 2.0 * fall), 0.0)
+    return np.where(solid > 0, solid, np.rint(nearest * ramp)).astype(np.uint8)
 
 
 def _distance_to_painted(pixels: Pixels) -> NDArray[np.float32]:

@@ -1,0 +1,78 @@
+"""Paste-back: the new picture inside the mask, a soft seam in the blend band, the original everywhere else, and the proof.
+
+Knows no model and no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.core.mask import Mask
+from inpaint.core.picture import BACKDROP, Picture
+from inpaint.core.region import Region
+from inpaint.errors import EmptyMask
+
+Pixels = NDArray[np.uint8]
+
+
+def blending_mask(mask: Mask, grow: int, feather: int) -> Mask:
+    """How opaque the new picture is, upload space: 255 inside the grown mask, falling to 0 over `feather` px outside.
+
+    grow, feather: upload pixels; a negative grow shrinks. Raises EmptyMask where nothing is painted or nothing is left.
+    """
+    if mask.is_empty:
+        raise EmptyMask
+    grown = mask.grow(grow)
+    if grown.is_empty:
+        raise EmptyMask(f"Shrinking the mask by {-grow} px leaves nothing of it.", "Shrink it less.")
+    return grown.feather(feather)
+
+
+def visible_rgb(picture: Picture) -> Pixels:
+    """uint8 [H, W, 3]: the picture over the backdrop, as a model sees it; colours hidden under transparency stay hidden."""
+    if picture.alpha is None:
+        return picture.pixels
+    return _mix(np.full_like(picture.pixels[..., :3], BACKDROP), picture.pixels[..., :3], picture.alpha)
+
+
+def composite(picture: Picture, painted: Pixels, opacity: Mask, region: Region) -> Picture:
+    """The original with `painted` pasted at the region's crop through `opacity`.
+
+    painted: uint8 [h, w, 3] at the crop's extent. opacity: upload space; 0 leaves the pixel untouched, bit for bit.
+    """
+    rows_columns = region.crop.slices
+    share = opacity.pixels[rows_columns]
+    pixels = picture.pixels.copy()
+    crop = pixels[rows_columns]
+    changed = share > 0
+    crop[changed] = _blended(picture.pixels[rows_columns], painted, share)[changed]
+    return replace(picture, pixels=pixels)
+
+
+def changed_outside(original: Picture, result: Picture, mask: Mask, band: int) -> int:
+    """How many pixels differ (any channel) farther than `band` px from the given mask. Another extent counts every pixel."""
+    if original.pixels.shape != result.pixels.shape:
+        return result.extent.area
+    changed = np.any(original.pixels != result.pixels, axis=2)
+    return int(np.count_nonzero(changed & ~mask.within(band)))
+
+
+def _blended(crop: Pixels, painted: Pixels, share: Pixels) -> Pixels:
+    """uint8 [h, w, 3 or 4]. In a picture with transparency the new part is opaque, and what shows through the seam is the
+    visible colour, not the one hidden under alpha 0."""
+    if crop.shape[2] == 3:
+        return _mix(crop, painted, share)
+    below = _mix(np.full_like(painted, BACKDROP), crop[..., :3], crop[..., 3])
+    alpha = _mix(crop[..., 3], np.full_like(share, 255), share)
+    return np.dstack([_mix(below, painted, share), alpha])
+
+
+def _mix(below: Pixels, above: Pixels, opacity: Pixels) -> Pixels:
+    """Integer blend, exact at both ends: opacity 0 gives `below`, 255 gives `above`, equal inputs give themselves."""
+    share = opacity.astype(np.uint16)
+    if below.ndim == 3:
+        share = share[..., np.newaxis]
+    return ((below * (255 - share) + above * share + 127) // 255).astype(np.uint8)
