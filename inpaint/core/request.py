@@ -156,7 +156,10 @@ def _resolve_number(spec: ModelSpec, field: str, value: object) -> float | int |
 
 def _limited(field: str, value: object, limit: Limit) -> float | int:
     if limit.is_whole:
-        return whole_number(field, value, int(limit.minimum), int(limit.maximum))
+        number = whole_number(field, value, int(limit.minimum), int(limit.maximum))
+        if (number - limit.minimum) % limit.step:
+            raise InvalidRequest(field, f"{_title(field)} must be a multiple of {limit.step:g}, not {number}.".capitalize())
+        return number
     return real_number(field, value, limit.minimum, limit.maximum)
 
 

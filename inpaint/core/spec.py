@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 Task = Literal["inpaint", "image-to-image", "generate"]
 DeviceKind = Literal["cpu", "cuda", "mps"]
+
+STRICT: dict[str, Any] = {"extra": "forbid"}
+"""Read by the settings' validator: an unknown key in a model's file is an error, not ignored."""
 
 BYTES_PER_PARAMETER: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
 
@@ -19,6 +22,8 @@ BYTES_PER_PARAMETER: Mapping[str, int] = MappingProxyType({"float32": 4, "float1
 @dataclass(frozen=True)
 class Limit:
     """A number's default and its inclusive range. A whole-number control has whole bounds and a whole step."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     default: float
     minimum: float
@@ -38,6 +43,8 @@ class WorkingLimits:
     context: margin round the mask as a share of the mask's mean side. max_upscale: the crop is never enlarged more.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
     multiple: int
     max_pixels: int
     native_pixels: int | None = None
@@ -56,18 +63,24 @@ class WorkingLimits:
 class Source:
     """Where one part of a model comes from. repo_id: a hub repository or a local folder.
 
-    revision: a commit that was seen in public use, or "main" where none is known. patterns: the files a download takes.
+    revision: a commit that was seen in public use, or "main" where none is known.
     """
 
     repo_id: str
     revision: str = "main"
     variant: str | None = None
-    patterns: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether repo_id is a path: it starts like one ("./", "../", "/", "~", "C:")."""
+        return self.repo_id.startswith((".", "/", "~", "\\")) or self.repo_id[1:2] == ":"
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """All that the page, the command line and the validation know of a model."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     name: str
     title: str

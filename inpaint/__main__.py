@@ -1,0 +1,7 @@
+"""python -m inpaint"""
+
+import sys
+
+from inpaint.cli import main
+
+sys.exit(main(sys.argv[1:]))

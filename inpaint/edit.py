@@ -1,0 +1,84 @@
+"""One edit, told in five steps. Knows no page, no queue and no file."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from inpaint.core.composite import blending_mask, changed_outside, composite, visible_rgb
+from inpaint.core.mask import Mask
+from inpaint.core.picture import Picture
+from inpaint.core.region import Region, plan_region
+from inpaint.core.request import EditRequest, GenerateRequest, SamplingParams
+from inpaint.core.result import Candidate, EditResult, Progress
+from inpaint.core.spec import WorkingLimits
+from inpaint.engines.base import EngineInput, Generator, Inpainter, Pixels, Report
+
+EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
+
+
+class StageClock:
+    """Passes progress on and keeps how many seconds each stage took."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._stage, self._since = "", time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._stage:
+            self.stop()
+            self._stage = progress.stage
+        self._report(progress)
+
+    def stop(self) -> None:
+        """End the stage that is running and book its time."""
+        now = time.perf_counter()
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._stage, self._since = "", now
+
+
+def run_edit(request: EditRequest, limits: WorkingLimits, engine: Inpainter, report: Report) -> EditResult:
+    """Repaint the masked part; each candidate is sampled by itself with its own seed.
+
+    Raises EmptyMask, InvalidRequest (a work area that cannot be), EditCancelled (from report), OutOfMemory, BadOutput.
+    """
+    clock = StageClock(report)
+    opacity = blending_mask(request.mask, request.grow, request.feather)
+    region = plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area)
+    picture, mask = region.take_picture(visible_rgb(request.picture)), region.take_mask(opacity)
+
+    candidates: list[Candidate] = []
+    notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
+    for sampling in _by_candidate(request.sampling, request.count):
+        output = engine.inpaint(EngineInput(picture, mask, sampling), clock)
+        clock(Progress("compositing"))
+        candidates.append(_candidate(request, opacity, region, region.restore(output.picture), sampling.seed))
+        notices.extend(output.notices)
+    clock.stop()
+    return EditResult(tuple(candidates), request.model, request.sampling, region, request.blend_band_px,
+                      clock.seconds, tuple(dict.fromkeys(notices)))
+
+
+def run_generate(request: GenerateRequest, engine: Generator, report: Report) -> EditResult:
+    """First pictures from text; each candidate is sampled by itself with its own seed."""
+    clock = StageClock(report)
+    candidates: list[Candidate] = []
+    notices: list[str] = []
+    for sampling in _by_candidate(request.sampling, request.count):
+        output = engine.generate(sampling, clock)
+        candidates.append(Candidate(Picture(output.picture, request.model), sampling.seed, 0))
+        notices.extend(output.notices)
+    clock.stop()
+    return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds,
+                      tuple(dict.fromkeys(notices)))
+
+
+def _by_candidate(sampling: SamplingParams, count: int) -> list[SamplingParams]:
+    return [dataclasses.replace(sampling, seed=sampling.seed + k) for k in range(count)]
+
+
+def _candidate(request: EditRequest, opacity: Mask, region: Region, painted: Pixels, seed: int) -> Candidate:
+    picture = composite(request.picture, painted, opacity, region)
+    return Candidate(picture, seed, changed_outside(request.picture, picture, request.mask, request.blend_band_px))

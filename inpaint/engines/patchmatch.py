@@ -1,0 +1,65 @@
+"""Erase without a prompt: PatchMatch on the CPU, from the picture's own texture. Knows no prompt and no diffusion.
+
+C. Barnes et al., "PatchMatch: A Randomized Correspondence Algorithm for Structural Image Editing", SIGGRAPH 2009, as the
+package pypatchmatch has it; where that package has no wheel, OpenCV's inpainting after A. Telea (2004), said so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.core.result import Progress
+from inpaint.engines.base import EngineInput, EngineOutput, Report
+
+Pixels = NDArray[np.uint8]
+
+PATCH_RADIUS = 5
+"""Of 2, 3, 5, 7, 9 tried on 18 holes in 6 photos: 5 continues roofs, petals and fur; 7 and more copy whole objects."""
+
+TELEA_RADIUS = 5
+NOTHING_TO_FILL_FROM = "Everything in the work area is painted: there is nothing to fill from, so it stays as it was."
+WITHOUT_PATCHMATCH = "PatchMatch is not installed for this machine; OpenCV's simpler fill was used."
+
+
+@dataclass(frozen=True)
+class Erase:
+    """Fills the mask from the rest of the work area. The same seed gives the same fill."""
+
+    has_patchmatch: bool
+
+    @classmethod
+    def load(cls) -> Erase:
+        try:
+            from patchmatch import patchmatch_available
+        except ImportError:
+            return cls(False)
+        return cls(patchmatch_available)
+
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        report(Progress("filling"))
+        if work.mask.all():
+            return EngineOutput(work.picture, (NOTHING_TO_FILL_FROM,))
+        if not self.has_patchmatch:
+            return EngineOutput(_telea(work.picture, work.mask), (WITHOUT_PATCHMATCH,))
+        return EngineOutput(_patchmatch(work.picture, work.mask, work.sampling.seed))
+
+
+def _telea(picture: Pixels, mask: Pixels) -> Pixels:
+    return np.asarray(cv2.inpaint(picture, mask, TELEA_RADIUS, cv2.INPAINT_TELEA), np.uint8)
+
+
+def _patchmatch(picture: Pixels, mask: Pixels, seed: int) -> Pixels:
+    """Mirrored outward to at least one whole patch a side: the search wants room for one."""
+    import patchmatch
+
+    height, width = mask.shape
+    least = 2 * PATCH_RADIUS + 1
+    below, right = max(0, least - height), max(0, least - width)
+    patchmatch.set_random_seed(seed)
+    filled = patchmatch.inpaint(np.pad(picture, ((0, below), (0, right), (0, 0)), "symmetric"),
+                                np.pad(mask, ((0, below), (0, right)), "symmetric"), patch_size=PATCH_RADIUS)
+    return np.ascontiguousarray(filled[:height, :width])

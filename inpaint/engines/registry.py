@@ -1,0 +1,153 @@
+"""The models of this installation: which are there, which one runs, and the loaded engine. Imports an engine on first use.
+
+Specs come from configs/models/*.toml; a family names the code that runs a spec. Knows no page and no queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inpaint.config import AppConfig
+from inpaint.core.result import Progress
+from inpaint.core.spec import DeviceKind, ModelSpec, Task, WorkingLimits
+from inpaint.engines import weights
+from inpaint.engines.base import Generator, Inpainter, Report
+from inpaint.engines.device import probe_device
+from inpaint.errors import BadConfig, InvalidRequest, ModelUnavailable
+
+ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
+DEVICE_TITLES: Mapping[DeviceKind, str] = {"cpu": "the CPU", "cuda": "the GPU (CUDA)", "mps": "the GPU (Metal)"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model runs, and why in one sentence."""
+
+    spec: ModelSpec
+    reason: str
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What an engine needs to know of this machine. made_dir: for what can be made again (the zero embedding)."""
+
+    device: str
+    dtype: str | None
+    made_dir: Path
+
+
+def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+    from inpaint.engines.kandinsky22 import Kandinsky22
+
+    folders = weights.locate(spec)
+    return Kandinsky22.load(str(folders["prior"]), str(folders["decoder"]), device=runtime.device,
+                            dtype=runtime.dtype, cache_dir=runtime.made_dir, report=report)
+
+
+def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: Report) -> Generator:
+    from inpaint.engines.sdxl import SdxlTextToImage
+
+    folder = weights.locate(spec)["pipeline"]
+    return SdxlTextToImage.load(str(folder), device=runtime.device, dtype=runtime.dtype,
+                                variant=spec.sources["pipeline"].variant, report=report)
+
+
+def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+    from inpaint.engines.patchmatch import Erase
+
+    return Erase.load()
+
+
+FAMILIES: Mapping[str, Callable[[ModelSpec, Runtime, Report], Any]] = {
+    "kandinsky22": _load_kandinsky22, "sdxl": _load_sdxl, "patchmatch": _load_patchmatch,
+}
+
+
+class Models:
+    """All specs, and at most one loaded engine with weights at a time. `engine` is called by the worker only."""
+
+    def __init__(self, config: AppConfig) -> None:
+        for spec in config.models.values():
+            if spec.family not in FAMILIES:
+                raise BadConfig(f"{spec.name}: family: there is no family {spec.family!r}; "
+                                f"there are {', '.join(FAMILIES)}.")
+        self.specs = config.models
+        self.device: DeviceKind = probe_device(config.settings.device)
+        dtype = config.settings.dtype
+        self._runtime = Runtime(self.device if config.settings.device == "auto" else config.settings.device,
+                                None if dtype == "auto" else dtype, config.data_dir / "made")
+        self._light: dict[str, Any] = {}
+        self._heavy: tuple[str, Any] | None = None
+
+    @property
+    def default_dtype(self) -> str:
+        """For the memory that is stated before anything is loaded."""
+        return self._runtime.dtype or ("float16" if self.device == "cuda" else "float32")
+
+    def spec(self, name: object, task: Task) -> ModelSpec:
+        """Raises InvalidRequest where there is no such model or it does something else."""
+        able = [spec.name for spec in self.specs.values() if spec.can(task)]
+        if not isinstance(name, str) or name not in self.specs:
+            raise InvalidRequest("model", f"There is no model {str(name)[:40]!r}.", f"There are: {', '.join(able)}.")
+        if name not in able:
+            raise InvalidRequest("model", f"{self.specs[name].title} cannot {task}.", f"Models that can: {', '.join(able)}.")
+        return self.specs[name]
+
+    def limits(self, spec: ModelSpec) -> WorkingLimits:
+        """The working extents of a model that inpaints, on this machine's device."""
+        if spec.working is None:
+            raise BadConfig(f"{spec.name}: working: a model that inpaints needs its working extents.")
+        return spec.working.on(self.device)
+
+    def is_available(self, spec: ModelSpec) -> bool:
+        """Whether the model can run now: everything it needs is on this disk."""
+        return weights.is_on_disk(spec)
+
+    def choose(self, prompt: str) -> Choice:
+        """The model for an edit that names none. Raises ModelUnavailable, naming the command that gets one."""
+        if not prompt:
+            return Choice(self.spec(ERASE, "inpaint"), "no prompt: filled from the picture itself")
+        if self.device == "cuda" and self._has(HEART):
+            return Choice(self.specs[HEART], "it is on this machine, and so is a CUDA GPU")
+        if self._has(MINI):
+            return Choice(self.specs[MINI], f"the small demonstration model, on {DEVICE_TITLES[self.device]}")
+        if self._has(HEART):
+            return Choice(self.specs[HEART], f"it is on this machine; on {DEVICE_TITLES[self.device]} it is slow")
+        raise ModelUnavailable("No model that paints from words is on this machine.",
+                               f"Get one with: python -m inpaint models --download {HEART} - "
+                               "or leave the prompt out to erase.")
+
+    def engine(self, spec: ModelSpec, report: Report) -> Any:
+        """The loaded engine of a spec, kept for the next job. Another model's weights are released first."""
+        if spec.name in self._light:
+            return self._light[spec.name]
+        if self._heavy and self._heavy[0] == spec.name:
+            return self._heavy[1]
+        report(Progress("loading"))
+        if not spec.sources:
+            self._light[spec.name] = FAMILIES[spec.family](spec, self._runtime, report)
+            return self._light[spec.name]
+        weights.locate(spec)
+        self._heavy = None
+        self._heavy = (spec.name, FAMILIES[spec.family](spec, self._runtime, report))
+        return self._heavy[1]
+
+    def describe(self) -> list[dict[str, object]]:
+        """Every model as plain data, for `models --json`, HTTP and the page."""
+        return [self._described(spec) for spec in self.specs.values()]
+
+    def _has(self, name: str) -> bool:
+        return name in self.specs and self.is_available(self.specs[name])
+
+    def _described(self, spec: ModelSpec) -> dict[str, object]:
+        return {"name": spec.name, "title": spec.title, "tasks": list(spec.tasks), "summary": spec.summary,
+                "on_disk": self.is_available(spec), "licence": spec.licence, "licence_url": spec.licence_url,
+                "sources": {part: f"{source.repo_id}@{source.revision}" for part, source in spec.sources.items()},
+                "parameters": spec.parameter_count,
+                "weights_bytes_computed": {dtype: spec.weight_bytes(dtype) for dtype in ("float16", "float32")},
+                "controls": sorted([*spec.limits, *(["prompt"] if spec.prompt else []),
+                                    *(["negative_prompt"] if spec.negative_prompt else [])]),
+                "schedulers": list(spec.schedulers)}

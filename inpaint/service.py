@@ -1,0 +1,153 @@
+"""What page, HTTP and command line share: plain values -> request -> job -> files and a report.
+
+The seed is drawn here, once. Knows no widgets and no flags.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpaint.config import AppConfig
+from inpaint.core.composite import changed_outside
+from inpaint.core.mask import Mask
+from inpaint.core.picture import Picture
+from inpaint.core.request import (
+    MAX_BAND_PX, MAX_CANDIDATES, MAX_SEED, SAMPLING_FIELDS, EditRequest, GenerateRequest, clean_prompt, parse_work_area,
+    resolve_sampling, whole_number,
+)
+from inpaint.core.result import EditResult
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.edit import run_edit, run_generate
+from inpaint.engines import weights
+from inpaint.engines.registry import Models
+from inpaint.errors import EmptyMask, InvalidRequest
+from inpaint.jobs import Job, Worker
+from inpaint.storage.results import Saved, save_picture
+
+Values = Mapping[str, object]
+DEFAULT_FEATHER = 6
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts, built once by app.py or cli.py and handed in."""
+
+    config: AppConfig
+    models: Models
+    worker: Worker
+
+    @classmethod
+    def build(cls, config: AppConfig) -> Service:
+        return cls(config, Models(config), Worker())
+
+    def edit_request(self, picture: Picture, mask: Mask, values: Values) -> EditRequest:
+        """values: the parameters of the HTTP contract by name; None or absent = not given. Raises InvalidRequest,
+        EmptyMask, ModelUnavailable."""
+        _refuse_later_work(values)
+        prompt = clean_prompt("prompt", values.get("prompt"))
+        spec, notices = self._edit_spec(values.get("model"), prompt)
+        grow, feather = _band(values)
+        mask = mask.invert() if _flag("invert_mask", values.get("invert_mask")) else mask
+        if mask.is_empty:
+            raise EmptyMask
+        return EditRequest(picture, mask, spec.name, resolve_sampling(spec, _seed(values), _sampling(values)),
+                           _count(values), grow, feather, parse_work_area(values.get("work_area")), notices)
+
+    def generate_request(self, values: Values) -> GenerateRequest:
+        """Raises InvalidRequest, ModelUnavailable."""
+        name = values.get("model") or next((s.name for s in self.models.specs.values() if s.can("generate")), None)
+        spec = self._available(self.models.spec(name, "generate"))
+        if not clean_prompt("prompt", values.get("prompt")):
+            raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
+        return GenerateRequest(spec.name, resolve_sampling(spec, _seed(values), _sampling(values)), _count(values))
+
+    def start_edit(self, request: EditRequest, person: str) -> Job[EditResult]:
+        """Raises Busy."""
+        spec = self.models.spec(request.model, "inpaint")
+        limits = self.models.limits(spec)
+        return self.worker.submit(lambda report: run_edit(request, limits, self.models.engine(spec, report), report), person)
+
+    def start_generate(self, request: GenerateRequest, person: str) -> Job[EditResult]:
+        """Raises Busy."""
+        spec = self.models.spec(request.model, "generate")
+        return self.worker.submit(lambda report: run_generate(request, self.models.engine(spec, report), report), person)
+
+    def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
+        if model not in (None, ""):
+            return self._available(self.models.spec(model, "inpaint")), ()
+        choice = self.models.choose(prompt)
+        return choice.spec, (f"{choice.spec.title} was chosen: {choice.reason}.",)
+
+    def _available(self, spec: ModelSpec) -> ModelSpec:
+        if not self.models.is_available(spec):
+            raise weights.missing(spec)
+        return spec
+
+
+def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
+    """Write every candidate, then count on the saved files what changed beyond the band. Returns the report.
+
+    Raises StorageFull.
+    """
+    saved = [save_picture(candidate.picture, path) for candidate, path in zip(result.candidates, paths, strict=True)]
+    counts = [candidate.changed_outside if file.picture is None
+              else changed_outside(request.picture, file.picture, request.mask, request.blend_band_px)
+              for candidate, file in zip(result.candidates, saved, strict=True)]
+    return _report(result, saved) | {
+        "region": {"crop": result.region.crop.as_list(), "working": [result.region.working.width, result.region.working.height]}
+        if result.region else None,
+        "changed_outside": max(counts), "blend_band_px": result.blend_band_px}
+
+
+def save_generated(result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
+    """Write every candidate. Returns the report. Raises StorageFull."""
+    return _report(result, [save_picture(c.picture, path) for c, path in zip(result.candidates, paths, strict=True)])
+
+
+def band_line(report: Mapping[str, object]) -> str:
+    """The sentence that every edit carries."""
+    return f"{report['changed_outside']} px changed beyond the {report['blend_band_px']} px blend band"
+
+
+def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:
+    settings = {name: getattr(result.sampling, name) for name in ("prompt", "negative_prompt", "scheduler", *SAMPLING_FIELDS)}
+    notices = [*result.notices, *(notice for file in saved for notice in file.notices)]
+    return {"outputs": [str(file.path) for file in saved], "model": result.model, "seed": result.sampling.seed,
+            "seeds": [candidate.seed for candidate in result.candidates],
+            "settings": {name: value for name, value in settings.items() if value not in (None, "")},
+            "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+            "notices": list(dict.fromkeys(notices))}
+
+
+def _sampling(values: Values) -> dict[str, object]:
+    return {name: values.get(name) for name in ("prompt", "negative_prompt", "scheduler", *SAMPLING_FIELDS)}
+
+
+def _seed(values: Values) -> int:
+    given = values.get("seed")
+    return secrets.randbelow(MAX_SEED + 1) if given is None else whole_number("seed", given, 0, MAX_SEED)
+
+
+def _count(values: Values) -> int:
+    given = values.get("count")
+    return 1 if given is None else whole_number("count", given, 1, MAX_CANDIDATES)
+
+
+def _band(values: Values) -> tuple[int, int]:
+    grow, feather = values.get("grow"), values.get("feather")
+    return (0 if grow is None else whole_number("grow", grow, -MAX_BAND_PX, MAX_BAND_PX),
+            DEFAULT_FEATHER if feather is None else whole_number("feather", feather, 0, MAX_BAND_PX))
+
+
+def _flag(field: str, value: object) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidRequest(field, f"{field.replace('_', ' ').capitalize()} must be true or false.")
+
+
+def _refuse_later_work(values: Values) -> None:
+    if values.get("tone_match") not in (None, False, "off"):
+        raise InvalidRequest("tone_match", "Tone match is not built yet.", "Leave it out, or turn it off.")

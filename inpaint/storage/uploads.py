@@ -1,0 +1,188 @@
+"""Opening pictures and masks that people hand in: limits before decoding, EXIF rotation, every mode to 8-bit RGB or RGBA.
+
+Takes bytes, never a path from a request. Knows no models and no page.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from inpaint.config import PictureLimits
+from inpaint.core.geometry import Extent
+from inpaint.core.mask import Mask
+from inpaint.core.picture import Picture
+from inpaint.errors import BadMask, ImageTooLarge, UnreadableImage
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "DIB", "GIF")
+"""Tried in turn by content, never by the file's name."""
+
+READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
+LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF"})
+"""As Pillow names them after opening; MPO is a phone's JPEG with a second picture behind the first."""
+
+LOSSY_NOISE = 8
+"""Lossy encoders leave values this near to 0 and 255 round an edge; in a mask they would mark pixels nobody painted."""
+
+EXIF_IFD, DATE_TAKEN, DATE_CHANGED = 0x8769, 36867, 306
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error, IndexError, KeyError, TypeError)
+"""What Pillow's readers raise on damaged files (seen: OSError, SyntaxError, ValueError, struct.error; the rest by reading)."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it was handed in, kept whole. name: for display and for naming results, never used as a path."""
+
+    name: str
+    data: bytes
+
+    @classmethod
+    def from_path(cls, path: Path, limits: PictureLimits) -> Upload:
+        """Raises UnreadableImage, ImageTooLarge."""
+        try:
+            if not path.is_file():
+                raise UnreadableImage(f"{path} is not a file." if path.exists() else f"There is no file {path}.")
+            size = path.stat().st_size
+            if size > limits.max_file_megabytes * 1_000_000:
+                raise ImageTooLarge(f"{path.name} has {size / 1e6:.0f} MB; the limit is {limits.max_file_megabytes} MB.")
+            return cls(path.name, path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UnreadableImage(f"{str(path)!r} cannot be read: {_reason(error)}.") from None
+
+
+def read_picture(upload: Upload, limits: PictureLimits) -> Picture:
+    """The picture as 8-bit RGB or RGBA, upright. Raises UnreadableImage, ImageTooLarge."""
+    image, _ = _decoded(upload, limits)
+    notices: list[str] = []
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        notices.append(f"{upload.name} holds {image.n_frames} frames; the first one is used.")  # pyright: ignore
+    taken, profile = _date_taken(image), image.info.get("icc_profile")
+    upright = _upright(image)
+    plain = _eight_bit(upright, profile, notices)
+    keeps_profile = isinstance(profile, bytes) and profile[16:20] == b"RGB "
+    return Picture(np.array(plain), Path(upload.name).stem or "picture", profile if keeps_profile else None,
+                   taken, tuple(notices))
+
+
+def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
+    """Luminance as a mask: white = repaint, grey is soft, transparency counts as black.
+
+    Raises UnreadableImage, ImageTooLarge, BadMask where its extent is not the picture's.
+    """
+    image, file_format = _decoded(upload, limits)
+    plain = _eight_bit(_upright(image), image.info.get("icc_profile"), [])
+    if plain.size != (picture.width, picture.height):
+        raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
+                      "A mask must have the size of its picture.")
+    black = Image.new("RGBA", plain.size, (0, 0, 0, 255))
+    pixels = np.array(Image.alpha_composite(black, plain.convert("RGBA")).convert("L"))
+    return Mask(_without_coding_noise(pixels) if file_format in LOSSY_FORMATS else pixels)
+
+
+def _decoded(upload: Upload, limits: PictureLimits) -> tuple[Image.Image, str]:
+    """The first frame, its pixels loaded, and the name of the format."""
+    if not upload.data:
+        raise UnreadableImage(f"{upload.name} is empty (0 bytes).")
+    _register_heif()
+    unreadable = UnreadableImage(f"{upload.name} is not a readable {READABLE} picture.")
+    damaged = UnreadableImage(f"{upload.name} is damaged and cannot be read to its end.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(upload.data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise ImageTooLarge(f"{upload.name} is over the limit of {limits.max_megapixels:g} megapixels.") from None
+    except DECODE_ERRORS:
+        raise unreadable from None
+    _check_size(upload.name, image.size, limits)
+    try:
+        image.load()
+    except (*DECODE_ERRORS, Image.DecompressionBombError):
+        raise damaged from None
+    return image, image.format or ""
+
+
+def _register_heif() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
+def _check_size(name: str, size: tuple[int, int], limits: PictureLimits) -> None:
+    width, height = size
+    if width * height > limits.max_megapixels * 1_000_000:
+        raise ImageTooLarge(f"{name} has {width * height / 1e6:.1f} megapixels; the limit is {limits.max_megapixels:g}.",
+                            "Shrink it first.")
+    if max(size) > limits.max_side:
+        raise ImageTooLarge(f"{name} is {width} x {height}; a side may have at most {limits.max_side:,} px.",
+                            "Shrink or crop it first.")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """By the EXIF orientation; a damaged EXIF block counts as none."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except DECODE_ERRORS:
+        return image
+
+
+def _date_taken(image: Image.Image) -> str | None:
+    try:
+        exif = image.getexif()
+        value = exif.get_ifd(EXIF_IFD).get(DATE_TAKEN) or exif.get(DATE_CHANGED)
+    except DECODE_ERRORS:
+        return None
+    return value if isinstance(value, str) and len(value) == 19 else None
+
+
+def _eight_bit(image: Image.Image, profile: object, notices: list[str]) -> Image.Image:
+    """Any mode that Pillow reads -> RGB, or RGBA where there is transparency."""
+    if image.mode in ("RGB", "RGBA") and not image.has_transparency_data:
+        return image.convert("RGB") if image.mode == "RGB" else image
+    if image.mode.startswith(("I", "F")):
+        notices.append("The picture was scaled from more than 8 bits a channel to 8.")
+        return Image.fromarray(_scaled_to_bytes(np.asarray(image))).convert("RGB")
+    if image.mode == "CMYK":
+        notices.append("The picture was converted from CMYK to sRGB.")
+        return _cmyk_to_srgb(image, profile)
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _scaled_to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """[H, W] of any integer or float range -> uint8: 16-bit by 257, floats from 0..1, anything larger by its maximum."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    highest = float(numbers.max())
+    if np.issubdtype(values.dtype, np.floating):
+        ceiling = 1.0 if highest <= 1.0 else 255.0 if highest <= 255.0 else highest
+    else:
+        ceiling = 65_535.0 if highest <= 65_535 else highest
+    return np.rint(np.clip(numbers / ceiling, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _cmyk_to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    """Through the embedded profile where there is a usable one, else by Pillow's plain formula."""
+    if isinstance(profile, bytes):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass
+    return image.convert("RGB")
+
+
+def _without_coding_noise(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    cleaned = np.where(pixels < LOSSY_NOISE, 0, pixels)
+    return np.where(cleaned > 255 - LOSSY_NOISE, 255, cleaned).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
