@@ -1,0 +1,117 @@
+"""Finds a checkpoint on disk and loads its parts, or says in a sentence why that cannot be.
+
+Never asks the hub: downloads are made elsewhere, when a person asked for them. Knows no single model.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+from safetensors import SafetensorError
+from transformers.utils.logging import disable_progress_bar
+
+from inpaint.engines.diffusion import guard_memory, is_out_of_memory, release_memory
+from inpaint.errors import ModelUnavailable
+
+log = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
+
+LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
+"""What the libraries raise for missing, truncated, foreign or mismatched files."""
+
+PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A repository in diffusers' layout that lies on disk: one folder a part. model: its name in the registry."""
+
+    folder: Path
+    model: str
+    variant: str | None = None
+
+    def load_model(self, kind: Any, part: str, dtype: torch.dtype, device: str) -> Any:
+        """A part with weights (kind: its diffusers or transformers class), in evaluation mode on the device.
+
+        Only safetensors are read. Raises ModelUnavailable where files are missing or damaged, or do not hold all weights
+        (the libraries would fill those with random numbers); OutOfMemory.
+        """
+        self._refuse_pickle(part)
+        return guard_memory(lambda: self._load_model(kind, part, dtype).to(device), f"loading {self.model}")
+
+    def load_tokenizer(self, kind: Any, part: str = "tokenizer") -> Any:
+        """A part without weights. Raises ModelUnavailable."""
+        return self._explained(part, lambda: kind.from_pretrained(self.folder / part, local_files_only=True))
+
+    def load_scheduler(self, kinds: tuple[Any, ...], part: str = "scheduler") -> Any:
+        """The scheduler that the checkpoint names, if it is one of the kinds. Raises ModelUnavailable."""
+        return self._explained(part, lambda: self._load_scheduler(kinds, part))
+
+    def unavailable(self, reason: str) -> ModelUnavailable:
+        """An error for the person, with the command that gets the model."""
+        return ModelUnavailable(reason, f"Get it with: python -m inpaint models --download {self.model}")
+
+    def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
+        disable_progress_bar()  # stderr is the command line's; progress goes through reports
+        model, facts = self._explained(part, lambda: kind.from_pretrained(
+            self.folder / part, dtype=dtype, variant=self.variant, use_safetensors=True, local_files_only=True,
+            output_loading_info=True))
+        if facts["missing_keys"]:
+            raise self.unavailable(f"The part {part} of {self.model} lacks weights ({min(facts['missing_keys'])}).")
+        return model.eval()
+
+    def _load_scheduler(self, kinds: tuple[Any, ...], part: str) -> Any:
+        config = json.loads((self.folder / part / "scheduler_config.json").read_text(encoding="utf-8"))
+        named = {kind.__name__: kind for kind in kinds}.get(config["_class_name"])
+        if named is None:
+            raise self.unavailable(f"{self.model} names a scheduler that cannot be used here: {config['_class_name']}.")
+        return named.from_config(config)
+
+    def _refuse_pickle(self, part: str) -> None:
+        names = [file.name for file in (self.folder / part).glob("*")]
+        if not any(name.endswith(".safetensors") for name in names) and any(n.endswith(PICKLE_ENDINGS) for n in names):
+            raise self.unavailable(f"The part {part} of {self.model} is there only as a pickle file, which could run code "
+                                   "when opened; only safetensors are read.")
+
+    def _explained(self, part: str, load: Callable[[], Loaded]) -> Loaded:
+        """The libraries' reason goes to the log; what was half-loaded goes with the failed frames."""
+        try:
+            return load()
+        except LOAD_ERRORS as error:
+            if is_out_of_memory(error):
+                raise
+            log.info("cannot load %s of %s", part, self.folder, exc_info=True)
+        release_memory()
+        raise self.unavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.")
+
+
+def find_checkpoint(source: str, part: str, *, model: str, revision: str | None = None,
+                    variant: str | None = None) -> Checkpoint:
+    """The checkpoint of source (a local folder, or a hub repository that was downloaded before), by one part it must have.
+
+    Raises ModelUnavailable.
+    """
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        folder = _cached_folder(source, part, revision) or folder
+    found = Checkpoint(folder, model, variant)
+    if not folder.is_dir():
+        raise found.unavailable(f"{model} is not on this machine ({source}).")
+    return found
+
+
+def _cached_folder(repo_id: str, part: str, revision: str | None) -> Path | None:
+    try:
+        config = try_to_load_from_cache(repo_id, f"{part}/config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(config).parents[1] if isinstance(config, str) else None
