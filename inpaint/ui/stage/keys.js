@@ -1,0 +1,108 @@
+// Every key of the page, and painting without a pointer.
+// Must not know how a command is done; it is handed them by name.
+
+const CURSOR_STEP = 10; // screen pixels
+const RUN_BUTTON = "#run-button button, button#run-button";
+const CANCEL_BUTTON = "#cancel-button button, button#cancel-button";
+
+const LETTER_COMMANDS = {
+  b: "brush", e: "erase", r: "rectangle", l: "lasso", i: "invert", "[": "smaller", "]": "larger",
+  "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", "0": "zoom-fit", "?": "keys",
+};
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays, commands }) {
+  let cursor = null; // proxy pixels, where the keyboard's brush is
+
+  listen(window, "keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing || !isShown(root) || ui.keys.open) return;
+    if (pageKey(event) || (!isTyping(event.target) && stageKey(event))) event.preventDefault();
+  });
+
+  function pageKey(event) {
+    const command = event.ctrlKey || event.metaKey;
+    if (event.key === "Enter" && command) return press(RUN_BUTTON);
+    if (event.key !== "Escape") return false;
+    if (!tools.isActive) return press(CANCEL_BUTTON);
+    pointers.cancel();
+    tools.cancel();
+    return true;
+  }
+
+  function press(selector) {
+    const button = document.querySelector(selector);
+    if (!button || !isShown(button) || button.disabled) return false;
+    button.click();
+    return true;
+  }
+
+  function stageKey(event) {
+    if (event.ctrlKey || event.metaKey) return historyKey(event);
+    if (event.key === " ") return hold(event);
+    if (event.key in ARROWS) return arrow(event);
+    if (event.key === "Enter") return event.target === ui.pad && state.mode === "painting" && penDownOrUp();
+    if (event.altKey) return false;
+    if (/^[1-4]$/.test(event.key)) return state.mode === "result" && (compare.choose(Number(event.key) - 1), true);
+    const name = LETTER_COMMANDS[event.key.toLowerCase()];
+    return Boolean(name) && (commands.run(name), true);
+  }
+
+  function historyKey(event) {
+    const key = event.key.toLowerCase();
+    if (key !== "z" && key !== "y") return false;
+    commands.run(key === "y" || event.shiftKey ? "redo" : "undo");
+    return true;
+  }
+
+  // Space on a button presses that button; anywhere else it shows the picture before.
+  function hold(event) {
+    const pressable = event.target.closest?.("button, a, summary, [role=button], [role=tab]");
+    if (!state.picture || (pressable && pressable !== ui.handle)) return false;
+    if (!tools.isActive) commands.showBefore(true);
+    return true;
+  }
+
+  listen(window, "keyup", (event) => {
+    if (event.key === " ") commands.showBefore(false);
+  });
+  listen(window, "blur", () => commands.showBefore(false));
+
+  function arrow(event) {
+    if (event.target !== ui.pad && event.target !== ui.handle) return false;
+    const [x, y] = ARROWS[event.key];
+    if (event.shiftKey) view.panBy(-x * 40, -y * 40);
+    else if (state.mode === "result") compare.nudge(x - y);
+    else if (state.mode === "painting") moveCursor(x * CURSOR_STEP, y * CURSOR_STEP);
+    return true;
+  }
+
+  function moveCursor(x, y) {
+    const from = view.toFrame(cursor ?? view.toPicture(view.frameCentre()));
+    const wanted = view.toPicture({ x: from.x + x, y: from.y + y });
+    cursor = { x: clamp(wanted.x, 0, state.picture.width), y: clamp(wanted.y, 0, state.picture.height) };
+    follow();
+    tools.move(cursor);
+    overlays.showCursor(cursor, true);
+    ui.pad.classList.remove("ip-by-pointer");
+  }
+
+  // Keeps the keyboard's brush in sight when the picture is larger than the frame.
+  function follow() {
+    const { x, y } = view.toFrame(cursor);
+    const { clientWidth, clientHeight } = ui.view;
+    view.panBy(clamp(x, 24, clientWidth - 24) - x, clamp(y, 24, clientHeight - 24) - y);
+  }
+
+  function penDownOrUp() {
+    if (!cursor) moveCursor(0, 0);
+    if (tools.isActive) tools.end();
+    else tools.begin(cursor);
+    commands.say(tools.isActive ? "Down. Arrow keys draw, Enter lifts, Esc takes it back." : "Up.");
+    return true;
+  }
+
+  ui.pad.addEventListener("blur", () => {
+    cursor = null;
+    overlays.showCursor(null);
+  });
+}

@@ -1,0 +1,79 @@
+// Opens a mask from a picture file and saves the mask as one: white = repaint, everywhere, always.
+// Must not know the server: a mask file never leaves the browser as a file.
+
+function createMaskFile(strokes, say) {
+  async function open(file) {
+    let opened;
+    try {
+      opened = await createImageBitmap(file, { colorSpaceConversion: "none" });
+    } catch {
+      return say(file.name + " is not a picture that can be read as a mask.", "trouble");
+    }
+    const refused = sizeTrouble(opened.width, opened.height);
+    if (refused) return say(refused, "trouble");
+    if (!put(opened)) say("That mask is painted already.");
+    else say(strokes.isEmpty ? "That mask marks nothing: it is black all over." : "Opened the mask " + file.name + ".");
+  }
+
+  function sizeTrouble(width, height) {
+    const { full_width, full_height, width: shown_width, height: shown_height } = state.picture;
+    const fits = (width === full_width && height === full_height)
+      || (width === shown_width && height === shown_height);
+    return fits ? "" : "This mask is " + width + " x " + height + " px, the picture is " + full_width + " x "
+      + full_height + " px. Open a mask of the picture's own size.";
+  }
+
+  // Draws any picture over the mask as one step; its luminance over black is the mask.
+  function put(image) {
+    const { width, height } = state.picture;
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width, height });
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
+    pen.fillRect(0, 0, width, height);
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(image, 0, 0, width, height);
+    const read = pen.getImageData(0, 0, width, height).data;
+    const pixels = new Uint8Array(width * height);
+    for (let i = 0, j = 0; i < pixels.length; i++, j += 4) {
+      pixels[i] = Math.round(0.299 * read[j] + 0.587 * read[j + 1] + 0.114 * read[j + 2]);
+    }
+    return strokes.replace(pixels);
+  }
+
+  async function save() {
+    const name = (state.picture.name || "picture").replace(/[.][^.]*$/, "") + "-mask.png";
+    const { full_width, full_height } = state.picture;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await writeGreyPng(full_width, full_height, fullRows()));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    say("Saved " + name + ", " + full_width + " x " + full_height + " px, white = repaint.");
+  }
+
+  // Rows at full size, enlarged like the server does it: bilinear between pixel centres, then cut at half.
+  function fullRows() {
+    const { width, height, full_width, full_height } = state.picture;
+    const pixels = strokes.pixels.slice();
+    const columns = Array.from({ length: full_width }, (_, x) => neighbours(x, full_width, width));
+    return (y) => {
+      const rows = neighbours(y, full_height, height);
+      const upper = pixels.subarray(rows.low * width, (rows.low + 1) * width);
+      const lower = pixels.subarray(rows.high * width, (rows.high + 1) * width);
+      return Uint8Array.from(columns, ({ low, high, part }) => {
+        const above = upper[low] + (upper[high] - upper[low]) * part;
+        const below = lower[low] + (lower[high] - lower[low]) * part;
+        return above + (below - above) * rows.part >= 127.5 ? 255 : 0;
+      });
+    };
+  }
+
+  return { open, put, save };
+}
+
+// The two proxy pixels between which the centre of full pixel `at` lies, and how far along.
+function neighbours(at, full, shown) {
+  const centre = clamp(((at + 0.5) * shown) / full - 0.5, 0, shown - 1);
+  const low = Math.floor(centre);
+  return { low, high: Math.min(low + 1, shown - 1), part: centre - low };
+}

@@ -1,0 +1,84 @@
+// Opens a picture by button, drop or paste: the untouched file goes to the page's own upload control.
+// Must not know the picture's contents; the server reads the file.
+
+const UPLOAD_INPUT = "#open-picture input[type=file]";
+const PATIENCE_MS = 120000;
+
+function createOpening(root, ui, listen, say) {
+  let timer = 0;
+  const toasts = new MutationObserver(() => {
+    if (document.querySelector(".toast-body.error")) done();
+  });
+
+  function choose() {
+    if (!allowed()) return;
+    document.querySelector(UPLOAD_INPUT)?.click();
+  }
+
+  function give(files) {
+    const input = document.querySelector(UPLOAD_INPUT);
+    if (!input || !files.length || !allowed()) return;
+    const parcel = new DataTransfer();
+    parcel.items.add(files[0]);
+    input.files = parcel.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    if (files.length > 1) say("One picture at a time: took " + files[0].name + ".");
+  }
+
+  function allowed() {
+    if (state.mode === "running") say("Cancel the run before you open another picture.");
+    return state.mode !== "running";
+  }
+
+  function begin(name) {
+    ui.opening.textContent = "Opening " + name + "\u2026";
+    ui.opening.hidden = false;
+    clearTimeout(timer);
+    timer = setTimeout(done, PATIENCE_MS);
+    toasts.observe(document.body, { childList: true, subtree: true });
+  }
+
+  // A new picture came, or the page said why not.
+  function done() {
+    clearTimeout(timer);
+    toasts.disconnect();
+    ui.opening.hidden = true;
+  }
+
+  const carriesFiles = (event) => isShown(root) && [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const mark = (over) => root.classList.toggle("ip-dropping", over);
+
+  listen(document, "change", (event) => {
+    if (event.target.matches?.(UPLOAD_INPUT) && event.target.files.length) begin(event.target.files[0].name);
+  }, true);
+
+  // Another control that takes drops has called preventDefault by the time the window hears of it.
+  listen(window, "dragover", (event) => {
+    if (event.defaultPrevented || !carriesFiles(event)) return;
+    event.preventDefault();
+    mark(true);
+  });
+  listen(window, "dragleave", (event) => {
+    if (!event.relatedTarget) mark(false);
+  });
+  listen(window, "drop", (event) => {
+    mark(false);
+    if (event.defaultPrevented || !carriesFiles(event)) return;
+    event.preventDefault();
+    give([...event.dataTransfer.files]);
+  });
+  listen(window, "paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const wantsText = isTyping(event.target) && event.clipboardData.types.includes("text/plain");
+    if (event.defaultPrevented || !files.length || wantsText || !isShown(root)) return;
+    event.preventDefault();
+    give(files);
+  });
+
+  return { choose, begin, done };
+}
+
+const isShown = (element) => element.getClientRects().length > 0;
+
+const isTyping = (target) => Boolean(target?.closest?.(
+  "textarea, select, [contenteditable=true], input:not([type=range], [type=checkbox], [type=radio], [type=file])"));

@@ -1,0 +1,256 @@
+"""The stage's props and value, translated to and from Mask and pixels; the only Python that knows them.
+
+Must not know engines, jobs or files: a picture comes in as an array, a mask goes out as a Mask.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+from abc import ABCMeta
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import cv2
+import gradio as gr
+import numpy as np
+from gradio.component_meta import ComponentMeta, updateable
+from numpy.typing import NDArray
+from PIL import Image
+
+from inpaint.core.geometry import Extent
+from inpaint.core.mask import Mask
+from inpaint.errors import BadMask
+
+Pixels = NDArray[np.uint8]
+
+PROXY_LONG_SIDE = 1280
+NEUTRAL_GROUND = 214
+"""Grey shown behind transparent pixels: light enough for dark drawings, dark enough for white ones."""
+
+GROW_LIMIT_PX = 256
+FEATHER_LIMIT_PX = 256
+FEATHER_DEFAULT_PX = 6
+CANDIDATE_LIMIT = 16
+MAX_VALUE_CHARS = 12_000_000
+"""A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
+
+EVENTS = ("stroke", "example", "candidate")
+PICTURE_TYPES = ["image", ".heic", ".heif", ".avif", ".jxl"]
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("state.js", "distance.js", "strokes.js", "view.js", "sketch.js", "tools.js", "band.js", "png.js",
+            "maskfile.js", "compare.js", "overlays.js", "opening.js", "outbox.js", "pointers.js", "keys.js",
+            "controls.js", "main.js")
+_PNG_PREFIX = "data:image/png;base64,"
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+
+
+@dataclass(frozen=True, eq=False)
+class StageValue:
+    """What the person painted. mask: hard (0 or 255), upload space; None where nothing is painted. grow, feather: px."""
+
+    picture_id: str
+    mask: Mask | None
+    grow: int
+    feather: int
+    candidate: int
+
+
+class _NoStub(ComponentMeta):
+    """Gradio's metaclass writes a .pyi file beside every component's source at import; a program must not edit itself."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Self:
+        attrs["__init__"] = updateable(attrs["__init__"])
+        return ABCMeta.__new__(mcs, name, bases, attrs)
+
+
+class Stage(gr.HTML, metaclass=_NoStub):
+    """The picture: brush, work area, live preview, before and after. Every prop is plain JSON; {} stands for none.
+
+    Gradio builds the component anew with all props at each update, so each prop is a parameter here.
+    """
+
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        picture: dict[str, Any] | None = None,
+        work_area: dict[str, Any] | None = None,
+        preview: dict[str, Any] | None = None,
+        running: dict[str, Any] | None = None,
+        result: dict[str, Any] | None = None,
+        mask: dict[str, Any] | None = None,
+        band: dict[str, Any] | None = None,
+        examples: list[dict[str, Any]] | None = None,
+        notice: dict[str, Any] | None = None,
+        elem_id: str | None = "stage",
+        elem_classes: list[str] | str | None = None,
+        visible: bool | Literal["hidden"] = True,
+        render: bool = True,
+        key: int | str | tuple[int | str, ...] | None = None,
+    ) -> None:
+        super().__init__(
+            value, html_template=_template(), js_on_load=_script(), apply_default_css=False, elem_id=elem_id,
+            elem_classes=elem_classes, visible=visible, render=render, key=key,
+            picture=picture or {}, work_area=work_area or {}, preview=preview or {}, running=running or {},
+            result=result or {}, mask=mask or {}, band=band or {}, examples=examples or [], notice=notice or {},
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # gr.HTML answers to every word quoted in its script, so that hasattr(stage, "mask") would find an event.
+        if name in EVENTS:
+            return super().__getattr__(name)
+        raise AttributeError(f"Stage has no attribute {name!r}")
+
+    def example_payload(self) -> str:
+        return ""
+
+    def example_value(self) -> str:
+        return ""
+
+
+def upload_control() -> gr.UploadButton:
+    """The hidden control that takes the person's untouched file; the stage hands every opened picture to it.
+
+    An UploadButton keeps its input element after an upload, where gr.File removes it. Gradio puts that input beside
+    the button, not inside, so a column carries the id that the stage looks for.
+    """
+    with gr.Column(elem_id="open-picture", visible="hidden"):
+        return gr.UploadButton("Open picture", file_types=PICTURE_TYPES, file_count="single", type="filepath")
+
+
+def read_stage(value: object, proxy: Extent, full: Extent) -> StageValue:
+    """Decode what a client sent. proxy, full: extents of the picture shown and of the upload. Raises BadMask."""
+    fields = _fields(value)
+    picture_id = _text(fields, "picture")
+    if len(picture_id) > 200:
+        raise BadMask("The mask names a picture that cannot exist.")
+    mask = _decode_mask(_text(fields, "mask"), proxy)
+    return StageValue(
+        picture_id=picture_id,
+        mask=None if mask is None else _to_upload_space(mask, full),
+        grow=_whole_number(fields, "grow", 0, -GROW_LIMIT_PX, GROW_LIMIT_PX),
+        feather=_whole_number(fields, "feather", FEATHER_DEFAULT_PX, 0, FEATHER_LIMIT_PX),
+        candidate=_whole_number(fields, "candidate", 0, 0, CANDIDATE_LIMIT - 1),
+    )
+
+
+def make_proxy(pixels: Pixels) -> tuple[str, Extent]:
+    """(JPEG data URL, its extent), at most PROXY_LONG_SIDE px. pixels: uint8 [H, W], [H, W, 3] or [H, W, 4], RGB(A)."""
+    extent = proxy_extent(Extent.of(pixels))
+    if extent != Extent.of(pixels):
+        pixels = np.asarray(cv2.resize(pixels, (extent.width, extent.height), interpolation=cv2.INTER_AREA), np.uint8)
+    return data_url_jpeg(_on_neutral_ground(pixels), quality=90), extent
+
+
+def proxy_extent(full: Extent) -> Extent:
+    """The extent at which a picture is shown: never enlarged, no side under 1 px."""
+    if full.long_side <= PROXY_LONG_SIDE:
+        return full
+    scale = PROXY_LONG_SIDE / full.long_side
+    return Extent(max(1, round(full.width * scale)), max(1, round(full.height * scale)))
+
+
+def data_url_png(pixels: Pixels) -> str:
+    """A PNG data URL of uint8 [H, W], [H, W, 3] or [H, W, 4]; for masks and exact pictures."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=4)
+    return _PNG_PREFIX + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def data_url_jpeg(pixels: Pixels, quality: int = 80) -> str:
+    """A JPEG data URL of uint8 [H, W] or [H, W, 3]; for preview frames and thumbnails."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+@cache
+def _template() -> str:
+    # The style sheet rides in the template: Gradio evaluates css_template anew at every prop change, ten times a
+    # second while previews arrive, and each time the whole page's styles with it.
+    style = (_HERE / "stage.css").read_text("utf-8")
+    return f"<style>{style}</style>\n" + (_HERE / "stage.html").read_text("utf-8")
+
+
+@cache
+def _script() -> str:
+    return "\n".join((_HERE / name).read_text("utf-8") for name in _SCRIPTS)
+
+
+def _fields(value: object) -> dict[str, Any]:
+    if value is None or value == "":
+        return {}
+    if isinstance(value, str):
+        if len(value) > MAX_VALUE_CHARS:
+            raise BadMask("The mask is too large to be one.")
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise BadMask("The mask could not be read.", "Reload the page and paint it again.") from None
+    if not isinstance(value, dict):
+        raise BadMask("The mask could not be read.", "Reload the page and paint it again.")
+    return value
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    found = fields.get(name, "")
+    if not isinstance(found, str):
+        raise BadMask(f"The stage's {name} is not text.")
+    return found
+
+
+def _whole_number(fields: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
+    found = fields.get(name, default)
+    if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
+        raise BadMask(f"{name.capitalize()} must be a whole number from {low} to {high}.")
+    return found
+
+
+def _decode_mask(url: str, proxy: Extent) -> Pixels | None:
+    """uint8 [H, W] at proxy size, luminance over black; None where the text is empty."""
+    if not url:
+        return None
+    if len(url) > MAX_VALUE_CHARS or not url.startswith(_PNG_PREFIX):
+        raise BadMask("The mask is not a PNG picture.")
+    try:
+        return _open_png(base64.b64decode(url[len(_PNG_PREFIX):], validate=True), proxy)
+    except (binascii.Error, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        raise BadMask("The mask is not a PNG picture that can be read.") from None
+
+
+def _open_png(data: bytes, proxy: Extent) -> Pixels:
+    # Only the header is read before the size is compared, so that a bomb is refused unopened.
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        if picture.size != (proxy.width, proxy.height):
+            raise BadMask(f"The mask is {picture.width} x {picture.height} px, but the picture is shown at {proxy} px.")
+        if picture.mode not in _PNG_MODES:
+            raise BadMask("The mask must be an 8-bit PNG.")
+        return _luminance_over_black(picture)
+
+
+def _luminance_over_black(picture: Image.Image) -> Pixels:
+    shown = picture.convert("RGBA")
+    ground = Image.new("RGBA", shown.size, (0, 0, 0, 255))
+    return np.asarray(Image.alpha_composite(ground, shown).convert("L"), np.uint8)
+
+
+def _to_upload_space(mask: Pixels, full: Extent) -> Mask | None:
+    """Smoothly enlarged, then cut at half: contours are smooth, values hard."""
+    if Extent.of(mask) != full:
+        mask = np.asarray(cv2.resize(mask, (full.width, full.height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    hard = np.where(mask >= 128, 255, 0).astype(np.uint8)
+    return Mask(hard) if hard.any() else None
+
+
+def _on_neutral_ground(pixels: Pixels) -> Pixels:
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.uint16)
+    mixed = pixels[..., :3] * alpha + NEUTRAL_GROUND * (255 - alpha)
+    return (mixed // 255).astype(np.uint8)
