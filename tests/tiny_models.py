@@ -17,8 +17,8 @@ from diffusers import (
     KandinskyV22PriorPipeline,
     PriorTransformer,
     StableDiffusionXLPipeline,
-    UNet2DConditionModel,
     UnCLIPScheduler,
+    UNet2DConditionModel,
     VQModel,
 )
 from transformers import (

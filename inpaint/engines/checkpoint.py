@@ -48,6 +48,10 @@ class Checkpoint:
         self._refuse_pickle(part)
         return guard_memory(lambda: self._load_model(kind, part, dtype).to(device), f"loading {self.model}")
 
+    def load_pipeline(self, kind: Any, **parts: Any) -> Any:
+        """A whole pipeline round parts with weights that were loaded before. Raises ModelUnavailable."""
+        return self._explained("pipeline", lambda: kind.from_pretrained(self.folder, local_files_only=True, **parts))
+
     def load_tokenizer(self, kind: Any, part: str = "tokenizer") -> Any:
         """A part without weights. Raises ModelUnavailable."""
         return self._explained(part, lambda: kind.from_pretrained(self.folder / part, local_files_only=True))

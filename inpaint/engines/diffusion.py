@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from numpy.typing import NDArray
 
 from inpaint.core.result import Progress, Stage
 from inpaint.engines.base import Report
@@ -137,6 +139,11 @@ def require_finite(numbers: torch.Tensor, part: str) -> None:
         raise BadOutput(f"The model returned invalid numbers ({part}), so there is no picture.",
                         "Try another seed or a lower guidance; if that does not help, download the model anew "
                         "or run it with --dtype float32.")
+
+
+def to_pixels(picture: torch.Tensor) -> NDArray[np.uint8]:
+    """[1, 3, h, w] in 0 .. 1, finite -> uint8 [h, w, 3], rounded as diffusers rounds (image_processor.py)."""
+    return (picture.cpu().permute(0, 2, 3, 1).float().numpy()[0] * 255).round().astype(np.uint8)
 
 
 def words_cut(tokenizer: Any, text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import PriorTransformer, UNet2DConditionModel, UnCLIPScheduler, VQModel
+from diffusers import PriorTransformer, UnCLIPScheduler, UNet2DConditionModel, VQModel
 from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
@@ -39,6 +39,7 @@ from inpaint.engines.diffusion import (
     release_memory,
     require_finite,
     seeded,
+    to_pixels,
 )
 from inpaint.engines.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest, RecentEmbeddings, weights_identity
 from inpaint.engines.preview import LatentColours, PreviewTimer
@@ -252,7 +253,7 @@ class InpaintDecoder:
             if latents.dtype is torch.float16 and not is_finite(picture):
                 picture = self._decode_in_float32(latents)
         require_finite(picture, "picture decoder")
-        return to_pixels(picture)
+        return to_pixels((picture * 0.5 + 0.5).clamp(0, 1))
 
     def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
         """float16 ends at 65504, which a decoder's activations can pass; the same latents in float32 cost little."""
@@ -421,12 +422,6 @@ def to_model_range(picture: Pixels) -> torch.Tensor:
     """
     pixels = torch.from_numpy(np.array(picture, order="C")[None]).permute(0, 3, 1, 2)
     return pixels.to(torch.float32) / 127.5 - 1.0
-
-
-def to_pixels(picture: torch.Tensor) -> Pixels:
-    """[1, 3, h, w] in -1 .. 1, finite -> uint8 [h, w, 3]. In the tensor's own dtype up to the last step, as upstream."""
-    bounded = (picture * 0.5 + 0.5).clamp(0, 1).cpu().permute(0, 2, 3, 1).float().numpy()
-    return (bounded[0] * 255).round().astype(np.uint8)
 
 
 def on_cpu(latents: torch.Tensor) -> NDArray[np.float32]:

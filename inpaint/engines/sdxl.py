@@ -1,0 +1,109 @@
+"""SDXL text-to-image: SDXL Turbo, Playground v2 and whatever else has this architecture.
+
+Runs diffusers' own pipeline; knows no model by name, no hub and no files beyond the checkpoint's folder.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from numpy.typing import NDArray
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from inpaint.core.request import SamplingParams
+from inpaint.core.result import Progress
+from inpaint.engines.base import EngineOutput, Report
+from inpaint.engines.checkpoint import Checkpoint, find_checkpoint
+from inpaint.engines.diffusion import (
+    DTYPES,
+    cancel_points,
+    cut_notices,
+    guard_memory,
+    make_scheduler,
+    require_finite,
+    seeded,
+    to_pixels,
+)
+from inpaint.errors import InvalidRequest
+
+Pixels = NDArray[np.uint8]
+
+DEFAULT_STEPS = 50
+"""Where the request leaves it out: the pipeline's own."""
+
+
+class SdxlTextToImage:
+    """A Generator. Not for two threads at once."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self._scheduler = pipeline.scheduler
+        pipeline.set_progress_bar_config(disable=True)
+
+    @classmethod
+    def load(cls, source: str, *, device: str, dtype: str, report: Report, revision: str | None = None,
+             variant: str | None = None, model: str = "sdxl-turbo") -> SdxlTextToImage:
+        """Load a checkpoint from disk, safetensors only and without a watermark.
+
+        source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
+        choose_dtype return them. model: the name in the registry, for messages. Raises ModelUnavailable, OutOfMemory,
+        EditCancelled (from report); then nothing stays in memory.
+        """
+        checkpoint = find_checkpoint(source, "unet", model=model, revision=revision, variant=variant)
+        parts = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection,
+                 "unet": UNet2DConditionModel, "vae": AutoencoderKL}
+        loaded: dict[str, Any] = {}
+        for number, (part, kind) in enumerate(parts.items(), start=1):
+            report(Progress("loading", number, len(parts)))
+            loaded[part] = checkpoint.load_model(kind, part, part_dtype(part, dtype), device)
+        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded))
+
+    def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
+        """A picture from text; without width and height, of the checkpoint's own size.
+
+        No guidance_scale means none: then a negative prompt has no effect and is not even read. Raises EditCancelled (from
+        report), OutOfMemory, BadOutput, InvalidRequest; the engine stays usable.
+        """
+        for field, side in (("width", sampling.width), ("height", sampling.height)):
+            if side is not None and side % self._pipeline.vae_scale_factor:
+                raise InvalidRequest(field, f"The {field} must be a multiple of {self._pipeline.vae_scale_factor}.")
+        picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
+        return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling.prompt, sampling.negative_prompt))
+
+    def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
+        """Latents [1, 4, h / 8, w / 8]."""
+        def on_step_end(pipeline: Any, step: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+            report(Progress("denoising", step + 1, pipeline.num_timesteps))
+            return {}
+
+        self._pipeline.scheduler = make_scheduler(self._scheduler, None)
+        return self._pipeline(
+            sampling.prompt, negative_prompt=sampling.negative_prompt or None, width=sampling.width, height=sampling.height,
+            num_inference_steps=sampling.num_inference_steps or DEFAULT_STEPS, guidance_scale=sampling.guidance_scale or 0.0,
+            generator=seeded(sampling.seed), callback_on_step_end=on_step_end, output_type="latent").images
+
+    @torch.no_grad()
+    def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
+        require_finite(latents, "UNet")
+        vae = self._pipeline.vae
+        with cancel_points([vae.decoder.mid_block, *vae.decoder.up_blocks], "decoding", report):
+            picture = vae.decode(unscaled(latents.to(vae.dtype), vae.config)).sample
+        require_finite(picture, "picture decoder")
+        return to_pixels((picture * 0.5 + 0.5).clamp(0, 1))
+
+
+def part_dtype(part: str, dtype: str) -> torch.dtype:
+    """The autoencoder stays in float32 beside float16 parts: in float16 it overflows, and the picture is black."""
+    return torch.float32 if part == "vae" and dtype == "float16" else DTYPES[dtype]
+
+
+def unscaled(latents: torch.Tensor, config: Any) -> torch.Tensor:
+    """Latents as the autoencoder made them. source: StableDiffusionXLPipeline.__call__; few checkpoints have a mean."""
+    mean, deviation = config.get("latents_mean"), config.get("latents_std")
+    if not mean or not deviation:
+        return latents / config.scaling_factor
+    mean, deviation = (torch.tensor(value).view(1, -1, 1, 1).to(latents) for value in (mean, deviation))
+    return latents * deviation / config.scaling_factor + mean
