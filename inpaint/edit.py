@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
+import numpy as np
+
 from inpaint.core.composite import blending_mask, changed_outside, composite, visible_rgb
+from inpaint.core.geometry import Extent
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region, plan_region
@@ -13,6 +16,7 @@ from inpaint.core.request import EditRequest, GenerateRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, Progress
 from inpaint.core.spec import WorkingLimits
 from inpaint.engines.base import EngineInput, Generator, Inpainter, Pixels, Report
+from inpaint.errors import BadOutput
 
 EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
 
@@ -39,20 +43,26 @@ class StageClock:
         self._stage, self._since = "", now
 
 
+def plan_edit(request: EditRequest, limits: WorkingLimits) -> tuple[Mask, Region]:
+    """How opaque the new picture will be (upload space), and where the model will look. Raises EmptyMask, InvalidRequest."""
+    opacity = blending_mask(request.mask, request.grow, request.feather)
+    return opacity, plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area)
+
+
 def run_edit(request: EditRequest, limits: WorkingLimits, engine: Inpainter, report: Report) -> EditResult:
     """Repaint the masked part; each candidate is sampled by itself with its own seed.
 
     Raises EmptyMask, InvalidRequest (a work area that cannot be), EditCancelled (from report), OutOfMemory, BadOutput.
     """
     clock = StageClock(report)
-    opacity = blending_mask(request.mask, request.grow, request.feather)
-    region = plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area)
+    opacity, region = plan_edit(request, limits)
     picture, mask = region.take_picture(visible_rgb(request.picture)), region.take_mask(opacity)
 
     candidates: list[Candidate] = []
     notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
     for sampling in _by_candidate(request.sampling, request.count):
         output = engine.inpaint(EngineInput(picture, mask, sampling), clock)
+        _check_output(output.picture, region.working)
         clock(Progress("compositing"))
         candidates.append(_candidate(request, opacity, region, region.restore(output.picture), sampling.seed))
         notices.extend(output.notices)
@@ -73,6 +83,13 @@ def run_generate(request: GenerateRequest, engine: Generator, report: Report) ->
     clock.stop()
     return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds,
                       tuple(dict.fromkeys(notices)))
+
+
+def _check_output(picture: Pixels, working: Extent) -> None:
+    """Nothing that a model may return wrong reaches a person's picture. Raises BadOutput."""
+    if picture.dtype != np.uint8 or picture.shape != (*working.shape, 3):
+        raise BadOutput(f"The model returned {picture.dtype} {picture.shape} instead of a picture of {working}.",
+                        "Try another seed or model.")
 
 
 def _by_candidate(sampling: SamplingParams, count: int) -> list[SamplingParams]:

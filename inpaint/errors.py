@@ -23,15 +23,16 @@ Imports nothing.
 class InpaintError(Exception):
     """Base of all errors meant for a person.
 
-    message: one sentence, what is wrong. hint: one sentence, what to do; may be empty.
+    message: one sentence, what is wrong. hint: one sentence, what to do; may be empty. Both are one printable line,
+    whatever a file's name or a value from outside put into them.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _one_line(message)
+        self.hint = _one_line(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -106,3 +107,8 @@ class EditCancelled(InpaintError):
 
     def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
         super().__init__(message, hint)
+
+
+def _one_line(text: str) -> str:
+    shown = (c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return " ".join("".join(shown).split())

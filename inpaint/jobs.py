@@ -16,14 +16,15 @@ from typing import Generic, Literal, TypeVar
 
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report
-from inpaint.errors import Busy, EditCancelled, InpaintError, MachineError
+from inpaint.errors import Busy, EditCancelled, InpaintError, MachineError, OutOfMemory
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
-BUG = MachineError("Something went wrong inside the app; this is a bug, not your fault.",
-                   "The log has the details. Your picture and mask are untouched.")
+OUR_FAULT = ("Something went wrong inside the app; this is a bug, not your fault.",
+             "The log has the details. Your picture and mask are untouched.")
+NO_MEMORY = ("The computer's memory is too small for this edit.", "Close other programs, or choose a smaller work area.")
 
 
 @dataclass(eq=False)
@@ -89,9 +90,11 @@ class Job(Generic[Result]):
             self._end("cancelled", stopped)
         except InpaintError as error:
             self._end("failed", error)
+        except MemoryError:
+            self._end("failed", OutOfMemory(*NO_MEMORY))
         except BaseException as bug:  # the worker outlives whatever a model throws; the log keeps the traceback
             log.error("job %d failed", self.number, exc_info=bug)
-            self._end("failed", BUG)
+            self._end("failed", MachineError(*OUR_FAULT))
 
     def _end(self, state: State, error: InpaintError | None = None) -> None:
         self.state, self.error = state, error

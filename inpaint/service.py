@@ -23,7 +23,7 @@ from inpaint.core.spec import ModelSpec, Task
 from inpaint.edit import run_edit, run_generate
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
-from inpaint.errors import EmptyMask, InvalidRequest
+from inpaint.errors import BadMask, EmptyMask, InvalidRequest
 from inpaint.jobs import Job, Worker
 from inpaint.storage.results import Saved, save_picture
 
@@ -50,19 +50,23 @@ class Service:
         prompt = clean_prompt("prompt", values.get("prompt"))
         spec, notices = self._edit_spec(values.get("model"), prompt)
         grow, feather = _band(values)
-        mask = mask.invert() if _flag("invert_mask", values.get("invert_mask")) else mask
-        if mask.is_empty:
-            raise EmptyMask
-        return EditRequest(picture, mask, spec.name, resolve_sampling(spec, _seed(values), _sampling(values)),
-                           _count(values), grow, feather, parse_work_area(values.get("work_area")), notices)
+        count = _count(values)
+        request = EditRequest(picture, _checked_mask(mask, picture, values), spec.name,
+                              resolve_sampling(spec, _seed(values, count), _sampling(values)),
+                              count, grow, feather, parse_work_area(values.get("work_area")), notices)
+        self._need(spec)
+        return request
 
     def generate_request(self, values: Values) -> GenerateRequest:
         """Raises InvalidRequest, ModelUnavailable."""
         name = values.get("model") or next((s.name for s in self.models.specs.values() if s.can("generate")), None)
-        spec = self._available(self.models.spec(name, "generate"))
+        spec = self.models.spec(name, "generate")
         if not clean_prompt("prompt", values.get("prompt")):
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
-        return GenerateRequest(spec.name, resolve_sampling(spec, _seed(values), _sampling(values)), _count(values))
+        count = _count(values)
+        request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
+        self._need(spec)
+        return request
 
     def start_edit(self, request: EditRequest, person: str) -> Job[EditResult]:
         """Raises Busy."""
@@ -77,14 +81,14 @@ class Service:
 
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
         if model not in (None, ""):
-            return self._available(self.models.spec(model, "inpaint")), ()
+            return self.models.spec(model, "inpaint"), ()
         choice = self.models.choose(prompt)
-        return choice.spec, (f"{choice.spec.title} was chosen: {choice.reason}.",)
+        return choice.spec, (f"{choice.spec.title} was chosen ({choice.reason}).",)
 
-    def _available(self, spec: ModelSpec) -> ModelSpec:
+    def _need(self, spec: ModelSpec) -> None:
+        """Asked last: a request that is wrong is told so, whatever this machine has."""
         if not self.models.is_available(spec):
             raise weights.missing(spec)
-        return spec
 
 
 def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
@@ -126,9 +130,10 @@ def _sampling(values: Values) -> dict[str, object]:
     return {name: values.get(name) for name in ("prompt", "negative_prompt", "scheduler", *SAMPLING_FIELDS)}
 
 
-def _seed(values: Values) -> int:
-    given = values.get("seed")
-    return secrets.randbelow(MAX_SEED + 1) if given is None else whole_number("seed", given, 0, MAX_SEED)
+def _seed(values: Values, count: int) -> int:
+    """Candidate k uses seed + k, and each of these is a seed that can be asked for again."""
+    given, highest = values.get("seed"), MAX_SEED - (count - 1)
+    return secrets.randbelow(highest + 1) if given is None else whole_number("seed", given, 0, highest)
 
 
 def _count(values: Values) -> int:
@@ -140,6 +145,17 @@ def _band(values: Values) -> tuple[int, int]:
     grow, feather = values.get("grow"), values.get("feather")
     return (0 if grow is None else whole_number("grow", grow, -MAX_BAND_PX, MAX_BAND_PX),
             DEFAULT_FEATHER if feather is None else whole_number("feather", feather, 0, MAX_BAND_PX))
+
+
+def _checked_mask(mask: Mask, picture: Picture, values: Values) -> Mask:
+    """The mask to work with, inverted where asked. Raises BadMask, EmptyMask."""
+    if mask.extent != picture.extent:
+        raise BadMask(f"The mask is {mask.extent}, the picture {picture.extent}.",
+                      "A mask must have the size of its picture.")
+    chosen = mask.invert() if _flag("invert_mask", values.get("invert_mask")) else mask
+    if chosen.is_empty:
+        raise EmptyMask
+    return chosen
 
 
 def _flag(field: str, value: object) -> bool:

@@ -5,6 +5,7 @@ Knows no model and no file.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -56,8 +57,13 @@ def changed_outside(original: Picture, result: Picture, mask: Mask, band: int) -
     """How many pixels differ (any channel) farther than `band` px from the given mask. Another extent counts every pixel."""
     if original.pixels.shape != result.pixels.shape:
         return result.extent.area
-    changed = np.any(original.pixels != result.pixels, axis=2)
-    return int(np.count_nonzero(changed & ~mask.within(band)))
+    return int(np.count_nonzero(_differing(original.pixels, result.pixels) & ~mask.within(band)))
+
+
+def _differing(one: Pixels, other: Pixels) -> NDArray[np.bool_]:
+    """bool [H, W]. Channel by channel: numpy's `any` over an axis of 3 takes three times as long on 12 MP."""
+    channels = (one[..., c] != other[..., c] for c in range(one.shape[2]))
+    return functools.reduce(np.logical_or, channels)
 
 
 def _blended(crop: Pixels, painted: Pixels, share: Pixels) -> Pixels:

@@ -92,7 +92,7 @@ def whole_number(field: str, value: object, minimum: int, maximum: int) -> int:
     """A whole number within limits from anything a client may send. Raises InvalidRequest."""
     number = _number(field, value)
     if not number.is_integer():
-        raise InvalidRequest(field, f"{_title(field)} must be a whole number, not {_shown(value)}.")
+        raise InvalidRequest(field, f"{_subject(field)} must be a whole number, not {_shown(value)}.")
     return int(_within(field, number, minimum, maximum))
 
 
@@ -158,7 +158,9 @@ def _limited(field: str, value: object, limit: Limit) -> float | int:
     if limit.is_whole:
         number = whole_number(field, value, int(limit.minimum), int(limit.maximum))
         if (number - limit.minimum) % limit.step:
-            raise InvalidRequest(field, f"{_title(field)} must be a multiple of {limit.step:g}, not {number}.".capitalize())
+            first, second = limit.minimum, limit.minimum + limit.step
+            raise InvalidRequest(field, f"{_subject(field)} must be one of {first:g}, {second:g} ... {limit.maximum:g}, "
+                                        f"not {number}.")
         return number
     return real_number(field, value, limit.minimum, limit.maximum)
 
@@ -196,9 +198,9 @@ def _no_such_control(spec: ModelSpec, field: str) -> InvalidRequest:
 def _number(field: str, value: object) -> float:
     """bool is a number in Python but never what a person meant."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(field, f"{_title(field)} must be a number, not {_shown(value)}.".capitalize())
+        raise InvalidRequest(field, f"{_subject(field)} must be a number, not {_shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidRequest(field, f"{_title(field)} must be a finite number, not {value}.".capitalize())
+        raise InvalidRequest(field, f"{_subject(field)} must be a finite number, not {value}.")
     return _as_float(field, value)
 
 
@@ -206,13 +208,13 @@ def _as_float(field: str, value: float) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise InvalidRequest(field, f"{_title(field)} is too large.".capitalize()) from None
+        raise InvalidRequest(field, f"{_subject(field)} is too large.") from None
 
 
 def _within(field: str, number: float, minimum: float, maximum: float) -> float:
     if not minimum <= number <= maximum:
-        raise InvalidRequest(field, f"{_title(field)} must be between {minimum:g} and {maximum:g}, "
-                                    f"not {number:g}.".capitalize())
+        raise InvalidRequest(field, f"{_subject(field)} must be between {minimum:.10g} and {maximum:.10g}, "
+                                    f"not {number:.10g}.")
     return number
 
 
@@ -220,7 +222,14 @@ def _title(field: str) -> str:
     return FIELD_TITLES.get(field, field.replace("_", " "))
 
 
+def _subject(field: str) -> str:
+    """A field at the start of a sentence."""
+    title = _title(field)
+    return title[0].upper() + title[1:]
+
+
 def _shown(value: object) -> str:
-    """A value from outside, short and printable."""
-    text = ascii(value)
+    """A value from outside, short and printable. Only of plain ones is the text asked: a list may be nested without end."""
+    plain = value is None or isinstance(value, str | float | bool)
+    text = ascii(value) if plain else f"something of type {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."
