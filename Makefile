@@ -1,0 +1,55 @@
+# make run: the app.  make test: everything that must hold.  See `make help`.
+# All paths are relative, and tools are started as `python -m`: both survive a folder with spaces in its name.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint types pictures bench clean
+.DELETE_ON_ERROR:
+
+python := .venv/bin/python
+pip := $(python) -m pip install --disable-pip-version-check --constraint constraints.txt
+
+help:
+	@echo 'make run       install what is needed, start the app, print its address   ARGS="--share --port 8000"'
+	@echo 'make test      install what tests need, run lint, types and all tests     ARGS="-k mask"'
+	@echo 'make check     lint and types only'
+	@echo 'make pictures  take the pictures of the README from the real page'
+	@echo 'make bench     list the measurements'
+	@echo 'make clean     remove .venv and everything that was built'
+	@echo 'PYTHON=/path/to/python3 chooses the Python that .venv is made from.'
+
+run: .venv/inpaint-installed
+	$(python) app.py $(ARGS)
+
+# One shell: if no browser can be had, the variable is empty, and the browser tests are skipped by name.
+test: .venv/inpaint-dev-installed check
+	browser=$$(sh scripts/find-browser.sh) && INPAINT_CHROMIUM="$$browser" $(python) -m pytest $(ARGS)
+
+check: lint types
+
+lint: .venv/inpaint-dev-installed
+	$(python) -m ruff check .
+
+types: .venv/inpaint-dev-installed
+	$(python) -m pyright --pythonpath $(python)
+
+pictures: .venv/inpaint-dev-installed
+	browser=$$(sh scripts/find-browser.sh) && INPAINT_CHROMIUM="$$browser" $(python) scripts/make_pictures.py $(ARGS)
+
+bench: .venv/inpaint-dev-installed
+	@echo 'Run one with: $(python) bench/NAME.py'
+	@ls bench/*.py
+
+clean:
+	rm -rf .venv build dist inpaint.egg-info .pytest_cache .ruff_cache .hypothesis .gradio
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: written after pip succeeded, older than the files they stand for when those change.
+.venv/inpaint-installed: requirements.txt constraints.txt scripts/make-venv.sh
+	sh scripts/make-venv.sh
+	$(pip) --requirement requirements.txt
+	@touch $@
+
+.venv/inpaint-dev-installed: requirements-dev.txt .venv/inpaint-installed
+	$(pip) --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,148 @@
+"""The files round the code agree with each other and with it, and the project leans on nothing outside its folder."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import inpaint
+
+ROOT = Path(__file__).resolve().parent.parent
+PIN = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)(\[[a-z,]+\])?==(?P<version>[0-9][0-9A-Za-z.]*)( ;.*)?$")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def lines(name: str) -> list[str]:
+    """Without comments, blank lines and options."""
+    bare = (re.sub(r"(^|\s)#.*", "", line).strip() for line in read(name).splitlines())
+    return [line for line in bare if line and not line.startswith("-")]
+
+
+def pins(name: str) -> dict[str, str]:
+    found = [PIN.match(line) for line in lines(name)]
+    return {re.sub(r"[-_.]+", "-", match["name"]).lower(): match["version"] for match in found if match}
+
+
+def front_matter() -> dict[str, str]:
+    """Plain `key: value` lines are all that is asked of it here."""
+    assert read("README.md").startswith("---\n"), "a Space reads its settings from the first lines of README.md"
+    block = read("README.md").split("\n---\n", 1)[0]
+    pairs = (line.split(":", 1) for line in block.splitlines()[1:] if ":" in line and not line.startswith((" ", "-")))
+    return {key: value.strip().strip("\"'") for key, value in pairs}
+
+
+def docker(instruction: str) -> list[str]:
+    whole = read("Dockerfile").replace("\\\n", " ")
+    return [line.split(maxsplit=1)[1] for line in whole.splitlines() if line.startswith(f"{instruction} ")]
+
+
+def project_files() -> list[Path]:
+    """What a clone holds; unpacked without git, everything but what git would ignore."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                            capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
+def test_every_requirement_is_pinned(name: str) -> None:
+    assert [line for line in lines(name) if not PIN.match(line)] == []
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_direct_requirement_says_why(name: str) -> None:
+    listed = [line for line in read(name).splitlines() if "==" in line and not line.startswith("#")]
+    assert [line for line in listed if not re.search(r"\s#\s*\w+", line)] == []
+
+
+def test_constraints_hold_every_direct_pin() -> None:
+    constraints = pins("constraints.txt")
+    direct = pins("requirements.txt") | pins("requirements-dev.txt")
+    assert {name: constraints.get(name) for name in direct} == direct
+
+
+def test_requirements_install_alone() -> None:
+    """A Space copies requirements.txt by itself: a file named in it would be missing."""
+    assert not re.search(r"^\s*(-c|-r|--constraint|--requirement|-e|\.)", read("requirements.txt"), re.MULTILINE)
+
+
+def test_pydantic_is_one_that_a_space_can_have() -> None:
+    """A Space adds gradio[mcp], which admits 2.11.10 to 2.12.5."""
+    assert (2, 11, 10) <= tuple(map(int, pins("requirements.txt")["pydantic"].split("."))) <= (2, 12, 5)
+
+
+def test_space_runs_the_pinned_gradio_and_a_tested_python() -> None:
+    space = front_matter()
+    assert space["sdk"] == "gradio"
+    assert space["sdk_version"] == pins("requirements.txt")["gradio"]
+    assert (ROOT / space["app_file"]).is_file()
+    assert space["license"] == "apache-2.0"
+    assert len(space["short_description"]) <= 60, "the hub refuses a longer one"
+    assert tuple(map(int, space["python_version"].split("."))) >= (3, 11), "the hub's default is 3.10"
+
+
+def test_image_and_space_have_the_same_python() -> None:
+    (base,) = docker("FROM")
+    assert base.startswith(f"python:{front_matter()['python_version']}-")
+
+
+def test_image_serves_the_port_and_health_path_of_the_app() -> None:
+    (port,) = docker("EXPOSE")
+    environment = " ".join(docker("ENV"))
+    (check,) = docker("HEALTHCHECK")
+    assert port == "7860", "Gradio's own default, which app.py leaves alone"
+    assert {"GRADIO_SERVER_NAME=0.0.0.0", f"GRADIO_SERVER_PORT={port}"} <= set(environment.split())
+    assert f"http://127.0.0.1:{port}/healthz" in check
+    assert any("/healthz" in path.read_text(encoding="utf-8") for path in (ROOT / "inpaint").rglob("*.py"))
+
+
+def test_image_keeps_what_is_written_in_its_volume_and_runs_without_root() -> None:
+    (volume,) = docker("VOLUME")
+    settings = dict(pair.split("=", 1) for line in docker("ENV") for pair in line.split())
+    assert settings["HF_HOME"].startswith(f"{volume}/") and settings["INPAINT_DATA_DIR"].startswith(f"{volume}/")
+    assert docker("USER") == ["1000"]
+
+
+def test_image_holds_all_that_the_app_reads() -> None:
+    kept = {line[1:] for line in lines(".dockerignore") if line.startswith("!")}
+    assert {"app.py", "inpaint", "configs", "models", "requirements.txt", "constraints.txt"} <= kept
+    assert [name for name in kept if not (ROOT / name).exists()] == []
+
+
+def test_one_version() -> None:
+    assert tomllib.loads(read("pyproject.toml"))["project"]["version"] == inpaint.__version__
+
+
+def test_checks_aim_at_the_oldest_admitted_python() -> None:
+    project = tomllib.loads(read("pyproject.toml"))
+    oldest = project["tool"]["pyright"]["pythonVersion"]
+    assert project["project"]["requires-python"] == f">={oldest}"
+    assert project["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+
+
+def test_nothing_names_a_place_outside_the_project() -> None:
+    """Not one machine's folders, and no folder beside the clone."""
+    outside = re.compile("|".join([r"\.\./" + "shared", r"(?<![\w.$}/-])/" + r"(work|root|home/\w+)/"]))
+    named = [f"{path.relative_to(ROOT)}: {match[0]}" for path in project_files()
+             if path.stat().st_size < 1_000_000 and b"\0" not in (raw := path.read_bytes())
+             for match in outside.finditer(raw.decode("utf-8", "replace"))]
+    assert named == []
+
+
+@pytest.mark.parametrize("name", [".ci/run", "scripts/make-venv.sh", "scripts/find-browser.sh"])
+def test_scripts_parse(name: str) -> None:
+    shell = "bash" if "bash" in read(name).splitlines()[0] else "sh"
+    parsed = subprocess.run([shell, "-n", ROOT / name], capture_output=True, text=True, check=False)
+    assert parsed.returncode == 0, parsed.stderr
+
+
+def test_ci_runs_the_readme_test_command() -> None:
+    assert "exec make test" in read(".ci/run") and "make test" in read("README.md")
