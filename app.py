@@ -1,0 +1,65 @@
+"""Starts the web app; the file that a Hugging Face Space runs. The only file that imports inpaint.ui."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+# Read by the libraries when they are imported: nothing leaves this machine but the downloads a person asks for.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from inpaint.config import AppConfig, load_config, parse_auth
+from inpaint.errors import BadConfig, InpaintError
+from inpaint.service import Service
+from inpaint.ui.page import Page, build_page
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadConfig(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.")
+
+
+def parse(arguments: Sequence[str]) -> AppConfig:
+    """Flags over INPAINT_* over --config DIR over configs/."""
+    parser = _Parser(prog="app.py", description="Starts the Inpaint web app.", allow_abbrev=False)
+    parser.add_argument("--host", help="address to listen on (Gradio's own default and variables unless given)")
+    parser.add_argument("--port", type=int, help="port (7860, or the next free one)")
+    parser.add_argument("--share", action="store_const", const=True, help="make a public Gradio link; add --auth")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a login")
+    parser.add_argument("--device", help="auto, cuda, mps or cpu")
+    parser.add_argument("--dtype", help="auto, float16, bfloat16 or float32")
+    parser.add_argument("--config", type=Path, metavar="DIR", help="settings of your own: app.toml, models/*.toml")
+    parser.add_argument("--data-dir", metavar="DIR", help="where results and uploads are kept")
+    options = vars(parser.parse_args(arguments))
+    return load_config(options.pop("config"), options)
+
+
+def launch(page: Page, config: AppConfig) -> None:
+    """Serve until stopped."""
+    settings = config.settings
+    auth = parse_auth(settings.auth)
+    if settings.share and auth is None:
+        print("Anyone who has the shared link can use this machine; --auth USER:PASSWORD asks for a login.", file=sys.stderr)
+    page.launch(server_name=settings.host, server_port=settings.port, share=settings.share or None, auth=auth)
+
+
+def main(arguments: Sequence[str]) -> tuple[Page, AppConfig]:
+    """Build the page from flags; exits with one line where a setting is wrong."""
+    try:
+        config = parse(arguments)
+        parse_auth(config.settings.auth)
+        return build_page(Service.build(config)), config
+    except InpaintError as error:
+        sys.exit(f"inpaint: {error}")
+
+
+if __name__ == "__main__":
+    demo, app_config = main(sys.argv[1:])
+    launch(demo, app_config)
+else:
+    demo, app_config = main([])

@@ -1,0 +1,80 @@
+"""The Edit tab: layout only. Knows no engine and handles no event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from inpaint.core.spec import ModelSpec
+from inpaint.ui.form import Settings, build_settings
+from inpaint.ui.stage.stage import Stage, upload_control
+
+AUTOMATIC = ""
+OPEN_FIRST = "Open a picture first."
+
+
+@dataclass(frozen=True)
+class EditTab:
+    """The widgets of the Edit tab, by name."""
+
+    upload: gr.UploadButton
+    stage: Stage
+    actions: gr.Row
+    back: gr.Button
+    another: gr.Button
+    keep: gr.Button
+    download: gr.DownloadButton
+    prompt: gr.Textbox
+    negative_box: gr.Accordion
+    negative: gr.Textbox
+    model: gr.Dropdown
+    model_note: gr.HTML
+    run: gr.Button
+    cancel: gr.Button
+    progress: gr.HTML
+    plan: gr.HTML
+    message: gr.HTML
+    more: gr.Accordion
+    settings: Settings
+
+    def inputs(self) -> list[Any]:
+        """All that a run reads."""
+        return [self.stage, self.prompt, self.negative, self.model, *self.settings.all()]
+
+
+def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str) -> EditTab:
+    """specs: those that inpaint. shown: the one that runs while nothing is typed."""
+    known = list(specs)
+    with gr.Row(elem_classes="ip-page", equal_height=False):
+        with gr.Column(elem_classes="ip-picture"):
+            upload = upload_control()
+            stage.render()
+            with gr.Row(elem_classes="ip-actions", visible=False) as actions:
+                back = gr.Button("Back to the mask", elem_id="back-button", elem_classes="ip-quiet")
+                another = gr.Button("Another one", elem_id="another-button", elem_classes="ip-quiet")
+                keep = gr.Button("Keep editing this", elem_id="keep-button")
+                download = gr.DownloadButton("Download", elem_id="download-button")
+        with gr.Column(elem_classes="ip-rail"):
+            with gr.Column(elem_classes="ip-act"):
+                prompt = gr.Textbox(label="What should be there?", lines=3, max_lines=6, elem_id="prompt", max_length=2000,
+                                    placeholder="Leave empty to erase what you paint over")
+                run = gr.Button("Run", variant="primary", elem_id="run-button", interactive=False)
+                progress = gr.HTML(elem_id="progress", visible=False)
+                cancel = gr.Button("Cancel", elem_id="cancel-button", visible=False)
+                message = gr.HTML(elem_id="message")
+                plan = gr.HTML(f'<p class="ip-note">{OPEN_FIRST}</p>', elem_id="plan")
+            with gr.Column(elem_classes="ip-details"):
+                with gr.Accordion("What should not be there", open=False, visible=shown.negative_prompt,
+                                  elem_classes="ip-fold", elem_id="negative-box") as negative_box:
+                    negative = gr.Textbox(show_label=False, lines=2, elem_id="negative-prompt", max_length=2000,
+                                          placeholder="bad anatomy, deformed", container=False)
+                model = gr.Dropdown([("Automatic", AUTOMATIC), *((spec.title, spec.name) for spec in known)],
+                                    value=AUTOMATIC, label="Model", elem_id="model", filterable=False)
+                model_note_box = gr.HTML(model_note, elem_id="model-note")
+                with gr.Accordion("More settings", open=False, elem_classes="ip-fold", elem_id="more") as more:
+                    settings = build_settings(known, shown)
+    return EditTab(upload, stage, actions, back, another, keep, download, prompt, negative_box, negative, model,
+                   model_note_box, run, cancel, progress, plan, message, more, settings)

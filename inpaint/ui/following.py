@@ -1,0 +1,25 @@
+"""Watching a job from an async handler. Knows no widgets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from inpaint.jobs import Job
+
+Result = TypeVar("Result")
+
+POLL_SECONDS = 0.15
+"""Between looks at a job: quick enough for preview frames, slow enough to cost nothing."""
+
+
+async def follow(job: Job[Result]) -> AsyncIterator[Job[Result]]:
+    """Yield the job whenever it is time to look, until it has finished. Leaving early (a closed tab) cancels it."""
+    try:
+        while not job.is_finished:
+            yield job
+            await asyncio.sleep(POLL_SECONDS)
+    finally:
+        if not job.is_finished:
+            job.cancel()

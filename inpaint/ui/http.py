@@ -1,0 +1,148 @@
+"""The HTTP contract: /edit, /generate and /models for gradio_client, /healthz and /readyz for whoever watches the server.
+
+Takes files through Gradio's own upload checks and every other value as plain JSON. Knows no widgets of the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components.api_component import Api
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from inpaint.core.picture import Picture
+from inpaint.core.request import EditRequest, GenerateRequest
+from inpaint.core.result import EditResult
+from inpaint.errors import InpaintError, InvalidRequest
+from inpaint.jobs import Job
+from inpaint.service import Service, save_edit, save_generated
+from inpaint.storage.results import new_results
+from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.ui.following import follow
+
+NUMBER: dict[str, Any] = {"type": "number"}
+TEXT: dict[str, Any] = {"type": "string"}
+SWITCH: dict[str, Any] = {"type": "boolean"}
+ANYTHING: dict[str, Any] = {}
+EDIT_VALUES: dict[str, dict[str, Any]] = {
+    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
+    "guidance_scale": NUMBER, "strength": NUMBER, "scheduler": TEXT, "prior_num_inference_steps": NUMBER,
+    "prior_guidance_scale": NUMBER, "count": NUMBER, "grow": NUMBER, "feather": NUMBER, "tone_match": ANYTHING,
+    "work_area": TEXT, "invert_mask": SWITCH,
+}
+GENERATE_VALUES: dict[str, dict[str, Any]] = {
+    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
+    "guidance_scale": NUMBER, "width": NUMBER, "height": NUMBER, "count": NUMBER,
+}
+
+
+class Endpoints:
+    """The three calls, each from plain values to plain data; an error becomes the call's error with its sentence."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def edit(self, request: gr.Request, image: str | None, mask: str | None, prompt: Any = None,
+                   negative_prompt: Any = None, model: Any = None, seed: Any = None, num_inference_steps: Any = None,
+                   guidance_scale: Any = None, strength: Any = None, scheduler: Any = None,
+                   prior_num_inference_steps: Any = None, prior_guidance_scale: Any = None, count: Any = None,
+                   grow: Any = None, feather: Any = None, tone_match: Any = None, work_area: Any = None,
+                   invert_mask: Any = None) -> tuple[list[str], dict[str, object]]:
+        """Repaint the masked part of a picture. Returns (result files, report)."""
+        values = {name: value for name, value in locals().items() if name in EDIT_VALUES}
+        with _as_call_error():
+            wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
+            result = await _outcome(self.service.start_edit(wanted, str(request.session_hash)))
+            return await asyncio.to_thread(self._saved_edit, wanted, result)
+
+    async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
+                       seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None, width: Any = None,
+                       height: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
+        """Make a first picture from text. Returns (result files, report)."""
+        values = {name: value for name, value in locals().items() if name in GENERATE_VALUES}
+        with _as_call_error():
+            wanted = self.service.generate_request(values)
+            result = await _outcome(self.service.start_generate(wanted, str(request.session_hash)))
+            return await asyncio.to_thread(self._saved_generated, wanted, result)
+
+    def models(self) -> list[dict[str, object]]:
+        """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
+        return self.service.models.describe()
+
+    def _edit_request(self, image: str | None, mask: str | None, values: dict[str, Any]) -> EditRequest:
+        limits = self.service.config.settings.pictures
+        picture: Picture = read_picture(self._uploaded("image", image), limits)
+        return self.service.edit_request(picture, read_mask(self._uploaded("mask", mask), picture.extent, limits), values)
+
+    def _uploaded(self, field: str, path: str | None) -> Upload:
+        """path: given by Gradio after its own check that it lies among the uploads."""
+        if path is None:
+            raise InvalidRequest(field, f"The {field} is missing.", "Send it as a file.")
+        return Upload.from_path(Path(path), self.service.config.settings.pictures)
+
+    def _saved_edit(self, wanted: EditRequest, result: EditResult) -> tuple[list[str], dict[str, object]]:
+        paths = new_results(self.service.config.data_dir, wanted.picture.name, [c.seed for c in result.candidates])
+        return list(map(str, paths)), _without_folders(save_edit(wanted, result, paths), paths)
+
+    def _saved_generated(self, wanted: GenerateRequest, result: EditResult) -> tuple[list[str], dict[str, object]]:
+        paths = new_results(self.service.config.data_dir, wanted.model, [c.seed for c in result.candidates])
+        return list(map(str, paths)), _without_folders(save_generated(result, paths), paths)
+
+
+def bind_http(service: Service) -> None:
+    """Declare the endpoints. Called inside the Blocks context; their components are never shown."""
+    endpoints = Endpoints(service)
+    with gr.Column(visible=False):
+        image, mask = gr.File(type="filepath", label="image"), gr.File(type="filepath", label="mask")
+        files, report = gr.File(file_count="multiple", label="result files"), gr.JSON(label="report")
+        _declare("edit", endpoints.edit, [image, mask, *_plain(EDIT_VALUES)], [files, report])
+        _declare("generate", endpoints.generate, _plain(GENERATE_VALUES), [files, report])
+        _declare("models", endpoints.models, [], [gr.JSON(label="models")])
+
+
+def health_routes(service: Service) -> list[Route]:
+    """/healthz: the process lives. /readyz: 200 where a model can serve, else 503."""
+
+    def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    def readyz(request: Request) -> JSONResponse:
+        able = [spec.name for spec in service.models.specs.values() if service.models.is_available(spec)]
+        return JSONResponse({"ready": bool(able), "models": able}, 200 if able else 503)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+    gr.Button(visible=False).click(call, inputs, outputs, api_name=name, concurrency_limit=None, show_progress="hidden")
+
+
+def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
+    return [Api(None, schema, name) for name, schema in values.items()]  # pyright: ignore[reportArgumentType]
+
+
+async def _outcome(job: Job[EditResult]) -> EditResult:
+    async for _ in follow(job):
+        pass
+    return job.outcome()
+
+
+def _without_folders(report: dict[str, object], paths: Sequence[Path]) -> dict[str, object]:
+    """A caller gets the files themselves; where they lie on this machine is not its business."""
+    return report | {"outputs": [path.name for path in paths]}
+
+
+@contextmanager
+def _as_call_error() -> Iterator[None]:
+    """Turns our errors into the call's error, whose sentence reaches the caller."""
+    try:
+        yield
+    except InpaintError as error:
+        raise gr.Error(str(error), print_exception=False) from None

@@ -1,0 +1,77 @@
+"""The sentences of the page that depend on a state: progress, plan, model line. Knows no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from inpaint.core.geometry import Bounds
+from inpaint.core.region import Region
+from inpaint.core.result import Progress
+from inpaint.core.spec import ModelSpec
+from inpaint.engines.registry import DEVICE_TITLES, Models
+from inpaint.errors import InpaintError
+
+STAGES: Mapping[str, str] = {
+    "loading": "Loading the model", "prior": "Reading the words", "encoding": "Looking at the picture",
+    "denoising": "Painting", "decoding": "Developing the picture", "filling": "Filling from the picture",
+    "compositing": "Setting it back into the picture",
+}
+
+
+def progress_sentence(progress: Progress | None, before: int, seconds: float) -> str:
+    """before: jobs of others that run first."""
+    if progress is None:
+        return f"{before} before you." if before else "Starting."
+    counted = f", step {progress.step} of {progress.total}" if progress.total else ""
+    return f"{STAGES[progress.stage]}{counted}. {seconds:.0f} s gone."
+
+
+def progress_html(progress: Progress | None, before: int, seconds: float) -> str:
+    value = f'value="{progress.step}" max="{progress.total}"' if progress and progress.total else ""
+    sentence = escape(progress_sentence(progress, before, seconds))
+    return f'<div class="ip-progress"><progress {value} aria-label="Progress"></progress><p aria-live="polite">{sentence}</p></div>'
+
+
+def error_html(error: InpaintError) -> str:
+    hint = f"<p>{escape(error.hint)}</p>" if error.hint else ""
+    return f'<div class="ip-message ip-error" role="alert"><strong>{escape(error.message)}</strong>{hint}</div>'
+
+
+def notice_html(notices: list[str]) -> str:
+    return "".join(f'<p class="ip-message">{escape(notice)}</p>' for notice in notices)
+
+
+def plan_html(painted: Bounds, region: Region) -> str:
+    """What will happen when Run is pressed, before it happens."""
+    return (f'<p class="ip-plan"><strong>Plan.</strong> Your {painted.width} x {painted.height} px mask is painted at '
+            f"{region.working} ({region.scale:.2g}x), then set back into the full picture.</p>")
+
+
+def model_html(spec: ModelSpec, models: Models, reason: str = "") -> str:
+    """Which model runs, where, why, and what it costs; computed figures say so."""
+    why = f" {escape(reason[:1].upper() + reason[1:])}." if reason else ""
+    if not models.is_available(spec):
+        return f'<p class="ip-note">{escape(_offer(spec))}</p>'
+    return f'<p class="ip-note">{escape(spec.title)} on {_place(spec, models)}.{why} {escape(_cost(spec, models))}</p>'
+
+
+def chip_html(spec: ModelSpec | None, models: Models) -> str:
+    text = f"{spec.title} on {_place(spec, models)}" if spec else f"Erase on {DEVICE_TITLES['cpu']}"
+    return f'<span class="ip-chip" title="What runs where">{escape(text)}</span>'
+
+
+def _place(spec: ModelSpec, models: Models) -> str:
+    return DEVICE_TITLES[models.device if spec.sources else "cpu"]
+
+
+def _cost(spec: ModelSpec, models: Models) -> str:
+    if not spec.parameter_count:
+        return "No weights, nothing to download."
+    dtype = models.default_dtype
+    return f"{spec.weight_bytes(dtype) / 1e9:.1f} GB of weights in {dtype} (computed)."
+
+
+def _offer(spec: ModelSpec) -> str:
+    return (f"{spec.title} is not on this machine: {spec.weight_bytes('float16') / 1e9:.1f} GB in float16 (computed), "
+            f"{spec.licence}. Get it with: python -m inpaint models --download {spec.name}")
