@@ -5,6 +5,7 @@ Specs come from configs/models/*.toml; a family names the code that runs a spec.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,20 +40,31 @@ class Runtime:
     made_dir: Path
 
 
+def _hush_libraries() -> None:
+    """transformers warns at import of what is missing here by choice (torchvision); a person's terminal is not for that."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
 def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+    from inpaint.engines.diffusion import choose_device, choose_dtype
     from inpaint.engines.kandinsky22 import Kandinsky22
 
     folders = weights.locate(spec)
-    return Kandinsky22.load(str(folders["prior"]), str(folders["decoder"]), device=runtime.device,
-                            dtype=runtime.dtype, cache_dir=runtime.made_dir, report=report)
+    device = choose_device(runtime.device)
+    return Kandinsky22.load(str(folders["prior"]), str(folders["decoder"]), device=device,
+                            dtype=choose_dtype(device, runtime.dtype), cache_dir=runtime.made_dir, report=report,
+                            prior_variant=spec.sources["prior"].variant, decoder_variant=spec.sources["decoder"].variant,
+                            model=spec.name)
 
 
 def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: Report) -> Generator:
+    from inpaint.engines.diffusion import choose_device, choose_dtype
     from inpaint.engines.sdxl import SdxlTextToImage
 
     folder = weights.locate(spec)["pipeline"]
-    return SdxlTextToImage.load(str(folder), device=runtime.device, dtype=runtime.dtype,
-                                variant=spec.sources["pipeline"].variant, report=report)
+    device = choose_device(runtime.device)
+    return SdxlTextToImage.load(str(folder), device=device, dtype=choose_dtype(device, runtime.dtype),
+                                variant=spec.sources["pipeline"].variant, report=report, model=spec.name)
 
 
 def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
@@ -132,6 +144,7 @@ class Models:
             return self._light[spec.name]
         weights.locate(spec)
         self._heavy = None
+        _hush_libraries()
         self._heavy = (spec.name, FAMILIES[spec.family](spec, self._runtime, report))
         return self._heavy[1]
 
