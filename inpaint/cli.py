@@ -6,15 +6,16 @@ Exits 0 done, 1 the machine can't, 2 the request is wrong, 130 cancelled. Knows 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from inpaint import __version__
-from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
+from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, OutOfMemory, StorageFull
 
 if TYPE_CHECKING:
     from inpaint.core.result import EditResult
@@ -38,14 +39,11 @@ def main(arguments: Sequence[str]) -> int:
         options = build_parser().parse_args(arguments)
         return options.run(options)
     except InpaintError as error:
-        _say_error(error)
-        return error.exit_code
+        return _failed(error)
     except KeyboardInterrupt:
-        _say_error(EditCancelled())
-        return EditCancelled.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _failed(EditCancelled())
+    except MemoryError:
+        return _failed(OutOfMemory("The computer's memory is too small for this.", "Close other programs."))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -127,13 +125,17 @@ def _number(text: str) -> int | float:
 
 def _edit(options: argparse.Namespace) -> int:
     from inpaint.service import save_edit
+    from inpaint.storage.results import check_extent
     from inpaint.storage.uploads import Upload, read_mask, read_picture
 
-    paths = _outputs(options)
+    photo, mask_file = Path(options.photo), Path(options.mask)
+    paths = _outputs(options, inputs=(photo, mask_file))
     service = _service(options)
     limits = service.config.settings.pictures
-    picture = read_picture(Upload.from_path(Path(options.photo), limits), limits)
-    mask = read_mask(Upload.from_path(Path(options.mask), limits), picture.extent, limits)
+    with _quiet_libraries():
+        picture = read_picture(Upload.from_path(photo, limits), limits)
+        mask = read_mask(Upload.from_path(mask_file, limits), picture.extent, limits)
+    check_extent(paths[0], picture.extent)
     request = service.edit_request(picture, mask, _values(options))
     result = _watched(service.start_edit(request, person="command line"))
     _print_report(save_edit(request, result, paths), options.json)
@@ -163,7 +165,7 @@ def _models(options: argparse.Namespace) -> int:
                                  f"There are: {', '.join(service.models.specs)}.")
         weights.download(spec, lambda line: print(line, file=sys.stderr))
     described = service.models.describe()
-    print(json.dumps({"models": described}, indent=2) if options.json else _model_table(described))
+    _say(json.dumps({"models": described}, indent=2) if options.json else _model_table(described))
     return 0
 
 
@@ -184,16 +186,16 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in vars(options).items() if value is not None}
 
 
-def _outputs(options: argparse.Namespace) -> list[Path]:
+def _outputs(options: argparse.Namespace, inputs: Sequence[Path] = ()) -> list[Path]:
     from inpaint.core.request import MAX_CANDIDATES, whole_number
-    from inpaint.storage.results import check_output
+    from inpaint.storage.results import check_ending, check_output
 
     output = Path(options.output)
-    check_output(output)
+    check_ending(output)
     count = 1 if options.count is None else whole_number("count", options.count, 1, MAX_CANDIDATES)
     paths = [output] if count == 1 else [output.with_stem(f"{output.stem}-{k + 1}") for k in range(count)]
     for path in paths:
-        check_output(path)
+        check_output(path, inputs)
     return paths
 
 
@@ -224,11 +226,11 @@ def _print_report(report: dict[str, object], as_json: bool) -> None:
     from inpaint.service import band_line
 
     if as_json:
-        print(json.dumps(report, indent=2))
+        _say(json.dumps(report, indent=2))
         return
     for notice in _texts(report["notices"]):
         print(f"inpaint: {notice}", file=sys.stderr)
-    print("\n".join(_texts(report["outputs"])))
+    _say("\n".join(_texts(report["outputs"])))
     if "changed_outside" in report:
         print(f"{band_line(report)}. Seed {report['seed']}.", file=sys.stderr)
 
@@ -247,6 +249,40 @@ def _model_table(described: list[dict[str, object]]) -> str:
     return "\n".join(row(model) for model in described)
 
 
-def _say_error(error: InpaintError) -> None:
-    print("inpaint: " + " ".join(str(error).split()), file=sys.stderr)
+def _say(text: str) -> None:
+    """One line of output. The reader may have gone away, the disk behind a redirection may be full."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        raise StorageFull(f"The report could not be written: {error.strerror}.") from None
+
+
+def _drop_output() -> None:
+    """Else Python complains once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Generator[None]:
+    """libtiff writes its own lines to the process's stderr, where the contract has exactly one line, ours."""
+    if sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _failed(error: InpaintError) -> int:
+    print(f"inpaint: {error}", file=sys.stderr)
+    return error.exit_code
 

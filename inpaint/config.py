@@ -6,18 +6,21 @@ A wrong file is refused with its name and key. Knows no models' code and no page
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
-from inpaint.core.spec import STRICT, ModelSpec, Source
+from inpaint.core.request import SAMPLING_FIELDS
+from inpaint.core.spec import STRICT, Limit, ModelSpec, Source, WorkingLimits
 from inpaint.errors import BadConfig
 
 _Valid = TypeVar("_Valid")
 
+MAX_PORT = 65_535
 DEFAULT_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -39,7 +42,7 @@ class Settings:
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     device: str = "auto"
-    dtype: str = "auto"
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] = "auto"
     host: str | None = None
     port: int | None = None
     share: bool = False
@@ -66,6 +69,7 @@ def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | No
     layers = [*(_read_toml(folder / "app.toml") for folder in folders), _from_environment(environment),
               {name: value for name, value in (flags or {}).items() if value is not None}]
     settings = _validated(Settings, _merged(layers), "settings")
+    _check_settings(settings)
     models = {spec.name: spec for folder in folders for spec in _read_models(folder / "models")}
     return AppConfig(settings, models, _data_dir(settings, environment))
 
@@ -91,7 +95,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise BadConfig(f"{path} cannot be read: {error}.") from None
 
 
@@ -102,11 +106,42 @@ def _read_models(folder: Path) -> list[ModelSpec]:
 def _read_model(path: Path) -> ModelSpec:
     spec = _validated(ModelSpec, _read_toml(path), str(path))
     for name, limit in spec.limits.items():
-        if not limit.minimum <= limit.default <= limit.maximum:
-            raise BadConfig(f"{path}: limits.{name}: the default {limit.default:g} is not between "
-                            f"{limit.minimum:g} and {limit.maximum:g}.")
+        _check_limit(f"{path}: limits.{name}", name, limit)
+    if spec.working is not None:
+        _check_working(f"{path}: working", spec.working)
     sources = {part: _located(source, path.parent) for part, source in spec.sources.items()}
     return dataclasses.replace(spec, sources=sources)
+
+
+def _check_settings(settings: Settings) -> None:
+    if settings.port is not None and not 0 <= settings.port <= MAX_PORT:
+        raise BadConfig(f"settings: port: {settings.port} is not between 0 and {MAX_PORT}.")
+    for limit in dataclasses.fields(PictureLimits):
+        value = getattr(settings.pictures, limit.name)
+        if not 0 < value < math.inf:
+            raise BadConfig(f"settings: pictures.{limit.name}: {value:g} is not a positive number.")
+
+
+def _check_limit(where: str, name: str, limit: Limit) -> None:
+    if name not in SAMPLING_FIELDS:
+        raise BadConfig(f"{where}: there is no such control; there are {', '.join(SAMPLING_FIELDS)}.")
+    if not all(map(math.isfinite, (limit.default, limit.minimum, limit.maximum, limit.step))) or limit.step <= 0:
+        raise BadConfig(f"{where}: default, minimum, maximum and step must be finite, and step more than 0.")
+    if not limit.minimum <= limit.default <= limit.maximum:
+        raise BadConfig(f"{where}: the default {limit.default:g} is not between {limit.minimum:g} and {limit.maximum:g}.")
+    if limit.is_whole and (limit.default - limit.minimum) % limit.step:
+        raise BadConfig(f"{where}: the default {limit.default:g} is not a whole number of steps of {limit.step:g} "
+                        f"from {limit.minimum:g}.")
+
+
+def _check_working(where: str, working: WorkingLimits) -> None:
+    if working.multiple < 1 or working.max_pixels < working.multiple**2:
+        raise BadConfig(f"{where}: multiple must be at least 1, and max_pixels at least its square.")
+    for name, pixels in (("native_pixels", working.native_pixels), ("cpu_pixels", working.cpu_pixels)):
+        if pixels is not None and not working.multiple**2 <= pixels <= working.max_pixels:
+            raise BadConfig(f"{where}.{name}: {pixels} is not between multiple squared and max_pixels.")
+    if not (0 <= working.context < math.inf and 0 < working.max_upscale < math.inf):
+        raise BadConfig(f"{where}: context must be 0 or more, and max_upscale more than 0.")
 
 
 def _located(source: Source, folder: Path) -> Source:
@@ -149,7 +184,10 @@ def _validated(kind: type[_Valid], values: dict[str, Any], where: str) -> _Valid
 def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
     """--data-dir, else /data on a Space that has it, else the platform's user data folder."""
     if settings.data_dir:
-        return Path(settings.data_dir).expanduser().resolve()
+        try:
+            return Path(settings.data_dir).expanduser().resolve()
+        except (RuntimeError, ValueError, OSError) as error:
+            raise BadConfig(f"settings: data_dir: {settings.data_dir} cannot be used: {error}.") from None
     space_disk = Path("/data")
     if environment.get("SPACE_ID") and os.access(space_disk, os.W_OK):
         return space_disk / "inpaint"

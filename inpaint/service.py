@@ -15,11 +15,19 @@ from inpaint.core.composite import changed_outside
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.request import (
-    MAX_BAND_PX, MAX_CANDIDATES, MAX_SEED, SAMPLING_FIELDS, EditRequest, GenerateRequest, clean_prompt, parse_work_area,
-    resolve_sampling, whole_number,
+    MAX_BAND_PX,
+    MAX_CANDIDATES,
+    MAX_SEED,
+    SAMPLING_FIELDS,
+    EditRequest,
+    GenerateRequest,
+    clean_prompt,
+    parse_work_area,
+    resolve_sampling,
+    whole_number,
 )
 from inpaint.core.result import EditResult
-from inpaint.core.spec import ModelSpec, Task
+from inpaint.core.spec import ModelSpec
 from inpaint.edit import run_edit, run_generate
 from inpaint.engines import weights
 from inpaint.engines.registry import Models

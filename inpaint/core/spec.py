@@ -66,6 +66,8 @@ class Source:
     revision: a commit that was seen in public use, or "main" where none is known.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
     repo_id: str
     revision: str = "main"
     variant: str | None = None

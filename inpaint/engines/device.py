@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import re
 import sys
 from typing import cast
 
@@ -11,7 +12,7 @@ from inpaint.core.spec import DeviceKind
 from inpaint.errors import BadConfig
 
 CUDA_DRIVER = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
-KINDS = ("cpu", "cuda", "mps")
+NAMED = re.compile(r"(cpu|cuda|mps)(:\d{1,3})?")
 
 
 def probe_device(wanted: str = "auto") -> DeviceKind:
@@ -19,9 +20,9 @@ def probe_device(wanted: str = "auto") -> DeviceKind:
 
     A device asked for by name is taken at its word here; the engine checks it when it loads.
     """
-    kind = wanted.partition(":")[0]
-    if kind in KINDS:
-        return cast(DeviceKind, kind)
+    named = NAMED.fullmatch(wanted)
+    if named:
+        return cast(DeviceKind, named[1])
     if wanted != "auto":
         raise BadConfig(f"There is no device {wanted!r}; choose auto, cuda, mps or cpu.")
     if _cuda_devices() > 0:

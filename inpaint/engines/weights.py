@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from inpaint.core.spec import ModelSpec, Source
 from inpaint.errors import ModelUnavailable
 
 INDEX = "model_index.json"
+SHARD = re.compile(r"-\d+-of-\d+")
 PLAIN_FILES = (INDEX, "*/*.json", "*/*.txt", "*/*.model")
 """Configurations and tokenizers; with the safetensors of one variant, all that from_pretrained reads."""
 
@@ -89,20 +92,20 @@ def _weights(source: Source) -> str:
 
 
 def _cached(source: Source) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import errors, try_to_load_from_cache
 
-    index = try_to_load_from_cache(source.repo_id, INDEX, revision=source.revision)
+    try:
+        index = try_to_load_from_cache(source.repo_id, INDEX, revision=source.revision)
+    except (errors.HFValidationError, OSError):
+        return None
     return Path(index).parent if isinstance(index, str) else None
 
 
 def _is_complete(folder: Path, source: Source) -> bool:
     """Every component the index names is there, with safetensors wherever it has a config.json."""
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    index = _read_json(folder / INDEX)
     components = [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by)]
-    return all(_is_component_complete(folder / name, source) for name in components)
+    return bool(components) and all(_is_component_complete(folder / name, source) for name in components)
 
 
 def _is_component_complete(folder: Path, source: Source) -> bool:
@@ -111,14 +114,32 @@ def _is_component_complete(folder: Path, source: Source) -> bool:
     if not (folder / "config.json").exists():
         return True
     wanted = f".{source.variant}" if source.variant else ""
-    shards = [name for index in folder.glob(f"*.safetensors.index{wanted}.json") for name in _shards(index)]
-    if shards:
-        return all((folder / name).exists() for name in shards)
-    return any(wanted in file.name for file in folder.glob("*.safetensors"))
+    weights = [file for file in folder.glob("*.safetensors") if _has_bytes(file)]
+    if any(_variant(file) == wanted and not SHARD.search(file.name) for file in weights):
+        return True
+    shards = {name for index in folder.glob(f"*.safetensors.index{wanted}.json") for name in _shards(index)}
+    return bool(shards) and shards <= {file.name for file in weights}
+
+
+def _has_bytes(file: Path) -> bool:
+    """False too for a link whose target is gone, as an interrupted download leaves it."""
+    return file.is_file() and file.stat().st_size > 0
+
+
+def _variant(file: Path) -> str:
+    """".fp16" of model.fp16.safetensors, "" of model.safetensors: stock loaders take no other variant than was asked."""
+    return Path(file.stem).suffix
 
 
 def _shards(index: Path) -> set[str]:
+    names = _read_json(index).get("weight_map")
+    return {str(name) for name in names.values()} if isinstance(names, dict) else set()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """{} where it is missing, damaged or no object."""
     try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError):
-        return set()
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
