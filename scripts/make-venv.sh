@@ -7,12 +7,19 @@ if .venv/bin/python -c 'import pip' 2>/dev/null; then
     exit 0
 fi
 
-found=
-for python in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3; do
-    # Run it: a version manager's shim can be on PATH with no Python behind it.
-    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+usable() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+if [ -n "${PYTHON:-}" ] && ! usable "$PYTHON"; then
+    echo "PYTHON=$PYTHON is not a Python 3.11 or newer." >&2
+    exit 1
+fi
+found=${PYTHON:-}
+for python in python3.13 python3.12 python3.11 python3; do
+    # Run each: a version manager's shim can be on PATH with no Python behind it.
+    if [ -z "$found" ] && usable "$python"; then
         found=$python
-        break
     fi
 done
 if [ -z "$found" ]; then
