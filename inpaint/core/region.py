@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -36,6 +38,12 @@ class Region:
     working: Extent
 
     @property
+    def stretch(self) -> float:
+        """How much more one side is scaled than the other; 1 = not at all."""
+        across, down = self.working.width / self.crop.width, self.working.height / self.crop.height
+        return max(across, down) / min(across, down)
+
+    @property
     def scale(self) -> float:
         """Working pixels for one upload pixel, by the square root of the areas."""
         return math.sqrt(self.working.area / self.crop.extent.area)
@@ -64,10 +72,12 @@ def plan_region(picture: Extent, painted: Bounds, limits: WorkingLimits, work_ar
     """
     if work_area == "auto":
         crop = _crop_with_context(picture, painted, limits)
-        working = _fit(crop.extent, limits)
-        return Region(_match_aspect(crop, working, picture), working)
+        return _least_stretched(Region(_match_aspect(crop, working, picture), working)
+                                for working in _fitting(crop.extent, limits))
     crop = Bounds.whole(picture) if work_area == "full" else _checked(work_area, painted, picture)
-    return Region(crop, crop.extent if _is_working_extent(crop.extent, limits) else _fit(crop.extent, limits))
+    if _is_working_extent(crop.extent, limits):
+        return Region(crop, crop.extent)
+    return _least_stretched(Region(crop, working) for working in _fitting(crop.extent, limits))
 
 
 def _crop_with_context(picture: Extent, painted: Bounds, limits: WorkingLimits) -> Bounds:
@@ -78,18 +88,32 @@ def _crop_with_context(picture: Extent, painted: Bounds, limits: WorkingLimits) 
     return crop.widen(Extent(short, short), picture)
 
 
-def _fit(crop: Extent, limits: WorkingLimits) -> Extent:
-    """The working extent nearest to the crop's shape that the model takes."""
+def _fitting(crop: Extent, limits: WorkingLimits) -> Iterator[Extent]:
+    """The working extents round the crop's shape that the model takes, the nearest first."""
     wanted = limits.native_pixels or min(crop.area, limits.max_pixels)
     scale = min(math.sqrt(wanted / crop.area), limits.max_upscale)
-    width, height = (_nearest_multiple(side * scale, limits.multiple) for side in (crop.width, crop.height))
+    sides = (_multiples(side * scale, limits.multiple) for side in (crop.width, crop.height))
+    for width, height in itertools.product(*sides):
+        yield _bounded(Extent(width, height), limits)
+
+
+def _multiples(length: float, multiple: int) -> tuple[int, int]:
+    """The two multiples round a length, the nearer one first."""
+    below, above = math.floor(length / multiple) * multiple, math.ceil(length / multiple) * multiple
+    nearer, other = (below, above) if length - below <= above - length else (above, below)
+    return max(multiple, nearer), max(multiple, other)
+
+
+def _bounded(extent: Extent, limits: WorkingLimits) -> Extent:
+    width, height = extent.width, extent.height
     while width * height > limits.max_pixels and max(width, height) > limits.multiple:
         width, height = (width - limits.multiple, height) if width >= height else (width, height - limits.multiple)
     return Extent(width, height)
 
 
-def _nearest_multiple(length: float, multiple: int) -> int:
-    return max(multiple, round(length / multiple) * multiple)
+def _least_stretched(regions: Iterable[Region]) -> Region:
+    """To the percent; of equals the first, which is nearest to the area that the model paints best at."""
+    return min(regions, key=lambda region: round(region.stretch, 2))
 
 
 def _match_aspect(crop: Bounds, working: Extent, picture: Extent) -> Bounds:
