@@ -78,7 +78,7 @@ function run(name, detail) {
 
 function chooseTool(name) {
   state.tool = name;
-  root.dataset.tool = name;
+  root.dataset.inHand = name;
   controls.refresh();
   overlays.place();
 }
@@ -157,7 +157,7 @@ async function takePicture(picture) {
   }
   root.dataset.picture = picture?.id ?? "";
   opening.done();
-  say("");
+  if (ui.status.dataset.kind) say("");
   band.hide();
   matchAccent();
   outbox.refresh();

@@ -153,7 +153,7 @@ def build_demo(seen: Seen, examples: list[dict[str, str]] | None = None) -> gr.B
         run_button.click(run, stage, out, show_progress="hidden")
         prompt.submit(run, stage, out, show_progress="hidden")
         cancel_button.click(cancel)
-        stage.stroke(seen.strokes.append, stage, None)
+        stage.stroke(lambda value: seen.strokes.append(value), stage, None)
         stage.example(example, None, stage, **hidden)
         stage.candidate(chosen, stage, None)
     return demo

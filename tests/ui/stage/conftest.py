@@ -1,0 +1,77 @@
+"""A served stage and a real Chromium for the tests beside this file.
+
+Must not know what is tested.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpaint.ui.stage.stage import data_url_jpeg
+from tests.ui.stage.stage_app import CSS, Seen, build_demo, photo
+from tests.ui.stage.stage_page import StagePage
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+QUIET_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                  "--disable-component-update", "--disable-sync"]
+
+@dataclass
+class Served:
+    url: str
+    seen: Seen
+
+
+@pytest.fixture(scope="session")
+def served_stage() -> Iterator[Served]:
+    seen = Seen()
+    examples = [{"name": name, "title": name.capitalize(), "url": data_url_jpeg(photo()[::4, ::4])}
+                for name in ("coffee", "cat", "rocket")]
+    demo = build_demo(seen, examples)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", css=CSS)
+    yield Served(url, seen)
+    demo.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def stage_chromium() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    found = os.environ.get("INPAINT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=QUIET_CHROMIUM)
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium: {error}")
+        yield browser
+        browser.close()
+
+
+def _page(browser: Any, served: Served, folder: Path, **options: Any) -> Iterator[StagePage]:
+    served.seen.__init__()
+    context = browser.new_context(**{"viewport": {"width": 1320, "height": 860}, "accept_downloads": True, **options})
+    stage = StagePage(context.new_page(), served.seen, folder)
+    stage.page.on("pageerror", lambda error: stage.troubles.append(str(error)))
+    stage.page.on("console", lambda said: stage.troubles.append(said.text) if said.type == "error" else None)
+    stage.page.goto(served.url)
+    stage.page.wait_for_selector(".ip-stage[data-state=empty] .ip-open")
+    yield stage
+    context.close()
+    assert not stage.troubles
+
+
+@pytest.fixture
+def stage(stage_chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
+    yield from _page(stage_chromium, served_stage, tmp_path)
+
+
+@pytest.fixture
+def phone(stage_chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
+    yield from _page(stage_chromium, served_stage, tmp_path, viewport={"width": 390, "height": 844}, has_touch=True,
+                     is_mobile=True, device_scale_factor=2)
