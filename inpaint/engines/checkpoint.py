@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
+from diffusers.utils.logging import disable_progress_bar as disable_pipeline_bar
 from safetensors import SafetensorError
-from transformers.utils.logging import disable_progress_bar
+from transformers import CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar as disable_weights_bar
 
+from inpaint.core.spec import Source
+from inpaint.engines import weights
 from inpaint.engines.diffusion import guard_memory, is_out_of_memory, release_memory
 from inpaint.errors import ModelUnavailable
 
@@ -27,6 +29,9 @@ Loaded = TypeVar("Loaded")
 
 LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
 """What the libraries raise for missing, truncated, foreign or mismatched files."""
+
+BYTE_TOKENS = 512
+"""Byte-level BPE has a token for each byte, within a word and at its end: a vocabulary with fewer was not read."""
 
 PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth")
 
@@ -50,11 +55,15 @@ class Checkpoint:
 
     def load_pipeline(self, kind: Any, **parts: Any) -> Any:
         """A whole pipeline round parts with weights that were loaded before. Raises ModelUnavailable."""
+        disable_pipeline_bar()
         return self._explained("pipeline", lambda: kind.from_pretrained(self.folder, local_files_only=True, **parts))
 
-    def load_tokenizer(self, kind: Any, part: str = "tokenizer") -> Any:
-        """A part without weights. Raises ModelUnavailable."""
-        return self._explained(part, lambda: kind.from_pretrained(self.folder / part, local_files_only=True))
+    def load_tokenizer(self, part: str = "tokenizer") -> Any:
+        """CLIP's tokenizer. Raises ModelUnavailable, also where transformers would make up an empty vocabulary."""
+        tokenizer = self._explained(part, lambda: CLIPTokenizer.from_pretrained(self.folder / part, local_files_only=True))
+        if tokenizer.vocab_size < BYTE_TOKENS:
+            raise self.unavailable(f"The vocabulary of {self.model} is missing in {self.folder / part}.")
+        return tokenizer
 
     def load_scheduler(self, kinds: tuple[Any, ...], part: str = "scheduler") -> Any:
         """The scheduler that the checkpoint names, if it is one of the kinds. Raises ModelUnavailable."""
@@ -65,7 +74,7 @@ class Checkpoint:
         return ModelUnavailable(reason, f"Get it with: python -m inpaint models --download {self.model}")
 
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
-        disable_progress_bar()  # stderr is the command line's; progress goes through reports
+        disable_weights_bar()  # stderr is the command line's; progress goes through reports
         model, facts = self._explained(part, lambda: kind.from_pretrained(
             self.folder / part, dtype=dtype, variant=self.variant, use_safetensors=True, local_files_only=True,
             output_loading_info=True))
@@ -98,24 +107,12 @@ class Checkpoint:
         raise self.unavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.")
 
 
-def find_checkpoint(source: str, part: str, *, model: str, revision: str | None = None,
-                    variant: str | None = None) -> Checkpoint:
-    """The checkpoint of source (a local folder, or a hub repository that was downloaded before), by one part it must have.
-
-    Raises ModelUnavailable.
-    """
+def find_checkpoint(source: str, *, model: str, revision: str | None = None, variant: str | None = None) -> Checkpoint:
+    """The checkpoint of source: a local folder, or a hub repository that was downloaded before. Raises ModelUnavailable."""
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        folder = _cached_folder(source, part, revision) or folder
+        folder = weights.find(Source(source, revision or "main", variant)) or folder
     found = Checkpoint(folder, model, variant)
     if not folder.is_dir():
         raise found.unavailable(f"{model} is not on this machine ({source}).")
     return found
-
-
-def _cached_folder(repo_id: str, part: str, revision: str | None) -> Path | None:
-    try:
-        config = try_to_load_from_cache(repo_id, f"{part}/config.json", revision=revision)
-    except HFValidationError:
-        return None
-    return Path(config).parents[1] if isinstance(config, str) else None

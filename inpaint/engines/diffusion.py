@@ -6,7 +6,7 @@ Knows no model and no file.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ def choose_device(name: str | None) -> str:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = name.partition(":")
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(kind, 0)
-    if index and not index.isdecimal() or int(index or 0) >= present:
+    if (index and not index.isdecimal()) or int(index or 0) >= present:
         raise InvalidRequest("device", f"This machine has no device {name!a}.", f"It has {choose_device(None)}.")
     return name
 
@@ -161,7 +161,7 @@ def cut_notices(tokenizer: Any, prompt: str, negative_prompt: str | None) -> tup
 
 
 @contextmanager
-def cancel_points(blocks: Iterable[torch.nn.Module], stage: Stage, report: Report) -> Iterator[None]:
+def cancel_points(blocks: Iterable[torch.nn.Module], stage: Stage, report: Report) -> Generator[None]:
     """While open, each block reports before it runs, so that whoever watches can cancel inside one long pass."""
     before_each = list(blocks)
 

@@ -91,7 +91,7 @@ def weights_identity(folder: Path) -> str:
     A file in the hub's cache is named by its content's hash, which decides. Elsewhere size, modification time, beginning and
     end are hashed: reading gigabytes at each start would cost more than the image encoder that this saves.
     """
-    files = sorted(folder.glob("*.safetensors")) + [folder / "config.json"]
+    files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
     return hashlib.sha256("\n".join(_file_identity(file) for file in files).encode()).hexdigest()
 
 

@@ -20,7 +20,7 @@ import torch
 from diffusers import PriorTransformer, UnCLIPScheduler, UNet2DConditionModel, VQModel
 from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
-from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
+from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
@@ -97,7 +97,7 @@ class Prior:
         """Raises ModelUnavailable, OutOfMemory."""
         return cls(checkpoint.load_model(PriorTransformer, "prior", dtype, device),
                    checkpoint.load_model(CLIPTextModelWithProjection, "text_encoder", dtype, device),
-                   checkpoint.load_tokenizer(CLIPTokenizer),
+                   checkpoint.load_tokenizer(),
                    checkpoint.load_scheduler((UnCLIPScheduler,)), device)
 
     def embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
@@ -303,8 +303,8 @@ class Kandinsky22:
         messages. Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays in memory.
         """
         numbers = DTYPES[dtype]
-        prior_checkpoint = find_checkpoint(prior, "prior", model=model, revision=prior_revision, variant=prior_variant)
-        decoder_checkpoint = find_checkpoint(decoder, "unet", model=model, revision=decoder_revision, variant=decoder_variant)
+        prior_checkpoint = find_checkpoint(prior, model=model, revision=prior_revision, variant=prior_variant)
+        decoder_checkpoint = find_checkpoint(decoder, model=model, revision=decoder_revision, variant=decoder_variant)
         report(Progress("loading", 1, 2))
         zero = ZeroEmbedding(prior_checkpoint, device, numbers, cache_dir)
         loaded_prior = Prior.load(prior_checkpoint, device, numbers)

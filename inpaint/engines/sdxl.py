@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.base import EngineOutput, Report
-from inpaint.engines.checkpoint import Checkpoint, find_checkpoint
+from inpaint.engines.checkpoint import find_checkpoint
 from inpaint.engines.diffusion import (
     DTYPES,
     cancel_points,
@@ -52,14 +52,15 @@ class SdxlTextToImage:
         choose_dtype return them. model: the name in the registry, for messages. Raises ModelUnavailable, OutOfMemory,
         EditCancelled (from report); then nothing stays in memory.
         """
-        checkpoint = find_checkpoint(source, "unet", model=model, revision=revision, variant=variant)
+        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
         parts = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection,
                  "unet": UNet2DConditionModel, "vae": AutoencoderKL}
         loaded: dict[str, Any] = {}
         for number, (part, kind) in enumerate(parts.items(), start=1):
             report(Progress("loading", number, len(parts)))
             loaded[part] = checkpoint.load_model(kind, part, part_dtype(part, dtype), device)
-        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded))
+        tokenizers = {part: checkpoint.load_tokenizer(part) for part in ("tokenizer", "tokenizer_2")}
+        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded, **tokenizers))
 
     def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
         """A picture from text; without width and height, of the checkpoint's own size.

@@ -1,0 +1,277 @@
+"""What the Kandinsky engine keeps, reports, survives and refuses; its numbers are in the parity table."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPVisionModelWithProjection
+
+from inpaint.engines.kandinsky22 import max_pool_to_cells
+from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
+from tests.engines.conftest import Watcher, an_edit, edit
+from tests.tiny_models import make_kandinsky
+
+
+class TestProgress:
+    def test_each_stage_is_told_in_order_with_its_steps(self, load) -> None:
+        watcher = Watcher()
+        edit(load(), watcher)
+        assert watcher.stages == ["prior", "loading", "encoding", "denoising", "decoding"]
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "prior"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
+
+    @pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm++"])
+    def test_a_preview_has_one_pixel_a_latent_cell(self, load, scheduler) -> None:
+        watcher = Watcher()
+        edit(load(), watcher, an_edit(128, 64, scheduler=scheduler))
+        previews = [p.preview for p in watcher.heard if p.preview is not None]
+        assert [(preview.shape, preview.dtype) for preview in previews][:1] == [((8, 16, 3), np.uint8)]
+
+    def test_previews_keep_their_distance_in_time(self, load) -> None:
+        watcher, seconds = Watcher(), iter(np.arange(0, 10, 0.1))
+        edit(load(clock=lambda: next(seconds)), watcher, an_edit(num_inference_steps=8))
+        shown = [p.step for p in watcher.heard if p.preview is not None]
+        assert shown == [1, 4, 7]
+
+    def test_a_preview_shows_the_kept_part_of_the_picture(self, load) -> None:
+        """Where nothing is repainted the preview is the map of the original's own latents, whatever the UNet says."""
+        untouched = an_edit(mask=np.zeros((64, 64), np.uint8))
+        first, second = Watcher(), Watcher()
+        edit(load(), first, untouched)
+        edit(load(), second, an_edit(mask=np.zeros((64, 64), np.uint8), seed=99))
+        assert np.array_equal(*[next(p.preview for p in w.heard if p.preview is not None) for w in (first, second)])
+
+
+CANCEL_POINTS = [("prior", 0), ("prior", 2), ("loading", 0), ("encoding", 0), ("encoding", 3), ("denoising", 1), ("denoising", 3),
+                 ("decoding", 0), ("decoding", 4)]
+CANCELS = [*[pytest.param(None, point, id=f"{point[0]}-{point[1]}") for point in CANCEL_POINTS],
+           pytest.param("dpm++", ("denoising", 2), id="dpm++-denoising-2"), pytest.param("ddim", ("denoising", 2), id="ddim-denoising-2")]
+
+
+class TestCancel:
+    @pytest.mark.parametrize(("scheduler", "point"), CANCELS)
+    def test_the_next_run_is_as_if_nothing_had_happened(self, load, scheduler, point) -> None:
+        work = an_edit(scheduler=scheduler)
+        engine, watcher = load(), Watcher(cancel_at=point)
+        with pytest.raises(EditCancelled):
+            edit(engine, watcher, work)
+        assert (watcher.heard[-1].stage, watcher.heard[-1].step) == point
+        assert np.array_equal(edit(engine, work=work), edit(load(), work=work))
+
+    def test_no_hook_is_left_behind(self, load) -> None:
+        engine = load()
+        with pytest.raises(EditCancelled):
+            edit(engine, Watcher(cancel_at=("decoding", 2)))
+        watcher = Watcher()
+        edit(engine, watcher)
+        assert [p.step for p in watcher.heard if p.stage == "decoding"] == [0, 1, 2, 3, 4, 5]
+
+
+class TestZeroEmbedding:
+    @pytest.fixture
+    def encoder_loads(self, monkeypatch) -> list[str]:
+        loads: list[str] = []
+        load_encoder = CLIPVisionModelWithProjection.from_pretrained
+
+        def counted(folder, **options):
+            loads.append(str(folder))
+            return load_encoder(folder, **options)
+
+        monkeypatch.setattr(CLIPVisionModelWithProjection, "from_pretrained", counted)
+        return loads
+
+    def test_a_stored_one_spares_the_image_encoder(self, load, encoder_loads) -> None:
+        first = edit(load())
+        assert len(encoder_loads) == 1
+        assert np.array_equal(edit(load()), first)
+        assert len(encoder_loads) == 1
+
+    @pytest.mark.parametrize("sampling", [{"negative_prompt": "the dog"}, {"guidance_scale": 1.0}], ids=["negative", "unguided"])
+    def test_it_is_made_only_where_it_guides(self, load, encoder_loads, sampling) -> None:
+        edit(load(), work=an_edit(**sampling))
+        assert encoder_loads == []
+
+    def test_other_weights_have_another_one(self, load, learned, tmp_path, encoder_loads) -> None:
+        edit(load())
+        other_prior, _ = make_kandinsky(tmp_path / "other", learned_range=True, seed=5)
+        copy = learned.copy(tmp_path / "same-place")
+        shutil.rmtree(copy.prior / "image_encoder")
+        shutil.copytree(other_prior / "image_encoder", copy.prior / "image_encoder")
+        edit(load(copy))
+        assert len(encoder_loads) == 2
+
+    def test_another_dtype_has_another_one(self, load, encoder_loads) -> None:
+        edit(load())
+        edit(load(dtype="bfloat16"))
+        assert len(encoder_loads) == 2
+
+    def test_a_damaged_file_is_made_again(self, load, tmp_path, encoder_loads) -> None:
+        first = edit(load())
+        (stored,) = (tmp_path / "cache").glob("*.safetensors")
+        stored.write_bytes(stored.read_bytes()[:20])
+        assert np.array_equal(edit(load()), first)
+        assert len(encoder_loads) == 2
+
+    def test_a_folder_that_cannot_be_written_costs_only_time(self, load, tmp_path) -> None:
+        (tmp_path / "cache").write_text("a file where the folder should be")
+        edit(load())
+
+
+class TestPriorEmbeddings:
+    def test_the_same_words_and_seed_cost_no_prior(self, load) -> None:
+        engine, watcher = load(), Watcher()
+        first = edit(engine)
+        assert np.array_equal(edit(engine, watcher), first)
+        assert "prior" not in watcher.stages
+
+    @pytest.mark.parametrize("changed", [
+        {"prompt": "the sky"}, {"negative_prompt": "the dog"}, {"seed": 4}, {"prior_num_inference_steps": 4},
+        {"prior_guidance_scale": 2.0}], ids=lambda changed: next(iter(changed)))
+    def test_whatever_decides_them_makes_them_anew(self, load, changed) -> None:
+        engine, watcher = load(), Watcher()
+        edit(engine)
+        edit(engine, watcher, an_edit(**changed))
+        assert "prior" in watcher.stages
+
+    def test_an_empty_negative_prompt_is_none(self, load) -> None:
+        engine, watcher = load(), Watcher()
+        first = edit(engine)
+        assert np.array_equal(edit(engine, watcher, an_edit(negative_prompt="")), first)
+        assert "prior" not in watcher.stages
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(("part", "names"), [("prior", "prior"), ("image_encoder", "image encoder"), ("unet", "decoder"),
+                                                 ("movq", "encoder")])
+    def test_a_nan_weight_is_bad_output(self, load, learned, tmp_path, part, names) -> None:
+        copy = learned.copy(tmp_path)
+        (weights,) = [*copy.prior.glob(f"{part}/*.safetensors"), *copy.decoder.glob(f"{part}/*.safetensors")]
+        tensors = load_file(weights)
+        for tensor in tensors.values():
+            tensor.view(-1)[0] = float("nan")
+        save_file(tensors, weights, metadata={"format": "pt"})
+        with pytest.raises(BadOutput, match=names) as caught:
+            edit(load(copy))
+        assert caught.value.hint
+
+    def test_a_picture_that_overflows_in_float16_is_decoded_in_float32(self, load, monkeypatch) -> None:
+        engine = load(dtype="float16")
+        expected = edit(engine)
+        movq = engine._decoder._movq
+        decode, dtypes = movq.decode, []
+
+        def overflowing(latents, **options):
+            dtypes.append(latents.dtype)
+            decoded = decode(latents, **options)
+            if latents.dtype is torch.float16:
+                decoded["sample"][0, 1, 2, 3] = float("inf")
+            return decoded
+
+        monkeypatch.setattr(movq, "decode", overflowing)
+        picture = edit(engine)
+        assert dtypes == [torch.float16, torch.float32] and movq.dtype is torch.float16
+        assert np.abs(picture.astype(int) - expected).max() <= 2
+
+    def test_memory_running_out_is_said_and_given_back(self, load, monkeypatch) -> None:
+        engine, held = load(), []
+        expected = edit(engine)
+
+        def failing(*_args, **_options):
+            activations = torch.zeros(1000)
+            held.append(weakref.ref(activations))
+            raise RuntimeError("CUDA error: out of memory")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(engine._decoder._unet, "forward", failing)
+            gc.disable()
+            try:
+                with pytest.raises(OutOfMemory, match="64 x 64") as caught:
+                    edit(engine)
+                assert held[0]() is None and caught.value.__context__ is None
+            finally:
+                gc.enable()
+        assert np.array_equal(edit(engine), expected)
+
+    def test_another_runtime_error_stays_what_it_is(self, load, monkeypatch) -> None:
+        engine = load()
+
+        def failing(*_args, **_options):
+            raise RuntimeError("shapes do not match")
+
+        monkeypatch.setattr(engine._decoder._unet, "forward", failing)
+        with pytest.raises(RuntimeError, match="shapes"):
+            edit(engine)
+
+    def test_a_decoder_for_other_tasks_is_refused(self, load, learned, tmp_path) -> None:
+        copy = learned.copy(tmp_path)
+        config = UNet2DConditionModel.load_config(copy.decoder / "unet")
+        UNet2DConditionModel.from_config({**config, "in_channels": 4}).save_pretrained(copy.decoder / "unet")
+        with pytest.raises(ModelUnavailable, match="no inpainting model: its UNet takes 4 channels"):
+            load(copy)
+
+    @pytest.mark.parametrize(("field", "value"), [("scheduler", "euler"), ("prior_num_inference_steps", 1)])
+    def test_values_that_cannot_be_used_are_refused(self, load, field, value) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            edit(load(), work=an_edit(**{field: value}))
+        assert caught.value.field == field
+
+    def test_a_size_off_the_multiple_is_a_bug(self, load) -> None:
+        engine = load()
+        assert engine.size_multiple == 64
+        with pytest.raises(ValueError, match="multiples of 64"):
+            edit(engine, work=an_edit(72, 64))
+
+
+class TestNotices:
+    def test_words_beyond_the_tokens_are_named(self, load) -> None:
+        engine = load()
+        fitting = " ".join(["word"] * 75)
+        assert engine.inpaint(an_edit(prompt=fitting), Watcher()).notices == ()
+        (notice,) = engine.inpaint(an_edit(prompt=fitting + " the Red sky"), Watcher()).notices
+        assert notice == 'The prompt is too long for the model: it did not read "the red sky".'
+
+    def test_a_cached_embedding_keeps_the_notice(self, load) -> None:
+        engine, work = load(), an_edit(negative_prompt="word " * 80)
+        first, second = (engine.inpaint(work, Watcher()).notices for _ in range(2))
+        assert first == second and "negative prompt" in first[0]
+
+
+class TestThinStrokes:
+    @pytest.mark.parametrize("row", [1, 4, 7, 30, 61])
+    def test_one_pixel_repaints_its_cells(self, row) -> None:
+        mask = np.zeros((64, 64), np.uint8)
+        mask[row, 10:50] = 255
+        pooled = max_pool_to_cells(mask, 8)
+        assert pooled.shape == mask.shape and pooled.dtype == np.uint8
+        expected = np.zeros((64, 64), np.uint8)
+        expected[row // 8 * 8:row // 8 * 8 + 8, 8:56] = 255
+        assert np.array_equal(pooled, expected)
+
+    def test_an_aligned_mask_is_unchanged(self) -> None:
+        mask = np.kron(np.random.default_rng(1).integers(0, 2, (8, 16)), np.ones((8, 8))).astype(np.uint8) * 255
+        assert np.array_equal(max_pool_to_cells(mask, 8), mask)
+
+    def test_a_stroke_between_samples_changes_the_picture(self, load) -> None:
+        mask = np.zeros((64, 64), np.uint8)
+        mask[35, 11:14] = 255
+        engine = load()
+        untouched = edit(engine, work=an_edit(mask=np.zeros_like(mask)))
+        assert not np.array_equal(edit(engine, work=an_edit(mask=mask)), untouched)
+
+
+def test_bfloat16_runs(load) -> None:
+    assert edit(load(dtype="bfloat16")).std() > 5
+
+
+def test_the_input_is_left_as_it_was(load) -> None:
+    work = an_edit()
+    for array in (work.picture, work.mask):
+        array.flags.writeable = False
+    edit(load(), work=work)
