@@ -41,10 +41,10 @@ UNFINISHED_STAGE: Mapping[str, Any] = {"running": {}, "preview": {}}
 class EditHandlers:
     """Holds the parts; each public method answers one event with updates by widget."""
 
-    def __init__(self, service: Service, tab: EditTab, session: gr.State, applied: gr.State, chip: gr.HTML,
-                 examples: Mapping[str, Example]) -> None:
-        self.service, self.tab, self.session, self.applied, self.chip = service, tab, session, applied, chip
-        self.examples = examples
+    def __init__(self, service: Service, tab: EditTab, session: gr.State, shown: gr.State, chosen: gr.State,
+                 chip: gr.HTML, examples: Mapping[str, Example]) -> None:
+        self.service, self.tab, self.session, self.chip, self.examples = service, tab, session, chip, examples
+        self.shown, self.chosen = shown, chosen
 
     def open_upload(self, path: str | None) -> Updates:
         """A file came through the upload control; it is kept as it is, and the stage gets a proxy."""
@@ -197,8 +197,7 @@ class EditHandlers:
         if choice is None:
             note = words.error_html(missing) if missing else ""
             return {self.tab.model_note: note}
-        fitted, applied = self.tab.settings.fit(choice.spec, values[self.applied], values)
-        return {**fitted, self.applied: applied,
+        return {**self.tab.settings.fit(choice.spec, values[self.shown], values[self.chosen]), self.shown: choice.spec.name,
                 self.tab.negative_box: gr.update(visible=choice.spec.negative_prompt),
                 self.tab.model_note: words.model_html(choice.spec, self.service.models, choice.reason),
                 self.chip: words.chip_html(choice.spec, self.service.models)}
@@ -263,25 +262,28 @@ def bind_edit(handlers: EditHandlers) -> None:
     """Connect the Edit tab's events. Called inside the Blocks context."""
     tab, session = handlers.tab, handlers.session
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.progress]
-    form = [handlers.applied, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.all()]
-    reads = {session, handlers.applied, *tab.inputs()}
+    form = [handlers.shown, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.all()]
+    seen = {session, handlers.shown, handlers.chosen, tab.stage, tab.prompt, tab.model}
+    reads = {session, *tab.inputs()}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     running: dict[str, Any] = quiet | {"concurrency_limit": None}
 
+    tab.settings.bind(handlers.shown, handlers.chosen)
+
     def fresh(event: Any) -> None:
-        event.then(handlers.refresh, reads, [*view, *form], **quiet)
+        event.then(handlers.refresh, seen, [*view, *form], **quiet)
 
     fresh(tab.upload.upload(handlers.open_upload, tab.upload, view, **quiet))
-    tab.stage.stroke(handlers.refresh, reads, [*view, *form], trigger_mode="always_last", **quiet)
-    tab.prompt.input(handlers.refresh, reads, [*view, *form], trigger_mode="always_last", **quiet)
-    tab.model.input(handlers.refresh, reads, [*view, *form], **quiet)
+    tab.stage.stroke(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
+    tab.prompt.input(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
+    tab.model.input(handlers.refresh, seen, [*view, *form], **quiet)
     tab.run.click(handlers.run, reads, view, **running)
     tab.another.click(lambda: None, None, tab.settings.widgets["seed"], **quiet).then(handlers.run, reads, view, **running)
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
-    tab.stage.example(handlers.open_example, None, view, **quiet).then(handlers.run_example, reads, view, **running)
+    tab.stage.example(handlers.open_example, None, view, **quiet).then(handlers.run_example, {session}, view, **running)
     fresh(tab.back.click(handlers.back, None, view, **quiet))
-    fresh(tab.keep.click(handlers.keep, reads, view, **quiet))
-    tab.stage.candidate(handlers.choose_candidate, reads, [tab.download], **quiet)
+    fresh(tab.keep.click(handlers.keep, {session, tab.stage}, view, **quiet))
+    tab.stage.candidate(handlers.choose_candidate, {session, tab.stage}, [tab.download], **quiet)
 
 
 def _area(crop: Bounds) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,9 @@ from inpaint.core.request import MAX_SEED
 from inpaint.core.spec import Limit, ModelSpec
 
 CANDIDATES_ON_PAGE = 4
+
+Chosen = Mapping[tuple[str, str], float]
+"""(model, field) -> the number that the person set."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,10 @@ CONTROLS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The folded settings of one tab. widgets: field name -> widget. applied: the defaults that they start with."""
+    """The folded settings of one tab. widgets: field name -> widget."""
 
     widgets: Mapping[str, Component]
     scheduler: gr.Dropdown
-    applied: Mapping[str, float]
 
     def all(self) -> list[Component]:
         return [*self.widgets.values(), self.scheduler]
@@ -51,44 +54,51 @@ class Settings:
         """Field name -> value, for the controls that the model has."""
         fields = {name: values[widget] for name, widget in self.widgets.items()
                   if name in spec.limits or name in ("seed", "count")}
+        fields["seed"] = _typed_number(fields["seed"])
         return fields | ({"scheduler": values[self.scheduler]} if spec.schedulers else {})
 
-    def fit(self, spec: ModelSpec, applied: Mapping[str, float],
-            values: Mapping[Component, Any]) -> tuple[dict[Component, Any], dict[str, float]]:
-        """Updates that show what `spec` has. applied: field -> the default it was last set to.
+    def fit(self, spec: ModelSpec, shown: str, chosen: Chosen) -> dict[Component, Any]:
+        """Updates that show what `spec` has; none where it is shown already, so that a late event cannot undo a new one.
 
-        A number that the person moved away from that default is kept wherever it still fits, also when the control was
-        hidden in between.
+        shown: the model that the widgets show now. A model's numbers come back as the person left them.
         """
-        updates: dict[Component, Any] = {}
-        after = dict(applied)
-        for field in (control.field for control in CONTROLS if control.field in self.widgets):
-            widget, limit = self.widgets[field], spec.limits.get(field)
-            updates[widget] = gr.update(visible=False) if limit is None \
-                else _fitted(limit, applied.get(field), values[widget])
-            after |= {} if limit is None else {field: limit.default}
-        updates[self.scheduler] = gr.update(visible=bool(spec.schedulers), choices=_scheduler_choices(spec))
-        return updates, after
+        if spec.name == shown:
+            return {}
+        updates: dict[Component, Any] = {control: gr.update(visible=False) for field, control in self.widgets.items()
+                                         if field not in ("seed", "count")}
+        updates |= {self.widgets[field]: _fitted(limit, chosen.get((spec.name, field), limit.default))
+                    for field, limit in spec.limits.items() if field in self.widgets}
+        updates[self.scheduler] = gr.update(visible=bool(spec.schedulers), choices=_scheduler_choices(spec), value="")
+        return updates
+
+    def bind(self, shown: gr.State, chosen: gr.State) -> None:
+        """Keep what the person sets, by model. Called inside the Blocks context.
+
+        The numbers are kept here rather than read when a model changes: by then a widget's old value may lie outside its
+        new limits, which Gradio refuses before any handler runs.
+        """
+        for field, widget in self.widgets.items():
+            if isinstance(widget, gr.Slider):
+                widget.input(partial(_remember, field), [widget, shown, chosen], chosen, show_progress="hidden",
+                             api_visibility="private")
 
 
 def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec) -> Settings:
     """Widgets for every control that one of the specs has, fitted to the one shown first."""
     known = list(specs)
     widgets: dict[str, Component] = {}
-    applied: dict[str, float] = {}
     for control in CONTROLS:
         having = [spec for spec in known if control.field in spec.limits]
         if having:
             limit = (shown if shown in having else having[0]).limits[control.field]
             widgets[control.field] = _slider(control, limit, visible=control.field in shown.limits)
-            applied[control.field] = limit.default
     scheduler = gr.Dropdown(_scheduler_choices(shown), value="", label="Scheduler", visible=bool(shown.schedulers),
                             info="How noise becomes a picture; the model's own unless chosen.")
-    widgets["seed"] = gr.Number(None, label="Seed", precision=0, minimum=0, maximum=MAX_SEED, placeholder="drawn",
-                                info="The same seed gives the same picture.")
+    widgets["seed"] = gr.Textbox("", label="Seed", max_lines=1, placeholder="drawn anew each time", elem_classes="ip-seed",
+                                 info=f"A whole number up to {MAX_SEED:,}. The same seed gives the same picture.")
     widgets["count"] = gr.Slider(1, CANDIDATES_ON_PAGE, value=1, step=1, label="Candidates",
                                  info="Several results to choose from.")
-    return Settings(widgets, scheduler, applied)
+    return Settings(widgets, scheduler)
 
 
 def _slider(control: Control, limit: Limit, visible: bool) -> gr.Slider:
@@ -96,10 +106,18 @@ def _slider(control: Control, limit: Limit, visible: bool) -> gr.Slider:
                      info=control.more, visible=visible)
 
 
-def _fitted(limit: Limit, applied: float | None, value: Any) -> Any:
-    moved = value != applied and isinstance(value, int | float) and limit.minimum <= value <= limit.maximum
-    return gr.update(visible=True, minimum=limit.minimum, maximum=limit.maximum, step=limit.step,
-                     value=value if moved else limit.default)
+def _fitted(limit: Limit, value: float) -> Any:
+    return gr.update(visible=True, minimum=limit.minimum, maximum=limit.maximum, step=limit.step, value=value)
+
+
+def _remember(field: str, value: float, shown: str, chosen: Chosen) -> Chosen:
+    return {**chosen, (shown, field): value}
+
+
+def _typed_number(text: Any) -> object:
+    """None for nothing typed; text that is no number is left for the request's own check to refuse."""
+    typed = str(text or "").strip().replace(",", "")
+    return int(typed) if typed.isdecimal() else typed or None
 
 
 def _scheduler_choices(spec: ModelSpec) -> list[tuple[str, str]]:

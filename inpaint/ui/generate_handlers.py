@@ -28,16 +28,16 @@ Values = Mapping[Component, Any]
 class GenerateHandlers:
     """Each public method answers one event with updates by widget. editor: where "Edit this" puts the picture."""
 
-    def __init__(self, service: Service, tab: GenerateTab, applied: gr.State, made: gr.State, tabs: gr.Tabs,
-                 editor: EditHandlers) -> None:
-        self.service, self.tab, self.applied, self.made, self.tabs, self.editor = service, tab, applied, made, tabs, editor
+    def __init__(self, service: Service, tab: GenerateTab, shown: gr.State, chosen: gr.State, made: gr.State,
+                 tabs: gr.Tabs, editor: EditHandlers) -> None:
+        self.service, self.tab, self.made, self.tabs, self.editor = service, tab, made, tabs, editor
+        self.shown, self.chosen = shown, chosen
 
     def choose_model(self, values: Values) -> Updates:
         """Show the controls and sizes that the model has."""
         spec = self.service.models.spec(values[self.tab.model], "generate")
-        fitted, applied = self.tab.settings.fit(spec, values[self.applied], values)
         sizes = size_choices(spec)
-        return {**fitted, self.applied: applied, self.tab.size: gr.update(choices=sizes, value=sizes[0][1]),
+        return {**self.tab.settings.fit(spec, values[self.shown], values[self.chosen]), self.shown: spec.name, self.tab.size: gr.update(choices=sizes, value=sizes[0][1]),
                 self.tab.negative_box: gr.update(visible=spec.negative_prompt),
                 self.tab.model_note: words.model_html(spec, self.service.models)}
 
@@ -106,15 +106,16 @@ def bind_generate(handlers: GenerateHandlers) -> None:
     """Connect the Generate tab's events. Called inside the Blocks context."""
     tab, editor = handlers.tab, handlers.editor
     view = [handlers.made, tab.picture, tab.pick, tab.actions, tab.download, tab.run, tab.cancel, tab.progress, tab.message]
-    reads = {handlers.made, handlers.applied, tab.pick, *tab.inputs()}
+    reads = {handlers.made, tab.pick, *tab.inputs()}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    form = [handlers.applied, tab.size, tab.negative_box, tab.model_note, *tab.settings.all()]
-    tab.model.input(handlers.choose_model, reads, form, **quiet)
+    form = [handlers.shown, tab.size, tab.negative_box, tab.model_note, *tab.settings.all()]
+    tab.settings.bind(handlers.shown, handlers.chosen)
+    tab.model.input(handlers.choose_model, {tab.model, handlers.shown, handlers.chosen}, form, **quiet)
     tab.run.click(handlers.run, reads, view, concurrency_limit=None, **quiet)
     tab.cancel.click(editor.cancel, None, None, queue=False, **quiet)
-    tab.pick.input(handlers.pick, reads, [tab.picture, tab.download], **quiet)
+    tab.pick.input(handlers.pick, {handlers.made, tab.pick}, [tab.picture, tab.download], **quiet)
     opened = [editor.session, editor.tab.stage, editor.tab.actions, editor.tab.message, editor.tab.plan, editor.tab.run]
-    tab.edit.click(handlers.edit_this, reads, [*opened, handlers.tabs, tab.message], **quiet)
+    tab.edit.click(handlers.edit_this, {handlers.made, tab.pick}, [*opened, handlers.tabs, tab.message], **quiet)
 
 
 def _pixels(text: str) -> int:

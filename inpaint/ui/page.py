@@ -64,7 +64,7 @@ def build_page(service: Service) -> Page:
                 stage = Stage(examples=[_thumbnail(example) for example in examples.values()], render=False)
                 note = words.model_html(first.spec, service.models, first.reason)
                 edit = build_edit_tab(editing, first.spec, stage, note)
-                editor = EditHandlers(service, edit, session, gr.State(dict(edit.settings.applied)), chip, examples)
+                editor = EditHandlers(service, edit, session, gr.State(first.spec.name), gr.State({}), chip, examples)
             if generating:
                 with gr.Tab("Generate", id="generate"):
                     _build_generate(service, generating, made, tabs, editor)
@@ -76,7 +76,7 @@ def build_page(service: Service) -> Page:
 
 def _build_generate(service: Service, specs: list[ModelSpec], made: gr.State, tabs: gr.Tabs, editor: EditHandlers) -> None:
     tab = build_generate_tab(specs, specs[0], words.model_html(specs[0], service.models))
-    bind_generate(GenerateHandlers(service, tab, gr.State(dict(tab.settings.applied)), made, tabs, editor))
+    bind_generate(GenerateHandlers(service, tab, gr.State(specs[0].name), gr.State({}), made, tabs, editor))
 
 
 def _thumbnail(example: Example) -> dict[str, str]:

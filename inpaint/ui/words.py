@@ -66,8 +66,10 @@ def _place(spec: ModelSpec, models: Models) -> str:
 
 
 def _cost(spec: ModelSpec, models: Models) -> str:
-    if not spec.parameter_count:
+    if not spec.sources:
         return "No weights, nothing to download."
+    if not spec.parameter_count:
+        return "Its memory is not stated."
     dtype = models.default_dtype
     return f"{spec.weight_bytes(dtype) / 1e9:.1f} GB of weights in {dtype} (computed)."
 
