@@ -1,0 +1,187 @@
+"""One worker, first come first served; each job ends once, whatever it throws, and the next one runs as if nothing happened."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from inpaint.core.result import Progress
+from inpaint.engines.base import Report
+from inpaint.errors import Busy, EditCancelled, InpaintError, MachineError, ModelUnavailable, OutOfMemory
+from inpaint.jobs import Job, Worker
+from tests.fakes import noise
+
+PATIENCE = 30
+
+
+class StrRaises(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+class NotEvenAnException(BaseException):
+    pass
+
+
+def raises(error: BaseException) -> Callable[[Report], str]:
+    def task(report: Report) -> str:
+        raise error
+    return task
+
+
+def finished(job: Job[str]) -> Job[str]:
+    assert job.wait(PATIENCE)
+    return job
+
+
+class Gate:
+    """A task that says when it runs and goes on when it is let."""
+
+    def __init__(self, steps: int = 1) -> None:
+        self.running, self.open, self.steps = threading.Event(), threading.Event(), steps
+
+    def __call__(self, report: Report) -> str:
+        report(Progress("denoising"))
+        self.running.set()
+        assert self.open.wait(PATIENCE)
+        for step in range(self.steps):
+            report(Progress("denoising", step + 1, self.steps))
+        return "painted"
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+def test_jobs_run_in_the_order_they_came(worker: Worker) -> None:
+    gate, ran = Gate(), list[int]()
+    first = worker.submit(gate, "person 0")
+    assert gate.running.wait(PATIENCE)
+    jobs = [worker.submit(lambda report, k=k: ran.append(k) or str(k), f"person {k}") for k in range(1, 6)]
+    assert [worker.place(job) for job in (first, *jobs)] == [0, 1, 2, 3, 4, 5]
+    gate.open.set()
+    assert [finished(job).outcome() for job in jobs] == ["1", "2", "3", "4", "5"]
+    assert ran == [1, 2, 3, 4, 5]
+
+
+def test_one_person_has_one_unfinished_job(worker: Worker) -> None:
+    gate = Gate()
+    job = worker.submit(gate, "ann")
+    with pytest.raises(Busy, match="still going"):
+        worker.submit(gate, "ann")
+    assert worker.current("ann") is job and worker.current("ben") is None
+    gate.open.set()
+    finished(job)
+    assert worker.current("ann") is None
+    assert finished(worker.submit(lambda report: "again", "ann")).outcome() == "again"
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_never_runs(worker: Worker) -> None:
+    gate, ran = Gate(), list[str]()
+    running = worker.submit(gate, "ann")
+    assert gate.running.wait(PATIENCE)
+    waiting = worker.submit(lambda report: ran.append("ran") or "", "ben")
+    waiting.cancel()
+    assert waiting.state == "cancelled" and waiting.is_finished
+    again = worker.submit(lambda report: "after", "ben")
+    gate.open.set()
+    assert finished(running).outcome() == "painted"
+    assert finished(again).outcome() == "after"
+    assert ran == [] and waiting.state == "cancelled"
+
+
+def test_a_running_job_stops_at_its_next_report(worker: Worker) -> None:
+    gate = Gate(steps=100)
+    job = worker.submit(gate, "ann")
+    assert gate.running.wait(PATIENCE)
+    job.cancel()
+    gate.open.set()
+    with pytest.raises(EditCancelled):
+        finished(job).outcome()
+    assert job.state == "cancelled" and job.progress is not None and job.progress.step == 0
+
+
+def test_cancelling_a_finished_job_changes_nothing(worker: Worker) -> None:
+    job = finished(worker.submit(lambda report: "kept", "ann"))
+    job.cancel()
+    assert job.state == "done" and job.outcome() == "kept"
+
+
+def test_cancel_racing_with_the_end_leaves_one_whole_outcome(worker: Worker) -> None:
+    outcomes = set[str]()
+    for round_ in range(300):
+        started = threading.Event()
+
+        def task(report: Report, started: threading.Event = started, steps: int = round_ % 7) -> str:
+            started.set()
+            for step in range(steps):
+                report(Progress("denoising", step, steps))
+            return "painted"
+
+        job = worker.submit(task, "ann")
+        started.wait(PATIENCE)
+        job.cancel()
+        state = finished(job).state
+        assert (job.result == "painted" and job.error is None) if state == "done" else isinstance(job.error, EditCancelled)
+        assert job.state == state
+        outcomes.add(state)
+    assert outcomes <= {"done", "cancelled"}
+
+
+@pytest.mark.parametrize(("thrown", "state", "shown"), [
+    pytest.param(ModelUnavailable("Not here."), "failed", ModelUnavailable, id="an error for the person"),
+    pytest.param(EditCancelled(), "cancelled", EditCancelled, id="the engine gave up"),
+    pytest.param(MemoryError(), "failed", OutOfMemory, id="the computer's memory"),
+    pytest.param(ValueError("/root/secret token"), "failed", MachineError, id="a bug"),
+    pytest.param(StrRaises(), "failed", MachineError, id="str raises"),
+    pytest.param(SystemExit(3), "failed", MachineError, id="SystemExit"),
+    pytest.param(KeyboardInterrupt(), "failed", MachineError, id="KeyboardInterrupt"),
+    pytest.param(NotEvenAnException(), "failed", MachineError, id="BaseException"),
+    pytest.param(ExceptionGroup("many", [ValueError(), StrRaises()]), "failed", MachineError, id="a group"),
+])
+def test_whatever_a_job_throws_the_next_one_runs(worker: Worker, thrown: BaseException, state: str,
+                                                shown: type[InpaintError]) -> None:
+    job = finished(worker.submit(raises(thrown), "ann"))
+    assert job.state == state
+    with pytest.raises(shown) as caught:
+        job.outcome()
+    assert "secret" not in str(caught.value)
+    assert finished(worker.submit(lambda report: "fine", "ann")).outcome() == "fine"
+
+
+def test_a_bug_is_told_in_the_log_with_its_traceback(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, logger="inpaint.jobs"):
+        finished(worker.submit(raises(ZeroDivisionError("in the model")), "ann"))
+    assert "ZeroDivisionError: in the model" in caplog.text
+
+
+def test_two_bugs_are_two_errors(worker: Worker) -> None:
+    """One exception object raised twice would chain the tracebacks of unrelated people."""
+    first, second = (finished(worker.submit(raises(ValueError()), "ann")).error for _ in range(2))
+    assert first is not second
+
+
+def test_progress_keeps_the_last_preview_of_its_stage(worker: Worker) -> None:
+    preview = noise(4, 4)
+
+    def task(report: Report) -> str:
+        report(Progress("denoising", 1, 3, preview))
+        report(Progress("denoising", 2, 3))
+        return "done"
+
+    job = finished(worker.submit(task, "ann"))
+    assert job.progress is not None and job.progress.step == 2 and job.progress.preview is preview
+
+
+def test_an_unfinished_job_has_no_outcome(worker: Worker) -> None:
+    gate = Gate()
+    job = worker.submit(gate, "ann")
+    with pytest.raises(RuntimeError, match="not finished"):
+        job.outcome()
+    assert not job.wait(0)
+    gate.open.set()
+    finished(job)
