@@ -173,11 +173,14 @@ def _encoded(picture: Picture, file_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def _exif_with_date(taken: str) -> Image.Exif:
-    """The date alone: the place (GPS), the camera and the orientation, which the pixels already have, stay behind."""
+def _exif_with_date(taken: str) -> bytes:
+    """The date alone: the place (GPS), the camera and the orientation, which the pixels already have, stay behind.
+
+    As bytes: an Exif object that holds nothing but a sub-folder counts as empty for PNG, AVIF and TIFF.
+    """
     exif = Image.Exif()
     exif.get_ifd(EXIF_IFD)[DATE_TAKEN] = taken
-    return exif
+    return exif.tobytes()
 
 
 def _flattened(picture: Picture) -> Picture:

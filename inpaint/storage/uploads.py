@@ -31,6 +31,9 @@ READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF"})
 """As Pillow names them after opening; MPO is a phone's JPEG with a second picture behind the first."""
 
+CONVERTED_MODES = frozenset({"CMYK", "LAB"})
+"""Their colours are converted to sRGB, so an embedded profile, whatever it is, says nothing of the result any more."""
+
 LOSSY_NOISE = 8
 """Lossy encoders leave values this near to 0 and 255 round an edge; in a mask they would mark pixels nobody painted."""
 
@@ -68,11 +71,9 @@ def read_picture(upload: Upload, limits: PictureLimits) -> Picture:
         image = _decoded(upload, limits)
         if _has_more_frames(image):
             notices.append(f"{upload.name} holds more than one frame; the first one is used.")
-        taken, profile = _date_taken(image), image.info.get("icc_profile")
-        plain = _eight_bit(_upright(image), profile, notices)
-    keeps_profile = isinstance(profile, bytes) and profile[16:20] == b"RGB "
-    return Picture(np.array(plain), Path(upload.name).stem or "picture", profile if keeps_profile else None,
-                   taken, tuple(notices))
+        plain = _eight_bit(_upright(image), notices)
+        return Picture(np.array(plain), Path(upload.name).stem or "picture", _kept_profile(image), _date_taken(image),
+                       tuple(notices))
 
 
 def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
@@ -82,7 +83,7 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
     """
     with _reading(upload.name, limits):
         image = _decoded(upload, limits)
-        plain = _eight_bit(_upright(image), image.info.get("icc_profile"), [])
+        plain = _eight_bit(_upright(image), [])
     if plain.size != (picture.width, picture.height):
         raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
                       "A mask must have the size of its picture.")
@@ -168,7 +169,14 @@ def _date_taken(image: Image.Image) -> str | None:
     return value if isinstance(value, str) and EXIF_DATE.fullmatch(value) else None
 
 
-def _eight_bit(image: Image.Image, profile: object, notices: list[str]) -> Image.Image:
+def _kept_profile(image: Image.Image) -> bytes | None:
+    """The profile, where it still describes the pixels after they became RGB."""
+    profile = image.info.get("icc_profile")
+    fits = isinstance(profile, bytes) and profile[16:20] == b"RGB " and image.mode not in CONVERTED_MODES
+    return profile if fits else None
+
+
+def _eight_bit(image: Image.Image, notices: list[str]) -> Image.Image:
     """Any mode that Pillow reads -> RGB, or RGBA where there is transparency."""
     if image.mode in ("RGB", "RGBA") and not image.has_transparency_data:
         return image.convert("RGB") if image.mode == "RGB" else image
@@ -177,7 +185,7 @@ def _eight_bit(image: Image.Image, profile: object, notices: list[str]) -> Image
         return Image.fromarray(_scaled_to_bytes(np.asarray(image))).convert("RGB")
     if image.mode == "CMYK":
         notices.append("The picture was converted from CMYK to sRGB.")
-        return _cmyk_to_srgb(image, profile)
+        return _cmyk_to_srgb(image)
     if image.mode == "LAB":
         notices.append("The picture was converted from Lab to sRGB.")
         return _to_srgb(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
@@ -195,8 +203,9 @@ def _scaled_to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.rint(np.clip(numbers / ceiling, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def _cmyk_to_srgb(image: Image.Image, profile: object) -> Image.Image:
+def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
     """Through the embedded profile where there is a usable one, else by Pillow's plain formula."""
+    profile = image.info.get("icc_profile")
     if isinstance(profile, bytes):
         with contextlib.suppress(ImageCms.PyCMSError, OSError):
             return _to_srgb(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
