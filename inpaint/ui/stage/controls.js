@@ -12,7 +12,8 @@ function createControls(root, ui, strokes, run, changed) {
 
   ui.size.addEventListener("input", () => run("size", Number(ui.size.value) / 100));
   for (const name of ["grow", "feather"]) {
-    ui[name].addEventListener("change", () => setNumber(name, Number(ui[name].value)));
+    ui[name].addEventListener("input", () => setNumber(name, Number(ui[name].value)));
+    ui[name].addEventListener("change", () => (ui[name].value = state[name]));
   }
 
   function setNumber(name, wanted) {
@@ -35,8 +36,9 @@ function createControls(root, ui, strokes, run, changed) {
       if (button.closest(".ip-tools")) button.disabled = name !== "keys" && !(painting && (usable[name] ?? true));
     }
     for (const input of [ui.size, ui.grow, ui.feather]) input.disabled = !painting;
-    ui.grow.value = state.grow;
-    ui.feather.value = state.feather;
+    for (const name of ["grow", "feather"]) {
+      if (document.activeElement !== ui[name]) ui[name].value = state[name]; // a half-typed number stays as it is
+    }
     refreshSize();
   }
 

@@ -15,7 +15,7 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
   let cursor = null; // proxy pixels, where the keyboard's brush is
 
   listen(window, "keydown", (event) => {
-    if (event.defaultPrevented || event.isComposing || !isShown(root) || ui.keys.open) return;
+    if (event.defaultPrevented || event.isComposing || !event.key || !isShown(root) || ui.keys.open) return;
     if (pageKey(event) || (!isTyping(event.target) && stageKey(event))) event.preventDefault();
   });
 

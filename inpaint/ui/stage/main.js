@@ -160,7 +160,7 @@ async function takePicture(picture) {
   if (ui.status.dataset.kind) say("");
   band.hide();
   matchAccent();
-  outbox.refresh();
+  outbox.newPicture();
   followMode();
   view.reset();
 }

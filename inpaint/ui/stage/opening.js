@@ -2,7 +2,7 @@
 // Must not know the picture's contents; the server reads the file.
 
 const UPLOAD_INPUT = "#open-picture input[type=file]";
-const PATIENCE_MS = 120000;
+const PATIENCE_MS = 60000;
 
 function createOpening(root, ui, listen, say) {
   let timer = 0;
@@ -44,6 +44,8 @@ function createOpening(root, ui, listen, say) {
     toasts.disconnect();
     ui.opening.hidden = true;
   }
+
+  listen(window, "pointerdown", done); // a page that says its trouble elsewhere must not leave the invitation covered
 
   const carriesFiles = (event) => isShown(root) && [...(event.dataTransfer?.types ?? [])].includes("Files");
   const mark = (over) => root.classList.toggle("ip-dropping", over);

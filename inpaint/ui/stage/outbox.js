@@ -6,7 +6,7 @@ const SETTLE_MS = 250;
 function createOutbox(strokes, listen) {
   let revision = 0;
   let sent = -1; // the revision that the value holds
-  let mask = { pixels: null, url: "" };
+  let maskUrl = "";
   let maskStale = true;
   let timer = 0;
 
@@ -31,7 +31,7 @@ function createOutbox(strokes, listen) {
     const found = strokes.bounds();
     props.value = JSON.stringify({
       picture: state.picture?.id ?? "",
-      mask: mask.url,
+      mask: maskUrl,
       bounds: found && [found.x, found.y, found.width, found.height],
       grow: state.grow,
       feather: state.feather,
@@ -42,21 +42,24 @@ function createOutbox(strokes, listen) {
 
   function encode() {
     const { width, height } = state.picture ?? {};
-    mask = { url: strokes.isEmpty || !width ? "" : encodeMask(strokes.pixels, width, height) };
+    maskUrl = strokes.isEmpty ? "" : encodeMask(strokes.pixels, width, height);
     maskStale = false;
   }
 
-  // A new picture or candidate: known at once, no stroke to tell of.
+  // Known at once, with no stroke to tell of.
   function refresh() {
-    maskStale = true;
-    clearTimeout(timer);
     revision++;
     publish();
   }
 
+  function newPicture() {
+    maskStale = true;
+    clearTimeout(timer);
+    refresh();
+  }
+
   function candidateChosen() {
-    revision++;
-    publish();
+    refresh();
     trigger("candidate", { index: state.candidate });
   }
 
@@ -65,5 +68,5 @@ function createOutbox(strokes, listen) {
     listen(window, press, publish, true);
   }
 
-  return { maskChanged, changed, refresh, candidateChosen };
+  return { maskChanged, changed, refresh, newPicture, candidateChosen };
 }

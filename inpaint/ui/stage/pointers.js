@@ -57,7 +57,7 @@ function createPointers(pad, view, tools, compare, overlays) {
     const point = view.inFrame(event);
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, point);
     if (event.pointerType !== "touch" || action === "tool") overlays.showCursor(view.toPicture(point));
-    if (action === "tool") followTool(event);
+    if (action === "tool") followTool(event, point);
     if (action === "split") compare.dragTo(point.x);
     if (action === "pan") {
       view.panBy(point.x - grip.x, point.y - grip.y);
@@ -67,9 +67,11 @@ function createPointers(pad, view, tools, compare, overlays) {
   });
 
   // The browser bundles fast movements; without the bundled points a quick circle turns into a polygon.
-  function followTool(event) {
+  function followTool(event, point) {
     const bundled = event.getCoalescedEvents?.() ?? [];
-    for (const each of bundled.length ? bundled : [event]) tools.move(view.toPicture(view.inFrame(each)));
+    for (const { clientX, clientY } of bundled.length ? bundled : [event]) {
+      tools.move(view.toPicture({ x: point.x + clientX - event.clientX, y: point.y + clientY - event.clientY }));
+    }
   }
 
   function followPinch() {
@@ -91,6 +93,10 @@ function createPointers(pad, view, tools, compare, overlays) {
   pad.addEventListener("pointercancel", release);
   pad.addEventListener("pointerleave", () => {
     if (!action) overlays.showCursor(null);
+  });
+
+  pad.addEventListener("mousedown", (event) => {
+    if (event.button === 1) event.preventDefault(); // or the middle button starts the browser's own scrolling
   });
 
   // At the whole picture a wheel that would zoom further out scrolls the page instead.

@@ -13,7 +13,7 @@ from abc import ABCMeta
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import cv2
 import gradio as gr
@@ -64,7 +64,7 @@ class StageValue:
 class _NoStub(ComponentMeta):
     """Gradio's metaclass writes a .pyi file beside every component's source at import; a program must not edit itself."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Self:
+    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> _NoStub:
         attrs["__init__"] = updateable(attrs["__init__"])
         return ABCMeta.__new__(mcs, name, bases, attrs)
 

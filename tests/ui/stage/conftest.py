@@ -53,25 +53,32 @@ def stage_chromium() -> Iterator[Any]:
         browser.close()
 
 
-def _page(browser: Any, served: Served, folder: Path, **options: Any) -> Iterator[StagePage]:
+def _page(context: Any, served: Served, folder: Path) -> Iterator[StagePage]:
     served.seen.__init__()
-    context = browser.new_context(**{"viewport": {"width": 1320, "height": 860}, "accept_downloads": True, **options})
     stage = StagePage(context.new_page(), served.seen, folder)
     stage.page.on("pageerror", lambda error: stage.troubles.append(str(error)))
     stage.page.on("console", lambda said: stage.troubles.append(said.text) if said.type == "error" else None)
     stage.page.goto(served.url)
     stage.page.wait_for_selector(".ip-stage[data-state=empty] .ip-open")
     yield stage
-    context.close()
+    stage.page.close()
     assert not stage.troubles
 
 
+@pytest.fixture(scope="session")
+def stage_desktop(stage_chromium: Any) -> Any:
+    """One context for all tests: each has its own page and session, and Gradio's own scripts come from the cache."""
+    return stage_chromium.new_context(viewport={"width": 1320, "height": 860}, accept_downloads=True)
+
+
 @pytest.fixture
-def stage(stage_chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
-    yield from _page(stage_chromium, served_stage, tmp_path)
+def stage(stage_desktop: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
+    yield from _page(stage_desktop, served_stage, tmp_path)
 
 
 @pytest.fixture
 def phone(stage_chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
-    yield from _page(stage_chromium, served_stage, tmp_path, viewport={"width": 390, "height": 844}, has_touch=True,
-                     is_mobile=True, device_scale_factor=2)
+    context = stage_chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
+                                         device_scale_factor=2)
+    yield from _page(context, served_stage, tmp_path)
+    context.close()

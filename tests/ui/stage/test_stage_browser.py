@@ -482,6 +482,22 @@ def test_strokes_end_with_their_picture_only(stage: StagePage) -> None:
     assert stage.page.locator("[data-do=undo]").is_disabled()
 
 
+def test_strokes_survive_a_component_that_is_built_anew(stage: StagePage) -> None:
+    stage.open()
+    stage.drag((0.2, 0.2), (0.3, 0.2))
+    stage.page.fill("[data-part=feather]", "9")
+    before = stage.mask()
+    stage.push("hide")
+    stage.page.wait_for_selector(".ip-stage", state="detached")
+    stage.push("show")
+    stage.page.wait_for_selector("[data-do=clear]:enabled")
+    np.testing.assert_array_equal(stage.mask(), before)
+    assert stage.seen.values[-1].feather == 9
+    stage.key("r")
+    stage.drag((0.5, 0.5), (0.7, 0.7))
+    assert is_painted(stage.mask(), (0.6, 0.6))
+
+
 def test_picture_taken_away_returns_to_the_invitation(stage: StagePage) -> None:
     stage.open()
     stage.push("gone")
