@@ -61,15 +61,6 @@ class EditHandlers:
         picture = read_picture(upload, self.service.config.settings.pictures)
         return self._shown(upload, picture)
 
-    def open_example(self, event: gr.EventData) -> Updates:
-        """A photo with its ready mask; what is typed and chosen stays."""
-        example = self.examples.get(str(getattr(event, "name", "")))
-        if example is None:
-            return {self.tab.message: words.error_html(InvalidRequest("example", "There is no such example."))}
-        updates = self._shown(example.upload, example.picture)
-        ready = {"id": secrets.token_hex(8), "url": data_url_png(example.mask.pixels)}
-        return updates | {self.tab.stage: updates[self.tab.stage] | {"mask": ready}}
-
     def refresh(self, values: Values) -> Updates:
         """The plan, the model line and whether Run can be pressed, for what is painted, typed and chosen now."""
         session: Session = values[self.session]
@@ -90,15 +81,18 @@ class EditHandlers:
         except InpaintError as error:
             yield self._failed(error)
 
-    async def run_example(self, values: Values, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
-        """An example runs at once, with its own mask and without a prompt: a result in one click."""
-        example = self.examples.get(str(getattr(event, "name", "")))
+    async def run_example(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
+        """A photo with its ready mask, run at once and without a prompt: a result in one click. What is typed stays."""
+        example = self.examples.get(str(event.name))
         if example is None:
             return
         try:
+            opened = self._shown(example.upload, example.picture)
+            ready = {"id": secrets.token_hex(8), "url": data_url_png(example.mask.pixels)}
+            yield opened | {self.tab.stage: opened[self.tab.stage] | {"mask": ready}}
             spec = self.service.models.choose("").spec
             edit = self.service.edit_request(example.picture, example.mask, {"model": spec.name})
-            async for updates in self._run(edit, values[self.session], str(request.session_hash)):
+            async for updates in self._run(edit, opened[self.session], str(request.session_hash)):
                 yield updates
         except InpaintError as error:
             yield self._failed(error)
@@ -280,7 +274,7 @@ def bind_edit(handlers: EditHandlers) -> None:
     tab.run.click(handlers.run, reads, view, **running)
     tab.another.click(lambda: None, None, tab.settings.widgets["seed"], **quiet).then(handlers.run, reads, view, **running)
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
-    tab.stage.example(handlers.open_example, None, view, **quiet).then(handlers.run_example, {session}, view, **running)
+    fresh(tab.stage.example(handlers.run_example, None, view, **running))
     fresh(tab.back.click(handlers.back, None, view, **quiet))
     fresh(tab.keep.click(handlers.keep, {session, tab.stage}, view, **quiet))
     tab.stage.candidate(handlers.choose_candidate, {session, tab.stage}, [tab.download], **quiet)
