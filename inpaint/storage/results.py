@@ -39,7 +39,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
 }
 """PNG: on a 12-MP photo level 1 takes 1.0 s and 22 MB, level 4 (3.2 s) saves 13 % of it, level 6 (3.7 s) nothing more."""
 
-EXIF_IFD, DATE_TAKEN = 0x8769, 36867
+EXIF_IFD, DATE_TAKEN, DATE_OF_FILE = 0x8769, 36867, 306
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,18 +168,22 @@ def _encoded(picture: Picture, file_format: str) -> bytes:
     if picture.icc_profile and file_format != "BMP":
         options["icc_profile"] = picture.icc_profile
     if picture.taken and file_format != "BMP":
-        options["exif"] = _exif_with_date(picture.taken)
+        options["exif"] = _exif_with_date(picture.taken, file_format)
     Image.fromarray(picture.pixels).save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
-def _exif_with_date(taken: str) -> bytes:
+def _exif_with_date(taken: str, file_format: str) -> bytes:
     """The date alone: the place (GPS), the camera and the orientation, which the pixels already have, stay behind.
 
-    As bytes: an Exif object that holds nothing but a sub-folder counts as empty for PNG, AVIF and TIFF.
+    As bytes: an Exif object that holds nothing but a sub-folder counts as empty for PNG and AVIF. Pillow's compressed TIFF
+    has no such sub-folder, so there the plain date of the file says it.
     """
     exif = Image.Exif()
-    exif.get_ifd(EXIF_IFD)[DATE_TAKEN] = taken
+    if file_format == "TIFF":
+        exif[DATE_OF_FILE] = taken
+    else:
+        exif.get_ifd(EXIF_IFD)[DATE_TAKEN] = taken
     return exif.tobytes()
 
 
