@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -40,7 +41,9 @@ def exif(orientation: int = 1, *, place: bool = False) -> Image.Exif:
     return made
 
 
+@functools.cache
 def srgb_profile() -> bytes:
+    """Made once: it holds the second at which it was made."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
