@@ -11,7 +11,7 @@ function createStrokes(canvas, changed) {
   let alpha = new Uint8Array(0);
   let colour = "#d9482b";
   let dirty = null;
-  let found; // bounds of what is painted: undefined = not looked up yet
+  let found = null; // bounds of what is painted; undefined = not looked up yet
   let past = [];
   let future = [];
 
