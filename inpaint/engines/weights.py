@@ -78,7 +78,7 @@ def _fetch(spec: ModelSpec, source: Source) -> None:
     except errors.RevisionNotFoundError:
         raise ModelUnavailable(f"{source.repo_id} has no revision {source.revision}.",
                                f'Set revision = "main" in a {spec.name}.toml of your own (--config DIR).') from None
-    except errors.RepositoryNotFoundError:
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
         raise ModelUnavailable(f"There is no repository {source.repo_id} on the hub.",
                                "It may have moved: set repo_id in a file of your own (--config DIR).") from None
     except (errors.OfflineModeIsEnabled, errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
