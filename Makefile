@@ -45,7 +45,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: written after pip succeeded, older than the files they stand for when those change.
-.venv/inpaint-installed: requirements.txt constraints.txt scripts/make-venv.sh
+.venv/inpaint-installed: requirements.txt constraints.txt
 	sh scripts/make-venv.sh
 	$(pip) --requirement requirements.txt
 	@touch $@

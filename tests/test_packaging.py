@@ -44,8 +44,8 @@ def docker(instruction: str) -> list[str]:
 
 
 def project_files() -> list[Path]:
-    """What a clone holds; unpacked without git, everything but what git would ignore."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+    """What a clone holds, and what is about to be committed."""
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
                             capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
@@ -114,7 +114,7 @@ def test_image_keeps_what_is_written_in_its_volume_and_runs_without_root() -> No
 def test_image_holds_all_that_the_app_reads() -> None:
     kept = {line[1:] for line in lines(".dockerignore") if line.startswith("!")}
     assert {"app.py", "inpaint", "configs", "models", "requirements.txt", "constraints.txt"} <= kept
-    assert [name for name in kept if not (ROOT / name).exists()] == []
+    assert [name for name in kept - {"models"} if not (ROOT / name).exists()] == [], "models/ is there once weights are"
 
 
 def test_one_version() -> None:
