@@ -45,8 +45,8 @@ def docker(instruction: str) -> list[str]:
 
 def project_files() -> list[Path]:
     """What a clone holds, and what is about to be committed."""
-    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                            capture_output=True, check=False)
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                            cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
@@ -129,8 +129,8 @@ def test_checks_aim_at_the_oldest_admitted_python() -> None:
 
 
 def test_nothing_names_a_place_outside_the_project() -> None:
-    """Not one machine's folders, and no folder beside the clone."""
-    outside = re.compile("|".join([r"\.\./" + "shared", r"(?<![\w.$}/-])/" + r"(work|root|home/\w+)/"]))
+    """No folder beside the clone, and not where it was written."""
+    outside = re.compile("|".join([r"\.\./" + "shared", r"(?<![\w.$}-])/" + "work/"]))
     named = [f"{path.relative_to(ROOT)}: {match[0]}" for path in project_files()
              if path.stat().st_size < 1_000_000 and b"\0" not in (raw := path.read_bytes())
              for match in outside.finditer(raw.decode("utf-8", "replace"))]
