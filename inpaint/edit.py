@@ -49,13 +49,14 @@ def plan_edit(request: EditRequest, limits: WorkingLimits) -> tuple[Mask, Region
     return opacity, plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area)
 
 
-def run_edit(request: EditRequest, limits: WorkingLimits, engine: Inpainter, report: Report) -> EditResult:
+def run_edit(request: EditRequest, plan: tuple[Mask, Region], engine: Inpainter, report: Report) -> EditResult:
     """Repaint the masked part; each candidate is sampled by itself with its own seed.
 
-    Raises EmptyMask, InvalidRequest (a work area that cannot be), EditCancelled (from report), OutOfMemory, BadOutput.
+    plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once.
+    Raises EditCancelled (from report), OutOfMemory, BadOutput.
     """
     clock = StageClock(report)
-    opacity, region = plan_edit(request, limits)
+    opacity, region = plan
     picture, mask = region.take_picture(visible_rgb(request.picture)), region.take_mask(opacity)
 
     candidates: list[Candidate] = []

@@ -28,7 +28,7 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec
-from inpaint.edit import run_edit, run_generate
+from inpaint.edit import plan_edit, run_edit, run_generate
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest
@@ -80,7 +80,8 @@ class Service:
         """Raises Busy."""
         spec = self.models.spec(request.model, "inpaint")
         limits = self.models.limits(spec)
-        return self.worker.submit(lambda report: run_edit(request, limits, self.models.engine(spec, report), report), person)
+        return self.worker.submit(lambda report: run_edit(request, plan_edit(request, limits), self.models.engine(spec, report),
+                                                          report), person)
 
     def start_generate(self, request: GenerateRequest, person: str) -> Job[EditResult]:
         """Raises Busy."""

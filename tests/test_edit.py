@@ -11,7 +11,7 @@ from inpaint.core.picture import Picture
 from inpaint.core.request import EditRequest, SamplingParams, WorkArea
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import WorkingLimits
-from inpaint.edit import EVERYTHING_PAINTED, run_edit
+from inpaint.edit import EVERYTHING_PAINTED, plan_edit, run_edit
 from inpaint.errors import BadOutput, EditCancelled, EmptyMask, OutOfMemory
 from tests.fakes import ANY_EXTENT, MULTIPLES_OF_64, FakeEngine, block, noise, paints, returns_its_input
 
@@ -31,7 +31,7 @@ def request(mask: NDArray[np.uint8], pixels: NDArray[np.uint8] | None = None, *,
 
 
 def ran(asked: EditRequest, engine: FakeEngine, limits: WorkingLimits = ANY_EXTENT) -> EditResult:
-    return run_edit(asked, limits, engine, lambda progress: None)
+    return run_edit(asked, plan_edit(asked, limits), engine, lambda progress: None)
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -94,8 +94,9 @@ def test_whoever_watches_may_stop_it_at_any_stage(stage: str) -> None:
         if progress.stage == stage:
             raise EditCancelled
 
+    asked = request(MASKS["middle"])
     with pytest.raises(EditCancelled):
-        run_edit(request(MASKS["middle"]), ANY_EXTENT, FakeEngine(), stop)
+        run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), stop)
 
 
 @pytest.mark.parametrize("wrong", [

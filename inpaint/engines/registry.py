@@ -78,6 +78,12 @@ FAMILIES: Mapping[str, Callable[[ModelSpec, Runtime, Report], Any]] = {
 }
 
 
+PARTS: Mapping[str, frozenset[str]] = {
+    "kandinsky22": frozenset({"prior", "decoder"}), "sdxl": frozenset({"pipeline"}), "patchmatch": frozenset(),
+}
+"""The sources that a family's loader asks for by name."""
+
+
 class Models:
     """All specs, and at most one loaded engine with weights at a time. `engine` is called by the worker only."""
 
@@ -86,6 +92,8 @@ class Models:
             if spec.family not in FAMILIES:
                 raise BadConfig(f"{spec.name}: family: there is no family {spec.family!r}; "
                                 f"there are {', '.join(FAMILIES)}.")
+            if missing := PARTS[spec.family] - set(spec.sources):
+                raise BadConfig(f"{spec.name}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
         self.specs = config.models
         self.device: DeviceKind = probe_device(config.settings.device)
         dtype = config.settings.dtype

@@ -1,0 +1,141 @@
+"""Which model runs, and that at most one with weights is kept. Loads no real model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpaint.config import AppConfig
+from inpaint.core.result import Progress
+from inpaint.core.spec import DeviceKind
+from inpaint.engines import registry
+from inpaint.engines.registry import ERASE, HEART, MINI, Models
+from inpaint.errors import BadConfig, EditCancelled, InvalidRequest, ModelUnavailable
+from tests.test_config import MODEL, load, with_model
+
+MINI_MODEL = f'{MODEL.replace("mine", MINI).replace("patchmatch", "kandinsky22")}\n' \
+             '[sources.prior]\nrepo_id = "./p"\n[sources.decoder]\nrepo_id = "./d"\n'
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """The shipped models and a small Kandinsky; a test says which weights are there."""
+    return Models(load(with_model(tmp_path, MINI_MODEL), device="cpu"))
+
+
+def has(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    monkeypatch.setattr(registry.weights, "is_on_disk", lambda spec: not spec.sources or spec.name in names)
+    monkeypatch.setattr(registry.weights, "locate", lambda spec: dict.fromkeys(spec.sources, Path()))
+
+
+@pytest.mark.parametrize(("prompt", "device", "there", "chosen"), [
+    pytest.param("", "cuda", (HEART, MINI), ERASE, id="no prompt"),
+    pytest.param("hat", "cuda", (HEART, MINI), HEART, id="CUDA and weights"),
+    pytest.param("hat", "cuda", (MINI,), MINI, id="CUDA without weights"),
+    pytest.param("hat", "cpu", (HEART, MINI), MINI, id="both on a CPU"),
+    pytest.param("hat", "cpu", (HEART,), HEART, id="only the large one on a CPU"),
+    pytest.param("hat", "mps", (HEART, MINI), MINI, id="both on Metal"),
+])
+def test_which_model_runs_when_none_is_named(prompt: str, device: DeviceKind, there: tuple[str, ...], chosen: str, models: Models,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, *there)
+    models.device = device
+    choice = models.choose(prompt)
+    assert choice.spec.name == chosen and choice.reason
+
+
+def test_without_weights_the_command_is_named(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch)
+    with pytest.raises(ModelUnavailable, match="models --download kandinsky-2.2"):
+        models.choose("hat")
+
+
+def test_a_slow_choice_says_so(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, HEART)
+    assert "slow" in models.choose("hat").reason
+
+
+@pytest.mark.parametrize("name", ["magic", "", None, 7, ["erase"], {}, "x" * 10**6, "\udcff"], ids=lambda name: ascii(name)[:12])
+def test_unknown_models_are_refused(name: Any, models: Models) -> None:
+    with pytest.raises(InvalidRequest, match=r"There is no model .*There are: ") as caught:
+        models.spec(name, "inpaint")
+    assert caught.value.field == "model" and len(str(caught.value)) < 300
+
+
+def test_a_model_that_does_something_else_is_refused(models: Models) -> None:
+    with pytest.raises(InvalidRequest, match="SDXL Turbo cannot inpaint"):
+        models.spec("sdxl-turbo", "inpaint")
+
+
+class Loaders:
+    """Stand for every family's loader, and count."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.loaded: list[str] = []
+        self.error: Exception | None = None
+        monkeypatch.setattr(registry, "FAMILIES", dict.fromkeys(registry.FAMILIES, self.load))
+
+    def load(self, spec: Any, runtime: Any, report: Any) -> object:
+        self.loaded.append(spec.name)
+        if self.error:
+            raise self.error
+        return object()
+
+
+def test_an_engine_is_kept_and_another_one_takes_its_place(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, HEART, MINI)
+    loaders = Loaders(monkeypatch)
+    heart, mini, erase = (models.specs[name] for name in (HEART, MINI, ERASE))
+    first = models.engine(heart, lambda progress: None)
+    eraser = models.engine(erase, lambda progress: None)
+    assert models.engine(heart, lambda progress: None) is first
+    models.engine(mini, lambda progress: None)
+    assert models.engine(heart, lambda progress: None) is not first
+    assert models.engine(erase, lambda progress: None) is eraser
+    assert loaders.loaded == [HEART, ERASE, MINI, HEART]
+
+
+def test_a_load_that_failed_is_tried_again(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, HEART)
+    loaders = Loaders(monkeypatch)
+    loaders.error = ModelUnavailable("Damaged.")
+    with pytest.raises(ModelUnavailable):
+        models.engine(models.specs[HEART], lambda progress: None)
+    loaders.error = None
+    assert models.engine(models.specs[HEART], lambda progress: None) is not None
+    assert loaders.loaded == [HEART, HEART]
+
+
+def test_loading_is_reported_before_anything_is_loaded(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, HEART)
+    loaders = Loaders(monkeypatch)
+
+    def stop(progress: Progress) -> None:
+        assert progress.stage == "loading"
+        raise EditCancelled
+
+    with pytest.raises(EditCancelled):
+        models.engine(models.specs[HEART], stop)
+    assert loaders.loaded == []
+
+
+def test_weights_that_are_gone_are_said_by_name(config: AppConfig) -> None:
+    models = Models(config)
+    with pytest.raises(ModelUnavailable, match="models --download sdxl-turbo"):
+        models.engine(models.specs["sdxl-turbo"], lambda progress: None)
+
+
+@pytest.mark.parametrize(("family", "needed"), [("kandinsky22", "decoder, prior"), ("sdxl", "pipeline")])
+def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: str, tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=f"mine: sources: {family} needs {needed}"):
+        Models(load(with_model(tmp_path, MODEL.replace("patchmatch", family))))
+
+
+def test_models_are_described_as_plain_data(models: Models) -> None:
+    described = {model["name"]: model for model in models.describe()}
+    assert described["erase"]["on_disk"] is True and described["erase"]["controls"] == []
+    assert described["sdxl-turbo"]["controls"] == ["height", "num_inference_steps", "prompt", "width"]
+    assert described["kandinsky-2.2"]["weights_bytes_computed"]["float16"] * 2 == \
+        described["kandinsky-2.2"]["weights_bytes_computed"]["float32"]  # type: ignore[index]
