@@ -14,6 +14,7 @@
         OutOfMemory
         BadOutput                 the model returned invalid numbers
         StorageFull
+        JobTimeout                it took longer than a job may
       EditCancelled               stopped by the person         command line exits 130
 
 Imports nothing.
@@ -98,6 +99,10 @@ class BadOutput(MachineError):
 
 class StorageFull(MachineError):
     """The result could not be written."""
+
+
+class JobTimeout(MachineError):
+    """The job took longer than the settings allow."""
 
 
 class EditCancelled(InpaintError):

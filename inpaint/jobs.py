@@ -1,4 +1,4 @@
-"""One worker thread owns the models; jobs queue before it, can be watched and cancelled. Knows no page and no files.
+"""One worker thread owns the models; jobs wait in a fair queue, can be watched, stopped and kept. Knows no page and no files.
 
 A Job is the one mutable object of the app, and only this module changes it.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import itertools
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from inpaint.core.result import Progress
-from inpaint.engines.base import Report
-from inpaint.errors import Busy, EditCancelled, InpaintError, MachineError, OutOfMemory
+from inpaint.engines.base import Report, UseAsIs
+from inpaint.errors import Busy, EditCancelled, InpaintError, JobTimeout, MachineError, OutOfMemory
+from inpaint.fairness import FairQueue, Pace
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Result = TypeVar("Result")
@@ -25,21 +26,48 @@ log = logging.getLogger(__name__)
 OUR_FAULT = ("Something went wrong inside the app; this is a bug, not your fault.",
              "The log has the details. Your picture and mask are untouched.")
 NO_MEMORY = ("The computer's memory is too small for this edit.", "Close other programs, or choose a smaller work area.")
+NOBODY_CAME_BACK = "Nobody came back for it."
+SHUTTING_DOWN = ("The server is stopping.", "Run it again in a minute.")
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """How much may wait, and how long a job may take. per_person counts the running one too."""
+
+    per_person: int = 3
+    overall: int = 30
+    away_seconds: float = 60.0
+    job_seconds: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job's time depends on. kind: model and working extent. units: steps times candidates, at least 1."""
+
+    kind: str
+    units: float = 1.0
 
 
 @dataclass(eq=False)
 class Job(Generic[Result]):
-    """One piece of work. person: whose it is; one person has one unfinished job at most."""
+    """One piece of work. person: whose it is. seat: the page it was started from, which has one unfinished job at most."""
 
     task: Callable[[Report], Result]
     person: str
     number: int
+    seat: str = ""
+    cost: Cost = Cost("")
+    limits: QueueLimits = QueueLimits()
     state: State = "waiting"
     progress: Progress | None = None
     result: Result | None = None
     error: InpaintError | None = None
     started: float | None = None
+    ended: float | None = None
+    _watchers: int = 0
+    _unwatched_since: float | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
+    _kept: threading.Event = field(default_factory=threading.Event)
     _finished: threading.Event = field(default_factory=threading.Event)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -49,15 +77,39 @@ class Job(Generic[Result]):
 
     @property
     def seconds(self) -> float:
-        """Since it began to run."""
-        return time.monotonic() - self.started if self.started is not None else 0.0
+        """Since it began to run, until it ended."""
+        return (self.ended or time.monotonic()) - self.started if self.started is not None else 0.0
 
-    def cancel(self) -> None:
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether everyone who watched it left longer ago than a reload takes."""
+        since = self._unwatched_since
+        return since is not None and time.monotonic() - since > self.limits.away_seconds
+
+    def cancel(self, reason: EditCancelled | None = None) -> None:
         """Takes effect at the engine's next report; a waiting job ends at once. A finished one stays as it is."""
         with self._turn:
             self._cancelled.set()
             if self.state == "waiting":
-                self._end("cancelled", EditCancelled())
+                self._end("cancelled", reason or EditCancelled())
+
+    def keep(self) -> None:
+        """Use it as it is: an engine that can finishes at its next step with what is there; others are cancelled by it."""
+        self._kept.set()
+
+    @contextmanager
+    def watched(self) -> Generator[None, None, None]:
+        """While somebody looks. When the last one has gone, the job has `away_seconds` until it counts as abandoned."""
+        with self._turn:
+            self._watchers += 1
+            self._unwatched_since = None
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._watchers -= 1
+                if self._watchers == 0:
+                    self._unwatched_since = time.monotonic()
 
     def wait(self, seconds: float | None = None) -> bool:
         return self._finished.wait(seconds)
@@ -69,13 +121,6 @@ class Job(Generic[Result]):
         if self.result is None:
             raise RuntimeError("the job has not finished")
         return self.result
-
-    def _report(self, progress: Progress) -> None:
-        if self._cancelled.is_set():
-            raise EditCancelled
-        if progress.preview is None and self.progress is not None and self.progress.stage == progress.stage:
-            progress = Progress(progress.stage, progress.step, progress.total, self.progress.preview)
-        self.progress = progress
 
     def run(self) -> None:
         """Called by the worker, once."""
@@ -96,51 +141,133 @@ class Job(Generic[Result]):
             log.error("job %d failed", self.number, exc_info=bug)
             self._end("failed", MachineError(*OUR_FAULT))
 
+    def _report(self, progress: Progress) -> None:
+        if self._cancelled.is_set():
+            raise EditCancelled
+        if self.is_abandoned:
+            raise EditCancelled(NOBODY_CAME_BACK)
+        if self.seconds > self.limits.job_seconds:
+            raise JobTimeout(f"This took longer than {self.limits.job_seconds / 60:.0f} minutes and was stopped.",
+                             "Choose fewer steps or a smaller work area.")
+        if progress.preview is None and self.progress is not None and self.progress.stage == progress.stage:
+            progress = Progress(progress.stage, progress.step, progress.total, self.progress.preview)
+        self.progress = progress
+        if self._kept.is_set() and progress.stage == "denoising" and progress.step:
+            raise UseAsIs
+
     def _end(self, state: State, error: InpaintError | None = None) -> None:
-        self.state, self.error = state, error
+        self.state, self.error, self.ended = state, error, time.monotonic()
         self._finished.set()
 
 
 class Worker:
-    """Runs jobs one after another, in the order they came, on a thread of its own."""
+    """Runs jobs one after another on a thread of its own, in turn between people. watch: told of every job that ended."""
 
-    def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Job[object] | None] = queue.SimpleQueue()
-        self._unfinished: dict[str, Job[object]] = {}
-        self._lock = threading.Lock()
+    def __init__(self, limits: QueueLimits | None = None, watch: Callable[[Job[Any]], None] | None = None) -> None:
+        self.limits = limits or QueueLimits()
+        self.pace = Pace()
+        self._watch = watch
+        self._queue: FairQueue[Job[Any]] = FairQueue()
+        self._running: Job[Any] | None = None
+        self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._thread: threading.Thread | None = None
+        self._is_stopping = False
 
-    def submit(self, task: Callable[[Report], Result], person: str) -> Job[Result]:
-        """Queue a task. Raises Busy where the same person has an unfinished job."""
-        with self._lock:
-            current = self._unfinished.get(person)
-            if current is not None and not current.is_finished:
-                raise Busy("Your last run is still going.", "Wait for it, or cancel it first.")
-            job: Job[Result] = Job(task, person, next(self._numbers))
-            self._unfinished[person] = job  # pyright: ignore[reportArgumentType]
+    def submit(self, task: Callable[[Report], Result], person: str, seat: str = "", cost: Cost = Cost("")) -> Job[Result]:
+        """Queue a task. Raises Busy where the seat has an unfinished job, or this person or everybody has too many."""
+        with self._changed:
+            self._drop_abandoned()
+            self._check_room(person, seat)
+            job: Job[Result] = Job(task, person, next(self._numbers), seat, cost, self.limits)
+            self._queue.push(person, job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="inpaint-worker", daemon=True)
                 self._thread.start()
-        self._queue.put(job)  # pyright: ignore[reportArgumentType]
+            self._changed.notify_all()
         return job
 
-    def current(self, person: str) -> Job[object] | None:
-        """The person's unfinished job, if there is one."""
-        job = self._unfinished.get(person)
-        return job if job is not None and not job.is_finished else None
+    def current(self, person: str, seat: str | None = None) -> Job[Any] | None:
+        """The person's unfinished job (of one seat), the running one before those that wait."""
+        with self._changed:
+            mine = [job for job in self._unfinished() if job.person == person and (seat is None or job.seat == seat)]
+        return mine[0] if mine else None
 
-    def place(self, job: Job[Result]) -> int:
-        """How many unfinished jobs are before this one; 0 = it is its turn."""
-        with self._lock:
-            return sum(other.number < job.number and not other.is_finished for other in self._unfinished.values())
+    def place(self, job: Job[Any]) -> int:
+        """How many unfinished jobs come before this one; 0 = it is its turn."""
+        with self._changed:
+            order = self._unfinished()
+        return order.index(job) if job in order else 0
+
+    def seconds_left(self, job: Job[Any]) -> float | None:
+        """Until this job will have ended, with all that come before it; None where any of them is of an unknown kind."""
+        with self._changed:
+            order = self._unfinished()
+            if job not in order:
+                return 0.0
+            each = [self._remaining(other) for other in order[:order.index(job) + 1]]
+        known = [seconds for seconds in each if seconds is not None]
+        return sum(known) if len(known) == len(each) else None
+
+    @property
+    def queue_length(self) -> int:
+        with self._changed:
+            return len(self._queue)
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take no more jobs, tell those that wait, cancel the running one, and wait for it."""
+        with self._changed:
+            self._is_stopping = True
+            waiting, running = self._queue.in_order(), self._running
+        for job in waiting:
+            job.cancel(EditCancelled(*SHUTTING_DOWN))
+        if running is not None:
+            running.cancel()
+            running.wait(grace_seconds)
+
+    def _unfinished(self) -> list[Job[Any]]:
+        """The running job, then all that wait, in the order they will be served."""
+        running = [self._running] if self._running is not None else []
+        return [job for job in (*running, *self._queue.in_order()) if not job.is_finished]
+
+    def _remaining(self, job: Job[Any]) -> float | None:
+        whole = self.pace.estimate(job.cost.kind, job.cost.units)
+        return None if whole is None else max(0.0, whole - job.seconds)
+
+    def _check_room(self, person: str, seat: str) -> None:
+        if self._is_stopping:
+            raise Busy(*SHUTTING_DOWN)
+        unfinished = self._unfinished()
+        mine = [job for job in unfinished if job.person == person]
+        if seat and any(job.seat == seat for job in mine):
+            raise Busy("Your last run is still going.", "Wait for it, or cancel it first.")
+        if len(mine) >= self.limits.per_person:
+            raise Busy(f"You have {len(mine)} runs going or waiting; that is the limit.", "Wait for one, or cancel one first.")
+        if len(unfinished) >= self.limits.overall:
+            raise Busy(f"Everybody is busy: {len(unfinished)} runs wait already.", "Try again in a few minutes.")
+
+    def _drop_abandoned(self) -> None:
+        for job in self._queue.in_order():
+            if job.is_abandoned:
+                job.cancel(EditCancelled(NOBODY_CAME_BACK))
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._queue) > 0)
+                self._drop_abandoned()
+                job = self._running = self._queue.pop()
             job.run()
-            self._forget(job)
+            with self._changed:
+                self._running = None
+            self._book(job)
 
-    def _forget(self, job: Job[object]) -> None:
-        with self._lock:
-            if self._unfinished.get(job.person) is job:
-                del self._unfinished[job.person]
+    def _book(self, job: Job[Any]) -> None:
+        """What a finished job teaches. A watcher's own failure must not end the worker."""
+        if job.state == "done" and job.cost.kind:
+            self.pace.learn(job.cost.kind, job.cost.units, job.seconds)
+        if self._watch is not None:
+            try:
+                self._watch(job)
+            except Exception as bug:
+                log.error("after job %d", job.number, exc_info=bug)

@@ -68,16 +68,17 @@ def test_jobs_run_in_the_order_they_came(worker: Worker) -> None:
     assert ran == [1, 2, 3, 4, 5]
 
 
-def test_one_person_has_one_unfinished_job(worker: Worker) -> None:
+def test_one_page_has_one_unfinished_job(worker: Worker) -> None:
     gate = Gate()
-    job = worker.submit(gate, "ann")
+    job = worker.submit(gate, "ann", seat="page")
     with pytest.raises(Busy, match="still going"):
-        worker.submit(gate, "ann")
-    assert worker.current("ann") is job and worker.current("ben") is None
+        worker.submit(gate, "ann", seat="page")
+    assert worker.current("ann", "page") is job and worker.current("ann", "other page") is None
+    assert worker.current("ben") is None
     gate.open.set()
     finished(job)
     assert worker.current("ann") is None
-    assert finished(worker.submit(lambda report: "again", "ann")).outcome() == "again"
+    assert finished(worker.submit(lambda report: "again", "ann", seat="page")).outcome() == "again"
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_never_runs(worker: Worker) -> None:

@@ -1,6 +1,7 @@
 """What an engine takes and gives: plain data at the working extent. Imports no torch.
 
-An engine reports progress by calling `report`; whoever watches may raise EditCancelled from it, and the engine lets it pass.
+An engine reports progress by calling `report`; whoever watches may raise EditCancelled from it, and the engine lets it pass;
+UseAsIs asks it to finish with what is there.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from numpy.typing import NDArray
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
+from inpaint.errors import EditCancelled
 
 Pixels = NDArray[np.uint8]
 Report = Callable[[Progress], None]
+
+
+class UseAsIs(EditCancelled):
+    """Raised from `report` during denoising: finish now with the picture predicted so far. An engine that cannot lets it pass,
+    and the job counts as cancelled."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,250 @@
+"""Many people, one worker: turns, limits, estimates, leaving and coming back, time limit, keeping, shutdown."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from inpaint.core.result import Progress
+from inpaint.engines.base import Report, UseAsIs
+from inpaint.errors import Busy, EditCancelled, JobTimeout
+from inpaint.jobs import NOBODY_CAME_BACK, Cost, Job, QueueLimits, Worker
+
+PATIENCE = 30
+
+
+class Gate:
+    """A task that says when it runs and goes on when it is let."""
+
+    def __init__(self) -> None:
+        self.running, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, report: Report) -> str:
+        self.running.set()
+        assert self.open.wait(PATIENCE)
+        report(Progress("denoising", 1, 1))
+        return "painted"
+
+
+def stepping(until: Callable[[], bool] = lambda: False) -> Callable[[Report], str]:
+    """A task that reports until it is stopped from outside."""
+    def task(report: Report) -> str:
+        step, last = 0, time.monotonic() + PATIENCE
+        while not until() and time.monotonic() < last:
+            step += 1
+            report(Progress("denoising", step, 1000))
+            time.sleep(0.001)
+        return "painted"
+    return task
+
+
+def blocked(worker: Worker) -> Gate:
+    """Somebody else's job holds the worker until its gate opens."""
+    gate = Gate()
+    worker.submit(gate, "somebody else")
+    assert gate.running.wait(PATIENCE)
+    return gate
+
+
+def quick(report: Report) -> str:
+    return "done"
+
+
+def test_one_who_queues_many_does_not_hold_up_the_others() -> None:
+    worker, ran = Worker(), list[str]()
+    gate = blocked(worker)
+    jobs = [worker.submit(lambda report, who=who: ran.append(who) or "", who) for who in ("ann", "ann", "ann", "ben", "cem")]
+    gate.open.set()
+    assert all(job.wait(PATIENCE) for job in jobs)
+    assert ran == ["ann", "ben", "cem", "ann", "ann"]
+
+
+def test_twenty_clients_with_two_hundred_jobs_are_all_served_fairly() -> None:
+    """Each client keeps three jobs in the queue, as a page would, until ten are done; waits are counted in turns."""
+    worker, lock, turns = Worker(QueueLimits(overall=100)), threading.Lock(), list[str]()
+    gate = blocked(worker)
+    waits: dict[str, list[int]] = {}
+
+    def client(name: str) -> None:
+        def task(report: Report, asked: int) -> str:
+            with lock:
+                turns.append(name)
+                waits.setdefault(name, []).append(len(turns) - asked)
+            return name
+
+        jobs: list[Job[str]] = []
+        for _ in range(10):
+            while len([job for job in jobs if not job.is_finished]) >= 3:
+                time.sleep(0.001)
+            with lock:
+                asked = len(turns)
+            jobs.append(worker.submit(lambda report, asked=asked: task(report, asked), name))
+        assert all(job.wait(PATIENCE) for job in jobs)
+
+    people = [threading.Thread(target=client, args=(f"client {k}",)) for k in range(20)]
+    for person in people:
+        person.start()
+    gate.open.set()
+    for person in people:
+        person.join(PATIENCE)
+    overall = sum(map(sum, waits.values())) / 200
+    assert len(turns) == 200
+    assert {name: len(mine) for name, mine in waits.items()} == {f"client {k}": 10 for k in range(20)}
+    assert max(sum(mine) / len(mine) for mine in waits.values()) <= 1.5 * overall
+
+
+def test_a_person_has_at_most_three_and_is_told() -> None:
+    worker = Worker()
+    gate = blocked(worker)
+    for _ in range(3):
+        worker.submit(quick, "ann")
+    with pytest.raises(Busy, match="3 runs"):
+        worker.submit(quick, "ann")
+    assert worker.submit(quick, "ben").state == "waiting"
+    gate.open.set()
+
+
+def test_everybody_is_told_when_the_queue_is_full() -> None:
+    worker = Worker(QueueLimits(overall=4))
+    gate = blocked(worker)
+    for person in "abc":
+        worker.submit(quick, person)
+    with pytest.raises(Busy, match="Everybody is busy: 4"):
+        worker.submit(quick, "d")
+    gate.open.set()
+
+
+def test_a_cancelled_place_is_free_again() -> None:
+    worker = Worker(QueueLimits(per_person=1))
+    gate = blocked(worker)
+    worker.submit(quick, "ann").cancel()
+    job = worker.submit(quick, "ann")
+    gate.open.set()
+    assert job.wait(PATIENCE) and job.outcome() == "done"
+
+
+def test_waiting_time_is_known_once_the_kind_has_run() -> None:
+    worker = Worker()
+    cost = Cost("mini 256 x 256", 20)
+    first = worker.submit(quick, "ann", cost=cost)
+    assert first.wait(PATIENCE)
+    gate = blocked(worker)
+    waiting = worker.submit(quick, "ann", cost=cost)
+    assert worker.seconds_left(waiting) is None, "the running job is of an unknown kind"
+    assert worker.pace.estimate(cost.kind, cost.units) == pytest.approx(first.seconds)
+    gate.open.set()
+    assert waiting.wait(PATIENCE) and worker.seconds_left(waiting) == 0.0
+
+
+def test_a_job_whose_watcher_left_goes_on_and_is_found_again() -> None:
+    worker = Worker()
+    gate = Gate()
+    job = worker.submit(gate, "ann", seat="page")
+    with job.watched():
+        assert gate.running.wait(PATIENCE)
+    assert worker.current("ann") is job and not job.is_abandoned
+    with job.watched():
+        gate.open.set()
+        assert job.wait(PATIENCE) and job.outcome() == "painted"
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "waiting"])
+def test_a_job_that_nobody_came_back_for_is_cancelled(runs: bool) -> None:
+    worker = Worker(QueueLimits(away_seconds=0.0))
+    gate = None if runs else blocked(worker)
+    job = worker.submit(stepping(), "ann")
+    with job.watched():
+        pass
+    if gate is not None:
+        gate.open.set()
+    assert job.wait(PATIENCE) and job.state == "cancelled"
+    assert job.error is not None and job.error.message == NOBODY_CAME_BACK
+
+
+def test_a_job_that_nobody_ever_watched_runs_to_its_end() -> None:
+    """A caller over HTTP or the command line only waits."""
+    job = Worker(QueueLimits(away_seconds=0.0)).submit(quick, "ann")
+    assert job.wait(PATIENCE) and job.outcome() == "done"
+
+
+def test_a_job_that_takes_too_long_is_stopped_and_says_so() -> None:
+    worker = Worker(QueueLimits(job_seconds=0.0))
+    job = worker.submit(stepping(), "ann")
+    assert job.wait(PATIENCE)
+    with pytest.raises(JobTimeout, match="longer than"):
+        job.outcome()
+    again = worker.submit(quick, "ann")
+    assert again.wait(PATIENCE) and again.outcome() == "done"
+
+
+def test_keep_reaches_an_engine_that_can() -> None:
+    def task(report: Report) -> str:
+        for step in range(1, 1000):
+            try:
+                report(Progress("denoising", step, 1000))
+            except UseAsIs:
+                return f"stopped at {step}"
+            time.sleep(0.001)
+        return "ran to its end"
+
+    worker = Worker()
+    job = worker.submit(task, "ann")
+    while job.progress is None:
+        time.sleep(0.001)
+    job.keep()
+    assert job.wait(PATIENCE) and job.outcome().startswith("stopped at ")
+
+
+def test_keep_before_the_first_step_waits_for_it() -> None:
+    def task(report: Report) -> str:
+        report(Progress("prior", 1, 1))
+        report(Progress("denoising", 0, 1))
+        with pytest.raises(UseAsIs):
+            report(Progress("denoising", 1, 1))
+        return "kept"
+
+    worker = Worker()
+    gate = blocked(worker)
+    job = worker.submit(task, "ann")
+    job.keep()
+    gate.open.set()
+    assert job.wait(PATIENCE) and job.outcome() == "kept"
+
+
+def test_keep_cancels_an_engine_that_cannot() -> None:
+    worker = Worker()
+    job = worker.submit(stepping(), "ann")
+    job.keep()
+    assert job.wait(PATIENCE) and job.state == "cancelled" and isinstance(job.error, EditCancelled)
+
+
+def test_stopping_tells_those_who_wait_and_takes_no_more() -> None:
+    worker = Worker()
+    running = worker.submit(stepping(), "ann")
+    while running.state != "running":
+        time.sleep(0.001)
+    waiting = worker.submit(quick, "ben")
+    worker.stop(grace_seconds=PATIENCE)
+    assert running.state == "cancelled"
+    assert waiting.state == "cancelled" and waiting.error is not None and "stopping" in waiting.error.message
+    with pytest.raises(Busy, match="stopping"):
+        worker.submit(quick, "cem")
+
+
+def test_every_ended_job_is_told_and_a_failing_listener_ends_nothing() -> None:
+    told = list[str]()
+
+    def listener(job: Job[str]) -> None:
+        told.append(job.state)
+        raise RuntimeError("the listener's own fault")
+
+    worker = Worker(watch=listener)
+    jobs = [worker.submit(quick, "ann"), worker.submit(stepping(), "ben")]
+    jobs[1].keep()
+    last = worker.submit(quick, "cem")
+    assert last.wait(PATIENCE)
+    worker.stop(PATIENCE)
+    assert told[:2] == ["done", "cancelled"]
