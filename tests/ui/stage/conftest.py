@@ -1,4 +1,4 @@
-"""A served stage and a real Chromium for the tests beside this file.
+"""A small page with the stage on it, served, for the tests beside this file; the Chromium comes from the room above.
 
 Must not know what is tested.
 """
@@ -6,7 +6,6 @@ Must not know what is tested.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,6 @@ from tests.ui.stage.stage_page import StagePage
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-QUIET_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync"]
 
 @dataclass
 class Served:
@@ -40,19 +37,6 @@ def served_stage() -> Iterator[Served]:
     demo.close(verbose=False)
 
 
-@pytest.fixture(scope="session")
-def stage_chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    found = os.environ.get("INPAINT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=found, args=QUIET_CHROMIUM)
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium: {error}")
-        yield browser
-        browser.close()
-
-
 def _page(context: Any, served: Served, folder: Path) -> Iterator[StagePage]:
     served.seen.__init__()
     stage = StagePage(context.new_page(), served.seen, folder)
@@ -66,9 +50,9 @@ def _page(context: Any, served: Served, folder: Path) -> Iterator[StagePage]:
 
 
 @pytest.fixture(scope="session")
-def stage_desktop(stage_chromium: Any) -> Any:
+def stage_desktop(chromium: Any) -> Any:
     """One context for all tests: each has its own page and session, and Gradio's own scripts come from the cache."""
-    return stage_chromium.new_context(viewport={"width": 1320, "height": 860}, accept_downloads=True)
+    return chromium.new_context(viewport={"width": 1320, "height": 860}, accept_downloads=True)
 
 
 @pytest.fixture
@@ -77,8 +61,8 @@ def stage(stage_desktop: Any, served_stage: Served, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture
-def phone(stage_chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
-    context = stage_chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
+def stage_phone(chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
                                          device_scale_factor=2)
     yield from _page(context, served_stage, tmp_path)
     context.close()

@@ -83,11 +83,11 @@ class StagePage:
         self.wait(lambda: len(self.seen.values) > known)
 
     def wait(self, done: Callable[[], bool]) -> None:
-        for _ in range(200):
+        for _ in range(1200):
             if done():
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError("nothing came within ten seconds")
+        raise AssertionError("nothing came within a minute")
 
     def mask(self) -> np.ndarray[Any, Any]:
         """bool [H, W] in upload space, as the server reads it when Run is pressed now."""

@@ -133,22 +133,22 @@ def test_stroke_event_comes_once_with_the_value(stage: StagePage) -> None:
     assert stage.seen.strokes[-1] == (stage.run() and stage.seen.raw[-1])
 
 
-def test_finger_paints(phone: StagePage) -> None:
-    phone.open()
-    phone.touch([(0.3, 0.5), (0.4, 0.5), (0.5, 0.5)])
-    mask = phone.mask()
+def test_finger_paints(stage_phone: StagePage) -> None:
+    stage_phone.open()
+    stage_phone.touch([(0.3, 0.5), (0.4, 0.5), (0.5, 0.5)])
+    mask = stage_phone.mask()
     assert is_painted(mask, (0.4, 0.5)) and not is_painted(mask, (0.8, 0.8))
 
 
-def test_two_fingers_zoom_and_paint_nothing(phone: StagePage) -> None:
-    phone.open()
-    before = phone.page.locator("[data-part=world]").bounding_box()["width"]
+def test_two_fingers_zoom_and_paint_nothing(stage_phone: StagePage) -> None:
+    stage_phone.open()
+    before = stage_phone.page.locator("[data-part=world]").bounding_box()["width"]
     steps = [0.02 * i for i in range(6)]
-    phone.touch([(0.45 - step, 0.5) for step in steps], [(0.55 + step, 0.5) for step in steps])
-    assert phone.page.locator("[data-part=world]").bounding_box()["width"] > 1.5 * before
-    assert not phone.mask().any()
-    phone.touch([(0.48, 0.5), (0.5, 0.5), (0.52, 0.5)])
-    mask = phone.mask()
+    stage_phone.touch([(0.45 - step, 0.5) for step in steps], [(0.55 + step, 0.5) for step in steps])
+    assert stage_phone.page.locator("[data-part=world]").bounding_box()["width"] > 1.5 * before
+    assert not stage_phone.mask().any()
+    stage_phone.touch([(0.48, 0.5), (0.5, 0.5), (0.52, 0.5)])
+    mask = stage_phone.mask()
     assert is_painted(mask, (0.5, 0.5))
     assert abs(np.flatnonzero(mask.any(0)).mean() - 0.5 * 960) < 3
 
