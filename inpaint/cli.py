@@ -163,7 +163,7 @@ def _models(options: argparse.Namespace) -> int:
         if spec is None:
             raise InvalidRequest("model", f"There is no model {ascii(options.download)[:40]}.",
                                  f"There are: {', '.join(service.models.specs)}.")
-        weights.download(spec, lambda line: print(line, file=sys.stderr))
+        weights.download(spec, _tell)
     described = service.models.describe()
     _say(json.dumps({"models": described}, indent=2) if options.json else _model_table(described))
     return 0
@@ -203,7 +203,7 @@ def _watched(job: Job[EditResult]) -> EditResult:
     """Wait with a progress bar on a terminal; Ctrl-C cancels the job and waits for it to stop."""
     from tqdm import tqdm
 
-    with tqdm(disable=None, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
+    with tqdm(disable=None if sys.stderr else True, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
         try:
             while not job.wait(0.1):
                 _draw(bar, job)
@@ -229,10 +229,10 @@ def _print_report(report: dict[str, object], as_json: bool) -> None:
         _say(json.dumps(report, indent=2))
         return
     for notice in _texts(report["notices"]):
-        print(f"inpaint: {notice}", file=sys.stderr)
+        _tell(f"inpaint: {notice}")
     _say("\n".join(_texts(report["outputs"])))
     if "changed_outside" in report:
-        print(f"{band_line(report)}. Seed {report['seed']}.", file=sys.stderr)
+        _tell(f"{band_line(report)}. Seed {report['seed']}.")
 
 
 def _texts(value: object) -> list[str]:
@@ -260,6 +260,12 @@ def _say(text: str) -> None:
         raise StorageFull(f"The report could not be written: {error.strerror}.") from None
 
 
+def _tell(line: str) -> None:
+    """One line beside the output. With stderr closed, print would put it into the output."""
+    if sys.stderr is not None:
+        print(line, file=sys.stderr)
+
+
 def _drop_output() -> None:
     """Else Python complains once more when it flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -283,6 +289,6 @@ def _quiet_libraries() -> Generator[None]:
 
 
 def _failed(error: InpaintError) -> int:
-    print(f"inpaint: {error}", file=sys.stderr)
+    _tell(f"inpaint: {error}")
     return error.exit_code
 
