@@ -1,0 +1,110 @@
+"""One person's page of the real app, for the browser tests: opens, paints, runs, reads what the page says.
+
+Must not assert anything about the app.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+from PIL import Image
+
+from tests.ui.stage.stage_page import Point, StagePage
+
+MINUTES_3 = 180_000
+
+
+class AppPage(StagePage):
+    """The stage's hands and eyes, and the rail's. troubles: console errors, and requests to anywhere but the app."""
+
+    def visit(self, url: str) -> None:
+        host = urlparse(url).netloc
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
+        self.page.on("request", lambda request: self._look(request.url, host))
+        self.page.goto(url)
+        self.settled()
+
+    def settled(self) -> None:
+        self.page.wait_for_selector(".ip-stage[data-state=empty] .ip-open")
+        self.page.wait_for_function("document.querySelector('#theme-button')")
+
+    def open_file(self, path: Path) -> None:
+        """Through the button and the file chooser, as a person does it."""
+        before = self.page.locator(".ip-stage").get_attribute("data-picture")
+        with self.page.expect_file_chooser() as chooser:
+            self.page.locator("[data-do=open]:visible").first.click()
+        chooser.value.set_files(path)
+        self.page.wait_for_function("before => document.querySelector('.ip-stage').dataset.picture !== before", arg=before)
+        self.page.mouse.move(2, 2)
+
+    def rectangle(self, start: Point, end: Point) -> None:
+        self.page.locator("[data-tool=rectangle]").click()
+        self.drag(start, end)
+
+    def type_prompt(self, words: str) -> None:
+        self.page.locator("#prompt textarea").fill(words)
+
+    def choose_model(self, title: str, box: str = "#model") -> None:
+        self.page.locator(f"{box} input").click()
+        self.page.get_by_role("option", name=title, exact=True).click()
+
+    def more(self) -> Any:
+        """The folded settings, unfolded."""
+        fold = self.page.locator("#more")
+        if not fold.get_by_label("Seed").is_visible():
+            fold.locator("button.label-wrap").click()
+            fold.get_by_label("Seed").wait_for()
+        return fold
+
+    def set_number(self, label: str, value: object) -> None:
+        field = self.more().get_by_label(f"number input for {label}", exact=True)
+        field.fill(str(value))
+        field.press("Tab")
+
+    def can_run(self) -> None:
+        self.page.wait_for_selector("#run-button:not([disabled])")
+
+    def press_run(self) -> None:
+        self.can_run()
+        self.page.locator("#run-button").click()
+
+    def result(self) -> None:
+        """Wait for a finished run."""
+        self.page.wait_for_selector(".ip-stage[data-state=result]")
+        self.page.locator("#download-button").wait_for()
+        self.page.locator("#run-button").wait_for()
+
+    def line(self) -> str:
+        return self.page.locator("[data-part=line]").inner_text()
+
+    def about(self) -> str:
+        return self.page.locator("[data-part=about]").inner_text()
+
+    def plan(self) -> str:
+        return self.page.locator("#plan").inner_text()
+
+    def says(self, sentence: str, where: str = "#plan") -> None:
+        """Wait until the page says so."""
+        self.page.locator(where).get_by_text(sentence).first.wait_for()
+
+    def download(self, button: str = "#download-button") -> Path:
+        with self.page.expect_download() as coming:
+            self.page.locator(button).click()
+        path = self.folder / f"download-{len(list(self.folder.glob('download-*')))}.png"
+        coming.value.save_as(path)
+        return path
+
+    def saved_mask(self) -> np.ndarray[Any, Any]:
+        """bool [H, W] at full size: the mask file that the page writes."""
+        with self.page.expect_download() as coming:
+            self.page.locator("[data-do=mask-save]").click()
+        return np.asarray(Image.open(coming.value.path())) > 127
+
+    def _look(self, url: str, host: str) -> None:
+        parts = urlparse(url)
+        if parts.scheme not in ("data", "blob") and parts.netloc != host:
+            self.troubles.append(f"a request left the machine: {url[:200]}")

@@ -1,0 +1,245 @@
+"""The HTTP contract against the real app: gradio_client, plain requests, and requests that no honest client sends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from tests.fakes import block, noise, save
+from tests.ui.conftest import ROOT, Served
+
+REPORT_FIELDS = {"outputs", "model", "seed", "seconds", "region", "changed_outside", "blend_band_px", "notices"}
+EDIT_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "strength", "scheduler",
+               "prior_num_inference_steps", "prior_guidance_scale", "count", "grow", "feather", "tone_match", "work_area",
+               "invert_mask"]
+GENERATE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "width", "height",
+                   "count"]
+PATIENCE = httpx.Timeout(180)
+
+
+@pytest.fixture(scope="module")
+def client(served_app: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(served_app.url, verbose=False, analytics_enabled=False, download_files=tmp_path_factory.mktemp("got"),
+                  httpx_kwargs={"timeout": PATIENCE})
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(noise(90, 130), tmp_path_factory.mktemp("picture") / "photo.png")
+
+
+@pytest.fixture(scope="module")
+def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(block(90, 130, 20, 30, 60, 70), tmp_path_factory.mktemp("mask") / "mask.png")
+
+
+def edit(client: Client, picture: Path, mask: Path, **values: Any) -> tuple[list[Path], dict[str, Any]]:
+    files, report = client.predict(image=handle_file(picture), mask=handle_file(mask), api_name="/edit", **values)
+    return [Path(file) for file in files], report
+
+
+def command_line(served: Served, folder: Path, *arguments: str | Path) -> bytes:
+    output = folder / "command-line.png"
+    subprocess.run([sys.executable, "-m", "inpaint", *map(str, arguments), "--output", str(output), "--device", "cpu",
+                    "--config", str(served.config), "--data-dir", str(folder)], cwd=ROOT, check=True, timeout=300)
+    return output.read_bytes()
+
+
+# What an honest client gets
+
+
+def test_the_contract_is_listed_and_nothing_else_is(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == {"/edit", "/generate", "/models"}
+    names = {name: [parameter["parameter_name"] for parameter in told["parameters"]] for name, told in endpoints.items()}
+    assert names == {"/edit": ["image", "mask", *EDIT_FIELDS], "/generate": GENERATE_FIELDS, "/models": []}
+    needed = {name: {parameter["parameter_name"] for parameter in told["parameters"] if not parameter["parameter_has_default"]}
+              for name, told in endpoints.items()}
+    assert needed["/edit"] <= {"image", "mask", "prompt"} and needed["/generate"] <= {"prompt"}
+
+
+def test_an_edit_with_defaults_erases(client: Client, picture: Path, mask: Path) -> None:
+    files, report = edit(client, picture, mask)
+    before, after = np.asarray(Image.open(picture)), np.asarray(Image.open(files[0]))
+    differs = (before != after).any(axis=2)
+    assert differs[20:60, 30:70].mean() > 0.5 and not differs[:14].any() and not differs[66:].any()
+    assert set(report) >= REPORT_FIELDS and report["model"] == "erase" and report["outputs"] == [files[0].name]
+    assert report["changed_outside"] == 0 and report["blend_band_px"] == 6 and report["region"]["crop"]
+
+
+def test_null_is_not_given(client: Client, picture: Path, mask: Path) -> None:
+    _, report = edit(client, picture, mask, **dict.fromkeys(EDIT_FIELDS))
+    assert report["model"] == "erase" and report["blend_band_px"] == 6
+
+
+def test_erase_gives_the_bytes_of_the_command_line(client: Client, served_app: Served, picture: Path, mask: Path,
+                                                   tmp_path: Path) -> None:
+    files, report = edit(client, picture, mask, seed=5, feather=3, grow=2)
+    assert (report["seed"], report["blend_band_px"]) == (5, 5)
+    assert files[0].read_bytes() == command_line(served_app, tmp_path, "edit", picture, "--mask", mask, "--seed", "5",
+                                                 "--feather", "3", "--grow", "2")
+
+
+def test_kandinsky_gives_the_bytes_of_the_command_line(client: Client, served_app: Served, picture: Path, mask: Path,
+                                                       tmp_path: Path) -> None:
+    files, report = edit(client, picture, mask, model="tiny-kandinsky", prompt="a red hat", negative_prompt="a dog", seed=5,
+                         count=2, num_inference_steps=2, prior_num_inference_steps=2, scheduler="ddim")
+    assert report["seeds"] == [5, 6] and files[0].read_bytes() != files[1].read_bytes()
+    alone = command_line(served_app, tmp_path, "edit", picture, "--mask", mask, "--model", "tiny-kandinsky", "--prompt",
+                         "a red hat", "--negative-prompt", "a dog", "--seed", "6", "--steps", "2", "--prior-steps", "2",
+                         "--scheduler", "ddim")
+    assert files[1].read_bytes() == alone
+
+
+def test_a_first_picture_from_text(client: Client) -> None:
+    files, report = client.predict("a dog", model="tiny-sdxl", seed=3, width=64, height=128, api_name="/generate")
+    assert Image.open(files[0]).size == (64, 128)
+    assert report["model"] == "tiny-sdxl" and report["seed"] == 3 and report["outputs"] == [Path(files[0]).name]
+
+
+def test_models_are_described(client: Client) -> None:
+    found = {model["name"]: model for model in client.predict(api_name="/models")}
+    assert found["erase"]["on_disk"] and found["tiny-kandinsky"]["on_disk"] and not found["sdxl-turbo"]["on_disk"]
+    assert "guidance_scale" not in found["sdxl-turbo"]["controls"] and found["kandinsky-2.2"]["licence"] == "Apache-2.0"
+
+
+def test_health(served_app: Served) -> None:
+    assert httpx.get(f"{served_app.url}/healthz", timeout=PATIENCE).json() == {"status": "ok"}
+    ready = httpx.get(f"{served_app.url}/readyz", timeout=PATIENCE)
+    assert ready.status_code == 200 and "erase" in ready.json()["models"]
+
+
+# What is refused, each with its sentence
+
+
+@pytest.mark.parametrize(("values", "sentence"), [
+    ({"model": "nothing"}, "There is no model 'nothing'."),
+    ({"model": "tiny-sdxl"}, "Tiny SDXL cannot inpaint."),
+    ({"model": "kandinsky-2.2", "prompt": "a hat"}, "The weights of Kandinsky 2.2 are not on this machine."),
+    ({"prompt": "a hat"}, "No model that paints from words is on this machine."),
+    ({"model": "erase", "prompt": "a hat"}, "takes no prompt"),
+    ({"model": "erase", "guidance_scale": 3}, "Erase has no guidance."),
+    ({"seed": -1}, "Seed must be between 0 and"),
+    ({"seed": 1.5}, "Seed must be a whole number"),
+    ({"count": 1e30}, "Count must be between"),
+    ({"feather": "x"}, "Feather must be a number, not 'x'."),
+    ({"grow": [3]}, "Grow must be a number"),
+    ({"prompt": {"a": 1}}, "The prompt must be text"),
+    ({"prompt": "\ud800"}, "lone surrogate"),
+    ({"work_area": "somewhere"}, "The work area must be"),
+    ({"invert_mask": "yes"}, "Invert mask must be true or false."),
+    ({"tone_match": True}, "Tone match is not built yet."),
+    ({"model": "tiny-kandinsky", "num_inference_steps": 0}, "Steps must be between 1 and"),
+])
+def test_a_wrong_value_gets_its_sentence(served_app: Served, picture: Path, mask: Path, values: dict[str, Any],
+                                         sentence: str) -> None:
+    assert sentence in refused(served_app, uploaded(served_app, picture), uploaded(served_app, mask), **values)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused(served_app: Served, picture: Path, mask: Path, number: str) -> None:
+    marker = "number-here"
+    body = json.dumps({"data": edit_data(uploaded(served_app, picture), uploaded(served_app, mask), feather=marker)})
+    answer = httpx.post(f"{served_app.url}/gradio_api/call/edit", content=body.replace(f'"{marker}"', number),
+                        headers={"content-type": "application/json"}, timeout=PATIENCE)
+    if answer.status_code == 200:
+        assert "must be a finite number" in outcome(served_app, "edit", answer.json()["event_id"])[1]
+    else:
+        assert answer.status_code == 422
+
+
+def test_pictures_that_are_none(client: Client, picture: Path, mask: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("hello")
+    for image, painted, sentence in (
+        (text, mask, "text.png"),
+        (picture, text, "text.png"),
+        (picture, save(block(80, 130, 1, 1, 9, 9), tmp_path / "other.png"), "A mask must have the size of its picture."),
+        (picture, save(block(90, 130, 0, 0, 0, 0), tmp_path / "empty.png"), "The mask is empty"),
+    ):
+        with pytest.raises(AppError) as error:
+            edit(client, image, painted)
+        assert sentence in str(error.value)
+
+
+def test_a_missing_picture_is_named(served_app: Served, picture: Path) -> None:
+    assert "The image is missing." in refused(served_app, None, None)
+    assert "The mask is missing." in refused(served_app, uploaded(served_app, picture), None)
+
+
+def test_an_empty_prompt_generates_nothing(client: Client) -> None:
+    with pytest.raises(AppError, match="The prompt is empty"):
+        client.predict("  ", model="tiny-sdxl", api_name="/generate")
+
+
+# Requests that no honest client sends
+
+
+@pytest.mark.parametrize("image", [
+    {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
+    {"path": "../../../../etc/passwd", "meta": {"_type": "gradio.FileData"}},
+    {"path": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
+    {"url": "http://127.0.0.1:1/x.png", "path": "x.png", "meta": {"_type": "gradio.FileData"}},
+    "/etc/passwd", 7, [], {}, [[[]]], {"path": None}, True, "\ud800", "x" * 100_000,
+])
+def test_what_is_no_upload_is_refused_and_the_next_request_is_answered(served_app: Served, picture: Path, mask: Path,
+                                                                       image: Any) -> None:
+    good_mask = uploaded(served_app, mask)
+    kind, told = call(served_app, "edit", edit_data(image, good_mask))
+    assert kind in ("error", "refused") and "root:" not in told and "/tmp" not in told
+    kind, told = call(served_app, "edit", edit_data(uploaded(served_app, picture), good_mask))
+    assert kind == "complete" and '"changed_outside": 0' in told
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data": null}', b'{"data": "x"}', b'{"data": []}', b"\xff\xfe", b'{"data": [1, 2'])
+def test_a_body_that_is_no_request_is_refused(served_app: Served, body: bytes) -> None:
+    answer = httpx.post(f"{served_app.url}/gradio_api/call/edit", content=body, timeout=PATIENCE,
+                        headers={"content-type": "application/json"})
+    if answer.status_code == 200:
+        assert outcome(served_app, "edit", answer.json()["event_id"])[0] == "error"
+    else:
+        assert 400 <= answer.status_code <= 500
+    assert httpx.get(f"{served_app.url}/healthz", timeout=PATIENCE).status_code == 200
+
+
+def uploaded(served: Served, path: Path) -> dict[str, Any]:
+    answer = httpx.post(f"{served.url}/gradio_api/upload", files={"files": (path.name, path.read_bytes())}, timeout=PATIENCE)
+    return {"path": answer.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+def edit_data(image: Any, mask: Any, **values: Any) -> list[Any]:
+    return [image, mask, *(values.get(name) for name in EDIT_FIELDS)]
+
+
+def call(served: Served, name: str, data: Any) -> tuple[str, str]:
+    """(complete, error or refused, what came with it)."""
+    answer = httpx.post(f"{served.url}/gradio_api/call/{name}", content=json.dumps({"data": data}), timeout=PATIENCE,
+                        headers={"content-type": "application/json"})
+    return outcome(served, name, answer.json()["event_id"]) if answer.status_code == 200 else ("refused", answer.text)
+
+
+def outcome(served: Served, name: str, event: str) -> tuple[str, str]:
+    with httpx.stream("GET", f"{served.url}/gradio_api/call/{name}/{event}", timeout=PATIENCE) as answer:
+        kind = ""
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ")
+            if line.startswith("data: ") and kind in ("complete", "error"):
+                return kind, line.removeprefix("data: ")
+    return "ended", ""
+
+
+def refused(served: Served, image: Any, mask: Any, **values: Any) -> str:
+    kind, told = call(served, "edit", edit_data(image, mask, **values))
+    assert kind == "error"
+    return told
