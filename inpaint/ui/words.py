@@ -56,6 +56,11 @@ def model_html(spec: ModelSpec, models: Models, reason: str = "") -> str:
     return f'<p class="ip-note">{escape(spec.title)} on {_place(spec, models)}.{why} {escape(_cost(spec, models))}</p>'
 
 
+def missing_html(error: InpaintError) -> str:
+    """How to get a model; that there is none is told beside Run."""
+    return f'<p class="ip-note">{escape(error.hint)}</p>'
+
+
 def chip_html(spec: ModelSpec | None, models: Models) -> str:
     text = f"{spec.title} on {_place(spec, models)}" if spec else f"Erase on {DEVICE_TITLES['cpu']}"
     return f'<span class="ip-chip" title="What runs where">{escape(text)}</span>'
