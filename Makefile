@@ -31,7 +31,7 @@ lint: .venv/inpaint-dev-installed
 	$(python) -m ruff check .
 
 types: .venv/inpaint-dev-installed
-	$(python) -m pyright --pythonpath $(python)
+	$(python) -m pyright --project pyproject.toml --pythonpath $(python)
 
 pictures: .venv/inpaint-dev-installed
 	browser=$$(sh scripts/find-browser.sh) && INPAINT_CHROMIUM="$$browser" $(python) scripts/make_pictures.py $(ARGS)
