@@ -101,7 +101,7 @@ WRONG_FLAGS: list[list[str]] = [
     ["--seed", "nan"], ["--seed", "inf"], ["--seed", "-1"], ["--seed", "1.5"], ["--seed", "4294967296"], ["--seed", "9" * 5000],
     ["--seed", "seven"], ["--seed", "4294967295", "--count", "2"], ["--count", "0"], ["--count", "1000"], ["--count", "nan"],
     ["--grow", "-600"], ["--grow", "1e9"], ["--grow", "-40"], ["--feather", "-1"], ["--feather", "inf"], ["--feather", "0.5"],
-    ["--model", "magic"], ["--model", "sdxl-turbo"], ["--model", ""] + ["--steps", "5"], ["--guidance-scale", "1"], ["--strength", "0.5"],
+    ["--model", "magic"], ["--model", "sdxl-turbo"], ["--model", "", "--steps", "5"], ["--guidance-scale", "1"], ["--strength", "0.5"],
     ["--scheduler", "ddpm"], ["--prior-steps", "5"], ["--prior-guidance-scale", "4"], ["--negative-prompt", "ugly"],
     ["--model", "erase", "--prompt", "hat"], ["--prompt", "\udcff"], ["--prompt", "x" * 2001], ["--tone-match", "on"],
     ["--tone-match", "maybe"], ["--work-area", "0,0,9,9"], ["--work-area", "0,0,9999,9"], ["--work-area", "half"], ["--work-area", "1,2,3"],

@@ -13,9 +13,8 @@ from inpaint.core.mask import Mask
 from inpaint.core.region import Region, plan_region
 from inpaint.core.spec import WorkingLimits
 from inpaint.errors import InvalidRequest
-from tests.core.test_geometry import bounds_in_extents
 from tests.core.test_mask import hard_masks
-from tests.fakes import ANY_EXTENT, noise
+from tests.fakes import noise
 
 KANDINSKY = WorkingLimits(multiple=64, native_pixels=589_824, max_pixels=1_048_576, context=0.5, max_upscale=3.0)
 ON_CPU = WorkingLimits(multiple=64, native_pixels=262_144, max_pixels=1_048_576, context=0.5, max_upscale=3.0)
@@ -117,8 +116,8 @@ def test_bounds_that_cannot_be(area: Bounds, message: str) -> None:
     assert caught.value.field == "work_area"
 
 
-@given(hard_masks, bounds_in_extents(), st.integers(1, 40), st.integers(1, 40))
-def test_no_stroke_is_too_thin_for_the_working_mask(pixels: NDArray[np.uint8], _: object, width: int, height: int) -> None:
+@given(hard_masks, st.integers(1, 40), st.integers(1, 40))
+def test_no_stroke_is_too_thin_for_the_working_mask(pixels: NDArray[np.uint8], width: int, height: int) -> None:
     """Each working pixel's own span of the crop is searched for paint."""
     mask = Mask(pixels)
     region = Region(Bounds.whole(mask.extent), Extent(width, height))

@@ -268,6 +268,13 @@ KINDS = {
 }
 
 
+def outcome(data: bytes) -> str:
+    try:
+        return f"picture of {read(data).extent}"
+    except InpaintError as refused:
+        return str(refused)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_is_damaged_it_is_a_picture_or_one_sentence(kind: str) -> None:
     """300 files each with bytes flipped or cut off; Pillow's readers answer with nearly every built-in error."""
@@ -279,10 +286,7 @@ def test_whatever_is_damaged_it_is_a_picture_or_one_sentence(kind: str) -> None:
             for _ in range(dice.choice((0, 1, 2, 5, 20))):
                 if damaged:
                     damaged[dice.randrange(min(len(damaged), dice.choice((120, len(damaged)))))] = dice.randrange(256)
-            try:
-                assert read(bytes(damaged)).extent.area > 0
-            except InpaintError as refused:
-                assert str(refused).startswith("photo.png ")
+            assert outcome(bytes(damaged)).startswith(("picture of ", "photo.png "))
 
 
 def test_a_damaged_second_frame_does_not_spoil_the_first() -> None:
