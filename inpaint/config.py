@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 
 from inpaint.core.request import SAMPLING_FIELDS
@@ -36,6 +37,21 @@ class PictureLimits:
 
 
 @dataclass(frozen=True)
+class QueueLimits:
+    """How much may wait, and how long a job may take. per_person counts the running job too.
+
+    away_seconds: how long a person who left keeps place and running job, until both are given up.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    per_person: int = 3
+    overall: int = 30
+    away_seconds: float = 60.0
+    job_seconds: float = 3600.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """app.toml. device, dtype: "auto" or a name torch knows. host None = Gradio's own default and variables."""
 
@@ -49,6 +65,11 @@ class Settings:
     auth: str | None = field(default=None, repr=False)
     data_dir: str | None = None
     pictures: PictureLimits = PictureLimits()
+    queue: QueueLimits = QueueLimits()
+
+
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType({"pictures": PictureLimits, "queue": QueueLimits})
+"""The tables of app.toml, each all positive numbers."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +137,10 @@ def _read_model(path: Path) -> ModelSpec:
 def _check_settings(settings: Settings) -> None:
     if settings.port is not None and not 0 <= settings.port <= MAX_PORT:
         raise BadConfig(f"settings: port: {settings.port} is not between 0 and {MAX_PORT}.")
-    for limit in dataclasses.fields(PictureLimits):
-        value = getattr(settings.pictures, limit.name)
-        if not 0 < value < math.inf:
-            raise BadConfig(f"settings: pictures.{limit.name}: {value:g} is not a positive number.")
+    for section in SECTIONS:
+        for name, value in vars(getattr(settings, section)).items():
+            if not 0 < value < math.inf:
+                raise BadConfig(f"settings: {section}.{name}: {value:g} is not a positive number.")
 
 
 def _check_limit(where: str, name: str, limit: Limit) -> None:
@@ -152,13 +173,13 @@ def _located(source: Source, folder: Path) -> Source:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """INPAINT_DEVICE, INPAINT_DATA_DIR, ... and the picture limits as INPAINT_MAX_SIDE, ..."""
-    def given(names: list[str]) -> dict[str, Any]:
-        return {name: environment[f"INPAINT_{name.upper()}"] for name in names if environment.get(f"INPAINT_{name.upper()}")}
+    """INPAINT_DEVICE, INPAINT_DATA_DIR, ...; the numbers of a section by their own name: INPAINT_MAX_SIDE, ..."""
+    def given(kind: type[Any]) -> dict[str, Any]:
+        names = (field.name for field in dataclasses.fields(kind) if field.name not in SECTIONS)
+        return {name: value for name in names if (value := environment.get(f"INPAINT_{name.upper()}"))}
 
-    top = given([f.name for f in dataclasses.fields(Settings) if f.name != "pictures"])
-    pictures = given([f.name for f in dataclasses.fields(PictureLimits)])
-    return {**top, **({"pictures": pictures} if pictures else {})}
+    sections = {section: given(kind) for section, kind in SECTIONS.items()}
+    return given(Settings) | {section: values for section, values in sections.items() if values}
 
 
 def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,20 +44,28 @@ class StageClock:
         self._stage, self._since = "", now
 
 
-def plan_edit(request: EditRequest, limits: WorkingLimits) -> tuple[Mask, Region]:
-    """How opaque the new picture will be (upload space), and where the model will look. Raises EmptyMask, InvalidRequest."""
+@dataclass(frozen=True, eq=False)
+class EditPlan:
+    """What is decided before anything runs. opacity: of the new picture, upload space. region: where the model will look."""
+
+    opacity: Mask
+    region: Region
+
+
+def plan_edit(request: EditRequest, limits: WorkingLimits) -> EditPlan:
+    """Decide, and touch no pixel of the picture. Raises EmptyMask, InvalidRequest."""
     opacity = blending_mask(request.mask, request.grow, request.feather)
-    return opacity, plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area)
+    return EditPlan(opacity, plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area))
 
 
-def run_edit(request: EditRequest, plan: tuple[Mask, Region], engine: Inpainter, report: Report) -> EditResult:
+def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Report) -> EditResult:
     """Repaint the masked part; each candidate is sampled by itself with its own seed.
 
     plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once.
     Raises EditCancelled (from report), OutOfMemory, BadOutput.
     """
     clock = StageClock(report)
-    opacity, region = plan
+    opacity, region = plan.opacity, plan.region
     picture, mask = region.take_picture(visible_rgb(request.picture)), region.take_mask(opacity)
 
     candidates: list[Candidate] = []

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from inpaint.config import QueueLimits
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report, UseAsIs
 from inpaint.errors import Busy, EditCancelled, InpaintError, JobTimeout, MachineError, OutOfMemory
@@ -31,21 +32,16 @@ SHUTTING_DOWN = ("The server is stopping.", "Run it again in a minute.")
 
 
 @dataclass(frozen=True)
-class QueueLimits:
-    """How much may wait, and how long a job may take. per_person counts the running one too."""
-
-    per_person: int = 3
-    overall: int = 30
-    away_seconds: float = 60.0
-    job_seconds: float = 3600.0
-
-
-@dataclass(frozen=True)
 class Cost:
-    """What a job's time depends on. kind: model and working extent. units: steps times candidates, at least 1."""
+    """What a job's time depends on. extent: what the model sees, as text. units: steps times candidates, at least 1."""
 
-    kind: str
+    model: str = ""
+    extent: str = ""
     units: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        return f"{self.model} {self.extent}"
 
 
 @dataclass(eq=False)
@@ -56,8 +52,8 @@ class Job(Generic[Result]):
     person: str
     number: int
     seat: str = ""
-    cost: Cost = Cost("")
-    limits: QueueLimits = QueueLimits()
+    cost: Cost = Cost()
+    limits: QueueLimits = field(default_factory=QueueLimits)
     state: State = "waiting"
     progress: Progress | None = None
     result: Result | None = None
@@ -174,7 +170,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._is_stopping = False
 
-    def submit(self, task: Callable[[Report], Result], person: str, seat: str = "", cost: Cost = Cost("")) -> Job[Result]:
+    def submit(self, task: Callable[[Report], Result], person: str, seat: str = "", cost: Cost = Cost()) -> Job[Result]:
         """Queue a task. Raises Busy where the seat has an unfinished job, or this person or everybody has too many."""
         with self._changed:
             self._drop_abandoned()
@@ -263,8 +259,10 @@ class Worker:
             self._book(job)
 
     def _book(self, job: Job[Any]) -> None:
-        """What a finished job teaches. A watcher's own failure must not end the worker."""
-        if job.state == "done" and job.cost.kind:
+        """What a finished job teaches. A watcher's own failure must not end the worker. The log names no prompt."""
+        log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": job.cost.extent,
+                                     "state": job.state, "seconds": round(job.seconds, 3)})
+        if job.state == "done" and job.cost.model:
             self.pace.learn(job.cost.kind, job.cost.units, job.seconds)
         if self._watch is not None:
             try:

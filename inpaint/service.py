@@ -21,6 +21,7 @@ from inpaint.core.request import (
     SAMPLING_FIELDS,
     EditRequest,
     GenerateRequest,
+    SamplingParams,
     clean_prompt,
     parse_work_area,
     resolve_sampling,
@@ -28,11 +29,12 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec
-from inpaint.edit import plan_edit, run_edit, run_generate
+from inpaint.edit import EditPlan, plan_edit, run_edit, run_generate
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest
-from inpaint.jobs import Job, Worker
+from inpaint.jobs import Cost, Job, Worker
+from inpaint.metrics import Metrics
 from inpaint.storage.results import Saved, save_picture
 
 Values = Mapping[str, object]
@@ -46,10 +48,14 @@ class Service:
     config: AppConfig
     models: Models
     worker: Worker
+    metrics: Metrics
 
     @classmethod
     def build(cls, config: AppConfig) -> Service:
-        return cls(config, Models(config), Worker())
+        models, metrics = Models(config), Metrics()
+        worker = Worker(config.settings.queue, metrics.job_ended)
+        metrics.watch(worker, models)
+        return cls(config, models, worker, metrics)
 
     def edit_request(self, picture: Picture, mask: Mask, values: Values) -> EditRequest:
         """values: the parameters of the HTTP contract by name; None or absent = not given. Raises InvalidRequest,
@@ -76,17 +82,26 @@ class Service:
         self._need(spec)
         return request
 
-    def start_edit(self, request: EditRequest, person: str) -> Job[EditResult]:
-        """Raises Busy."""
-        spec = self.models.spec(request.model, "inpaint")
-        limits = self.models.limits(spec)
-        return self.worker.submit(lambda report: run_edit(request, plan_edit(request, limits), self.models.engine(spec, report),
-                                                          report), person)
+    def plan(self, request: EditRequest) -> EditPlan:
+        """What would be done, before anything runs. Raises EmptyMask, InvalidRequest."""
+        return plan_edit(request, self.models.limits(self.models.spec(request.model, "inpaint")))
 
-    def start_generate(self, request: GenerateRequest, person: str) -> Job[EditResult]:
-        """Raises Busy."""
+    def start_edit(self, request: EditRequest, person: str, seat: str = "", plan: EditPlan | None = None) -> Job[EditResult]:
+        """Queue an edit; the job keeps the request and sees no later change. seat: the page it comes from, if any.
+
+        Raises Busy, EmptyMask, InvalidRequest.
+        """
+        spec, decided = self.models.spec(request.model, "inpaint"), plan or self.plan(request)
+        cost = Cost(spec.name, str(decided.region.working), _units(request.sampling, request.count))
+        return self.worker.submit(lambda report: run_edit(request, decided, self.models.engine(spec, report), report),
+                                  person, seat, cost)
+
+    def start_generate(self, request: GenerateRequest, person: str, seat: str = "") -> Job[EditResult]:
+        """Queue a generation. Raises Busy."""
         spec = self.models.spec(request.model, "generate")
-        return self.worker.submit(lambda report: run_generate(request, self.models.engine(spec, report), report), person)
+        cost = Cost(spec.name, f"{request.sampling.width} x {request.sampling.height}", _units(request.sampling, request.count))
+        return self.worker.submit(lambda report: run_generate(request, self.models.engine(spec, report), report),
+                                  person, seat, cost)
 
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
         if model not in (None, ""):
@@ -133,6 +148,10 @@ def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:
             "settings": {name: value for name, value in settings.items() if value not in (None, "")},
             "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
             "notices": list(dict.fromkeys(notices))}
+
+
+def _units(sampling: SamplingParams, count: int) -> float:
+    return float(count * (sampling.num_inference_steps or 1))
 
 
 def _sampling(values: Values) -> dict[str, object]:

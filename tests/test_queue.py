@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from inpaint.config import QueueLimits
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report, UseAsIs
 from inpaint.errors import Busy, EditCancelled, JobTimeout
-from inpaint.jobs import NOBODY_CAME_BACK, Cost, Job, QueueLimits, Worker
+from inpaint.jobs import NOBODY_CAME_BACK, Cost, Job, Worker
 
 PATIENCE = 30
 
@@ -128,7 +129,7 @@ def test_a_cancelled_place_is_free_again() -> None:
 
 def test_waiting_time_is_known_once_the_kind_has_run() -> None:
     worker = Worker()
-    cost = Cost("mini 256 x 256", 20)
+    cost = Cost("mini", "256 x 256", 20)
     first = worker.submit(quick, "ann", cost=cost)
     assert first.wait(PATIENCE)
     gate = blocked(worker)

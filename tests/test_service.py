@@ -96,10 +96,9 @@ def test_generating_without_weights_names_the_command(service: Service) -> None:
 def test_a_plan_that_cannot_be_is_refused_before_a_model_is_loaded(values: dict[str, Any], message: str, service: Service,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(service.models), "engine", lambda *_: pytest.fail("loaded"))
-    job = service.start_edit(service.edit_request(PICTURE, MASK, values), "ann")
-    assert job.wait(30)
+    request = service.edit_request(PICTURE, MASK, values)
     with pytest.raises(InpaintError, match=message) as caught:
-        job.outcome()
+        service.start_edit(request, "ann")
     assert caught.value.exit_code == 2
 
 

@@ -41,3 +41,9 @@ def _cuda_devices() -> int:
         return 0
     count = ctypes.c_int(0)
     return count.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+
+
+def allocated_bytes() -> float:
+    """What tensors take on the GPU now; 0 where torch was not needed yet or there is none."""
+    torch = sys.modules.get("torch")
+    return float(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_available() else 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 
 from inpaint.core.geometry import Bounds
@@ -17,7 +18,6 @@ from inpaint.core.picture import Picture
 from inpaint.core.region import Region, plan_region
 from inpaint.core.request import EditRequest, clean_prompt
 from inpaint.core.result import EditResult
-from inpaint.edit import plan_edit
 from inpaint.engines.registry import Choice
 from inpaint.errors import EmptyMask, InpaintError, InvalidRequest
 from inpaint.jobs import Job
@@ -80,6 +80,11 @@ class EditHandlers:
                 yield updates
         except InpaintError as error:
             yield self._failed(error)
+
+    async def another(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
+        """The same edit with a seed drawn anew; a seed that is typed stays typed."""
+        async for updates in self.run({**values, self.tab.settings.widgets["seed"]: ""}, request):
+            yield updates
 
     async def run_example(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
         """A photo with its ready mask, run at once and without a prompt: a result in one click. What is typed stays."""
@@ -145,9 +150,8 @@ class EditHandlers:
         return self.service.edit_request(picture, painted.mask, given)
 
     async def _run(self, edit: EditRequest, session: Session, person: str) -> AsyncIterator[Updates]:
-        limits = self.service.models.limits(self.service.models.spec(edit.model, "inpaint"))
-        _, region = await asyncio.to_thread(plan_edit, edit, limits)
-        job = self.service.start_edit(edit, person)
+        plan = await asyncio.to_thread(self.service.plan, edit)
+        region, job = plan.region, self.service.start_edit(edit, person, plan=plan)
         yield self._started(region)
         frame = None
         async for running in follow(job):
@@ -189,8 +193,7 @@ class EditHandlers:
 
     def _model_updates(self, choice: Choice | None, missing: InpaintError | None, values: Values) -> Updates:
         if choice is None:
-            note = words.error_html(missing) if missing else ""
-            return {self.tab.model_note: note}
+            return {self.tab.model_note: words.missing_html(missing) if missing else ""}
         return {**self.tab.settings.fit(choice.spec, values[self.shown], values[self.chosen]), self.shown: choice.spec.name,
                 self.tab.negative_box: gr.update(visible=choice.spec.negative_prompt),
                 self.tab.model_note: words.model_html(choice.spec, self.service.models, choice.reason),
@@ -218,7 +221,7 @@ class EditHandlers:
         return {self.tab.run: gr.update(visible=False), self.tab.cancel: gr.update(visible=True),
                 self.tab.progress: gr.update(visible=True, value=words.progress_html(None, 0, 0.0)),
                 self.tab.message: "", self.tab.actions: gr.update(visible=False),
-                self.tab.stage: gr.update(running={"label": "Starting"}, result={}, work_area=_area(region.crop))}
+                self.tab.stage: gr.update(running={"active": True}, result={}, work_area=_area(region.crop))}
 
     def _progressed(self, job: Job[EditResult], region: Region, preview: Any) -> Updates:
         sentence = words.progress_html(job.progress, self.service.worker.place(job), job.seconds)
@@ -257,8 +260,9 @@ def bind_edit(handlers: EditHandlers) -> None:
     tab, session = handlers.tab, handlers.session
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.progress]
     form = [handlers.shown, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.all()]
-    seen = {session, handlers.shown, handlers.chosen, tab.stage, tab.prompt, tab.model}
-    reads = {session, *tab.inputs()}
+    seen: set[Block] = {session, handlers.shown, handlers.chosen, tab.stage, tab.prompt, tab.model}
+    reads: set[Block] = {session, *tab.inputs()}
+    looks: set[Block] = {session, tab.stage}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     running: dict[str, Any] = quiet | {"concurrency_limit": None}
 
@@ -272,12 +276,12 @@ def bind_edit(handlers: EditHandlers) -> None:
     tab.prompt.input(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
     tab.model.input(handlers.refresh, seen, [*view, *form], **quiet)
     tab.run.click(handlers.run, reads, view, **running)
-    tab.another.click(lambda: None, None, tab.settings.widgets["seed"], **quiet).then(handlers.run, reads, view, **running)
+    tab.another.click(handlers.another, reads, view, **running)
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
     fresh(tab.stage.example(handlers.run_example, None, view, **running))
     fresh(tab.back.click(handlers.back, None, view, **quiet))
-    fresh(tab.keep.click(handlers.keep, {session, tab.stage}, view, **quiet))
-    tab.stage.candidate(handlers.choose_candidate, {session, tab.stage}, [tab.download], **quiet)
+    fresh(tab.keep.click(handlers.keep, looks, view, **quiet))
+    tab.stage.candidate(handlers.choose_candidate, looks, [tab.download], **quiet)
 
 
 def _area(crop: Bounds) -> dict[str, Any]:

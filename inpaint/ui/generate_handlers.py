@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 
 from inpaint.core.request import GenerateRequest
@@ -106,16 +107,18 @@ def bind_generate(handlers: GenerateHandlers) -> None:
     """Connect the Generate tab's events. Called inside the Blocks context."""
     tab, editor = handlers.tab, handlers.editor
     view = [handlers.made, tab.picture, tab.pick, tab.actions, tab.download, tab.run, tab.cancel, tab.progress, tab.message]
-    reads = {handlers.made, tab.pick, *tab.inputs()}
+    reads: set[Block] = {handlers.made, tab.pick, *tab.inputs()}
+    chooses: set[Block] = {tab.model, handlers.shown, handlers.chosen}
+    looks: set[Block] = {handlers.made, tab.pick}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     form = [handlers.shown, tab.size, tab.negative_box, tab.model_note, *tab.settings.all()]
     tab.settings.bind(handlers.shown, handlers.chosen)
-    tab.model.input(handlers.choose_model, {tab.model, handlers.shown, handlers.chosen}, form, **quiet)
+    tab.model.input(handlers.choose_model, chooses, form, **quiet)
     tab.run.click(handlers.run, reads, view, concurrency_limit=None, **quiet)
     tab.cancel.click(editor.cancel, None, None, queue=False, **quiet)
-    tab.pick.input(handlers.pick, {handlers.made, tab.pick}, [tab.picture, tab.download], **quiet)
+    tab.pick.input(handlers.pick, looks, [tab.picture, tab.download], **quiet)
     opened = [editor.session, editor.tab.stage, editor.tab.actions, editor.tab.message, editor.tab.plan, editor.tab.run]
-    tab.edit.click(handlers.edit_this, {handlers.made, tab.pick}, [*opened, handlers.tabs, tab.message], **quiet)
+    tab.edit.click(handlers.edit_this, looks, [*opened, handlers.tabs, tab.message], **quiet)
 
 
 def _pixels(text: str) -> int:

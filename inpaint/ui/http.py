@@ -6,7 +6,7 @@ Takes files through Gradio's own upload checks and every other value as plain JS
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,7 @@ def _without_folders(report: dict[str, object], paths: Sequence[Path]) -> dict[s
 
 
 @contextmanager
-def _as_call_error() -> Iterator[None]:
+def _as_call_error() -> Generator[None, None, None]:
     """Turns our errors into the call's error, whose sentence reaches the caller."""
     try:
         yield

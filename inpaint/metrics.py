@@ -1,0 +1,42 @@
+"""Figures for whoever watches the server, in Prometheus' form. Knows no prompts and no people: labels are models and states."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from inpaint.core.result import EditResult
+from inpaint.engines.device import allocated_bytes
+from inpaint.engines.registry import Models
+from inpaint.jobs import Job, Worker
+
+SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+"""Bucket bounds: an erase takes half a second, a large edit on a CPU a quarter of an hour."""
+
+
+class Metrics:
+    """The figures of one server. job_ended is called by the worker for every job."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._jobs = Counter("inpaint_jobs", "Jobs that ended.", ["model", "state"], registry=self._registry)
+        self._stages = Histogram("inpaint_stage_seconds", "Seconds by stage of finished jobs.", ["model", "stage"],
+                                 buckets=SECONDS, registry=self._registry)
+        self._waiting = Gauge("inpaint_queue_length", "Jobs that wait.", registry=self._registry)
+        self._available = Gauge("inpaint_models_available", "Models that can run now.", registry=self._registry)
+        self._memory = Gauge("inpaint_device_memory_bytes", "Memory that tensors take on the GPU.", registry=self._registry)
+        self._memory.set_function(allocated_bytes)
+
+    def watch(self, worker: Worker, models: Models) -> None:
+        """Figures that are asked for when they are read."""
+        self._waiting.set_function(lambda: worker.queue_length)
+        self._available.set_function(lambda: sum(map(models.is_available, models.specs.values())))
+
+    def job_ended(self, job: Job[EditResult]) -> None:
+        self._jobs.labels(job.cost.model, job.state).inc()
+        for stage, seconds in (job.result.seconds if job.result else {}).items():
+            self._stages.labels(job.cost.model, stage).observe(seconds)
+
+    def text(self) -> bytes:
+        """The exposition format, version 0.0.4."""
+        return generate_latest(self._registry)
