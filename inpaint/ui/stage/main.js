@@ -123,6 +123,7 @@ ui.maskInput.addEventListener("change", () => {
 let asked = ""; // the picture that is shown or being decoded
 let ready = Promise.resolve();
 let maskTaken = "";
+let remembered = JSON.parse(props.value || "{}");
 let resultBefore = ""; // a result that belongs to an earlier picture
 let resultShown = "";
 let wasRunning = false;
@@ -134,17 +135,18 @@ function followPicture() {
   resultBefore = props.result?.id ?? "";
   overlays.showArea(null);
   overlays.hidePreview();
-  ready = wanted.id ? bringPicture({ ...wanted }) : takePicture(null);
+  ready = wanted.id ? bringPicture({ ...wanted }) : Promise.resolve(takePicture(null));
 }
 
 async function bringPicture(picture) {
   const image = await loadImage(picture.url).catch(() => null);
   if (asked !== picture.id) return;
   if (!image) return say("The picture could not be shown.", "trouble");
-  await takePicture(picture);
+  takePicture(picture);
+  await restore(picture);
 }
 
-async function takePicture(picture) {
+function takePicture(picture) {
   pointers.cancel();
   tools.cancel();
   state.picture = picture;
@@ -170,6 +172,7 @@ async function followMask() {
   const pictureId = asked;
   if (!wanted.id || wanted.id === maskTaken) return;
   maskTaken = wanted.id;
+  if (pictureId && pictureId === remembered.picture) return; // taken before the component was built anew
   await ready;
   const image = await loadImage(wanted.url).catch(() => null);
   if (!image || !pictureId || state.picture?.id !== pictureId) return;
@@ -261,14 +264,13 @@ function matchAccent() {
   strokes.tint(pen.fillStyle);
 }
 
-// A component built anew, as Gradio does when it was taken out of the page, finds its mask in its own value.
-async function restore() {
-  const kept = JSON.parse(props.value || "{}");
-  if (!kept.picture || kept.picture !== asked) return;
-  maskTaken = props.mask?.id ?? "";
-  await ready;
+// A component built anew, as Gradio does after visible=False, finds its mask in its own value once its picture comes.
+async function restore({ id }) {
+  const kept = remembered;
+  remembered = {};
+  if (kept.picture !== id) return;
   const image = kept.mask && await loadImage(kept.mask).catch(() => null);
-  if (image && state.picture?.id === kept.picture) maskFile.put(image);
+  if (image && state.picture?.id === id) maskFile.put(image);
   controls.setNumber("grow", kept.grow);
   controls.setNumber("feather", kept.feather);
 }
@@ -283,9 +285,7 @@ const followers = {
   preview: followPreview, running: followMode, result: followMode, notice: followNotice,
 };
 for (const [name, follow] of Object.entries(followers)) watch(name, follow);
-const remembered = props.value;
 followExamples();
 followPicture();
-if (remembered) restore();
 for (const follow of [followMask, followBand, followArea, followPreview, followMode, followNotice]) follow();
 chooseTool("brush");

@@ -202,7 +202,8 @@ function encodeMask(pixels, width, height) {
   canvas.height = height;
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   const grey = pen.createImageData(width, height);
-  new Uint32Array(grey.data.buffer).set(Uint32Array.from(pixels, (value) => 0xff000000 | (value * 0x010101)));
+  const words = new Uint32Array(grey.data.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = 0xff000000 | (pixels[i] * 0x010101);
   pen.putImageData(grey, 0, 0);
   return canvas.toDataURL("image/png");
 }

@@ -141,7 +141,8 @@ class Server:
             "run-off": lambda: gr.update(running={}, preview={}),
             "result": lambda: self.result(4), "single": lambda: self.result(1), "back": lambda: gr.update(result={}),
             "band": lambda: gr.update(band={"grow": 4, "feather": 12}), "gone": lambda: gr.update(picture={}),
-            "hide": lambda: gr.update(visible=False), "show": lambda: gr.update(visible=True),
+            "hide": lambda: gr.update(visible=False),
+            "show": lambda: gr.update(visible=True, picture=self.picture_prop(self.seen.picture, "photo.png")),
         }
 
 
