@@ -54,7 +54,8 @@ class EditHandlers:
             limits = self.service.config.settings.pictures
             return self.opened(Upload.from_path(Path(path), limits))
         except InpaintError as error:
-            return {self.tab.message: words.error_html(error), self.tab.stage: gr.update(running={})}
+            told = {"id": secrets.token_hex(8), "text": "Not opened."}
+            return {self.tab.message: words.error_html(error), self.tab.stage: gr.update(notice=told)}
 
     def opened(self, upload: Upload) -> Updates:
         """The stage shows the picture, with nothing painted yet. Raises UnreadableImage, ImageTooLarge."""
@@ -151,7 +152,7 @@ class EditHandlers:
 
     async def _run(self, edit: EditRequest, session: Session, person: str) -> AsyncIterator[Updates]:
         plan = await asyncio.to_thread(self.service.plan, edit)
-        region, job = plan.region, self.service.start_edit(edit, person, plan=plan)
+        region, job = plan.region, self.service.start_edit(edit, person, seat=person, plan=plan)
         yield self._started(region)
         frame = None
         async for running in follow(job):

@@ -13,7 +13,7 @@ from gradio.components import Component
 
 from inpaint.core.request import GenerateRequest
 from inpaint.core.result import EditResult
-from inpaint.errors import InpaintError, InvalidRequest
+from inpaint.errors import Busy, InpaintError, InvalidRequest
 from inpaint.service import Service, save_generated
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload
@@ -38,7 +38,8 @@ class GenerateHandlers:
         """Show the controls and sizes that the model has."""
         spec = self.service.models.spec(values[self.tab.model], "generate")
         sizes = size_choices(spec)
-        return {**self.tab.settings.fit(spec, values[self.shown], values[self.chosen]), self.shown: spec.name, self.tab.size: gr.update(choices=sizes, value=sizes[0][1]),
+        return {**self.tab.settings.fit(spec, values[self.shown], values[self.chosen]), self.shown: spec.name,
+                self.tab.size: gr.update(choices=sizes, value=sizes[0][1]),
                 self.tab.negative_box: gr.update(visible=spec.negative_prompt),
                 self.tab.model_note: words.model_html(spec, self.service.models)}
 
@@ -46,7 +47,8 @@ class GenerateHandlers:
         """Make the pictures; each candidate can be looked at and handed to the Edit tab."""
         try:
             wanted = self._request(values)
-            job = self.service.start_generate(wanted, str(request.session_hash))
+            seat = str(request.session_hash)
+            job = self.service.start_generate(wanted, seat, seat)
             yield self._busy(True)
             async for running in follow(job):
                 before = self.service.worker.place(running)
@@ -60,8 +62,10 @@ class GenerateHandlers:
         path = self._picked(values)
         return {self.tab.picture: path, self.tab.download: gr.update(value=path)} if path else {self.tab.download: gr.skip()}
 
-    def edit_this(self, values: Values) -> Updates:
-        """The picture becomes the Edit tab's picture."""
+    def edit_this(self, values: Values, request: gr.Request) -> Updates:
+        """The picture becomes the Edit tab's picture; not while a run there would end on another picture."""
+        if self.service.worker.current(str(request.session_hash)):
+            return {self.tab.message: words.error_html(Busy("Your last run is still going.", "Wait for it, or cancel it first."))}
         path = self._picked(values)
         if path is None:
             return {self.tab.message: words.error_html(InvalidRequest("image", "There is no picture yet."))}
@@ -97,7 +101,8 @@ class GenerateHandlers:
         paths = new_results(self.service.config.data_dir, name, [c.seed for c in result.candidates])
         save_generated(result, paths)
         choices = [(f"seed {candidate.seed}", index) for index, candidate in enumerate(result.candidates)]
-        return {self.made: tuple(map(str, paths)), self.tab.picture: str(paths[0]),
+        return {self.made: tuple(map(str, paths)), self.tab.empty: gr.update(visible=False),
+                self.tab.picture: gr.update(value=str(paths[0]), visible=True),
                 self.tab.pick: gr.update(choices=choices, value=0, visible=len(choices) > 1),
                 self.tab.actions: gr.update(visible=True), self.tab.download: gr.update(value=str(paths[0])),
                 self.tab.message: words.notice_html(list(result.notices))}
@@ -106,7 +111,8 @@ class GenerateHandlers:
 def bind_generate(handlers: GenerateHandlers) -> None:
     """Connect the Generate tab's events. Called inside the Blocks context."""
     tab, editor = handlers.tab, handlers.editor
-    view = [handlers.made, tab.picture, tab.pick, tab.actions, tab.download, tab.run, tab.cancel, tab.progress, tab.message]
+    view = [handlers.made, tab.empty, tab.picture, tab.pick, tab.actions, tab.download, tab.run, tab.cancel, tab.progress,
+            tab.message]
     reads: set[Block] = {handlers.made, tab.pick, *tab.inputs()}
     chooses: set[Block] = {tab.model, handlers.shown, handlers.chosen}
     looks: set[Block] = {handlers.made, tab.pick}

@@ -18,6 +18,7 @@ SHAPES = (("square", 1.0, 1.0), ("landscape", 1.5, 1.0), ("portrait", 1.0, 1.5))
 class GenerateTab:
     """The widgets of the Generate tab, by name."""
 
+    empty: gr.HTML
     picture: gr.Image
     pick: gr.Radio
     actions: gr.Row
@@ -53,9 +54,9 @@ def build_generate_tab(specs: Iterable[ModelSpec], shown: ModelSpec, model_note:
     sizes = size_choices(shown)
     with gr.Row(elem_classes="ip-page", equal_height=False):
         with gr.Column(elem_classes="ip-picture"):
+            empty = gr.HTML("<p>Say what the picture should show, then press Generate</p>", elem_id="generated-empty")
             picture = gr.Image(type="filepath", format="png", interactive=False, show_label=False, elem_id="generated",
-                               buttons=["fullscreen"], container=False,
-                               placeholder="Say what the picture should show, then press Generate")
+                               buttons=["fullscreen"], container=False, visible=False)
             pick = gr.Radio([], show_label=False, visible=False, elem_id="generated-pick", container=False)
             with gr.Row(elem_classes="ip-actions", visible=False) as actions:
                 edit = gr.Button("Edit this", elem_id="edit-this-button")
@@ -78,5 +79,5 @@ def build_generate_tab(specs: Iterable[ModelSpec], shown: ModelSpec, model_note:
                 size = gr.Dropdown(sizes, value=sizes[0][1], label="Size", elem_id="generate-size", filterable=False)
                 with gr.Accordion("More settings", open=False, elem_classes="ip-fold", elem_id="generate-more"):
                     settings = build_settings(known, shown)
-    return GenerateTab(picture, pick, actions, edit, download, prompt, negative_box, negative, model, model_note_box,
+    return GenerateTab(empty, picture, pick, actions, edit, download, prompt, negative_box, negative, model, model_note_box,
                        size, run, cancel, progress, message, settings)
