@@ -48,8 +48,9 @@ def composite(picture: Picture, painted: Pixels, opacity: Mask, region: Region) 
     share = opacity.pixels[rows_columns]
     pixels = picture.pixels.copy()
     crop = pixels[rows_columns]
-    changed = share > 0
-    crop[changed] = _blended(picture.pixels[rows_columns], painted, share)[changed]
+    solid, seam = share == 255, (share > 0) & (share < 255)
+    crop[..., :3][solid], crop[..., 3:][solid] = painted[solid], 255
+    crop[seam] = _blended(crop[seam], painted[seam], share[seam])
     return replace(picture, pixels=pixels)
 
 
@@ -67,18 +68,21 @@ def _differing(one: Pixels, other: Pixels) -> NDArray[np.bool_]:
 
 
 def _blended(crop: Pixels, painted: Pixels, share: Pixels) -> Pixels:
-    """uint8 [h, w, 3 or 4]. In a picture with transparency the new part is opaque, and what shows through the seam is the
+    """uint8 [n, 3 or 4], of n pixels. In a picture with transparency the new part is opaque, and what shows through the seam is the
     visible colour, not the one hidden under alpha 0."""
-    if crop.shape[2] == 3:
+    if crop.shape[1] == 3:
         return _mix(crop, painted, share)
     below = _mix(np.full_like(painted, BACKDROP), crop[..., :3], crop[..., 3])
     alpha = _mix(crop[..., 3], np.full_like(share, 255), share)
-    return np.dstack([_mix(below, painted, share), alpha])
+    return np.column_stack([_mix(below, painted, share), alpha])
 
 
 def _mix(below: Pixels, above: Pixels, opacity: Pixels) -> Pixels:
-    """Integer blend, exact at both ends: opacity 0 gives `below`, 255 gives `above`, equal inputs give themselves."""
+    """Integer blend, exact at both ends: opacity 0 gives `below`, 255 gives `above`, equal inputs give themselves.
+
+    opacity: of each pixel; below and above may have a last axis of channels more.
+    """
     share = opacity.astype(np.uint16)
-    if below.ndim == 3:
+    if below.ndim > share.ndim:
         share = share[..., np.newaxis]
     return ((below * (255 - share) + above * share + 127) // 255).astype(np.uint8)

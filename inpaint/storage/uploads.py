@@ -87,8 +87,9 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
     if plain.size != (picture.width, picture.height):
         raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
                       "A mask must have the size of its picture.")
-    black = Image.new("RGBA", plain.size, (0, 0, 0, 255))
-    pixels = np.array(Image.alpha_composite(black, plain.convert("RGBA")).convert("L"))
+    if plain.mode == "RGBA":
+        plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
+    pixels = np.array(plain.convert("L"))
     return Mask(_without_coding_noise(pixels) if image.format in LOSSY_FORMATS else pixels)
 
 
