@@ -58,7 +58,7 @@ def build_page(service: Service) -> Page:
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
             chip = gr.HTML(words.chip_html(first.spec, service.models), elem_id="chip")
-            gr.Button("Dark", elem_id="theme-button", size="sm").click(None, js="window.inpaintToggleTheme")
+            gr.HTML(words.THEME_BUTTON)
         with gr.Tabs(selected="edit", elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit"):
                 stage = Stage(examples=[_thumbnail(example) for example in examples.values()], render=False)

@@ -18,6 +18,10 @@ STAGES: Mapping[str, str] = {
     "compositing": "Setting it back into the picture",
 }
 
+THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggleTheme()">
+<span class="ip-when-light">Dark</span><span class="ip-when-dark">Light</span></button>"""
+"""Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
+
 
 def progress_sentence(progress: Progress | None, before: int, seconds: float) -> str:
     """before: jobs of others that run first."""
