@@ -89,6 +89,11 @@ class Checkpoint:
             raise self.unavailable(f"{self.model} names a scheduler that cannot be used here: {config['_class_name']}.")
         return named.from_config(config)
 
+    @property
+    def _place(self) -> Path:
+        """What to delete: in the hub's cache the whole repository, since a download takes up damaged blobs again."""
+        return self.folder.parents[1] if self.folder.parent.name == "snapshots" else self.folder
+
     def _refuse_pickle(self, part: str) -> None:
         names = [file.name for file in (self.folder / part).glob("*")]
         if not any(name.endswith(".safetensors") for name in names) and any(n.endswith(PICKLE_ENDINGS) for n in names):
@@ -104,7 +109,8 @@ class Checkpoint:
                 raise
             log.info("cannot load %s of %s", part, self.folder, exc_info=True)
         release_memory()
-        raise self.unavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.")
+        raise ModelUnavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.",
+                               f"Delete {self._place} and get it anew with: python -m inpaint models --download {self.model}")
 
 
 def find_checkpoint(source: str, *, model: str, revision: str | None = None, variant: str | None = None) -> Checkpoint:

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
-from numpy.typing import NDArray
 
+from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress, Stage
-from inpaint.engines.base import Report
+from inpaint.engines.base import Pixels, Report
 from inpaint.errors import BadOutput, InvalidRequest, OutOfMemory
 
 Result = TypeVar("Result")
@@ -141,7 +141,7 @@ def require_finite(numbers: torch.Tensor, part: str) -> None:
                         "or run it with --dtype float32.")
 
 
-def to_pixels(picture: torch.Tensor) -> NDArray[np.uint8]:
+def to_pixels(picture: torch.Tensor) -> Pixels:
     """[1, 3, h, w] in 0 .. 1, finite -> uint8 [h, w, 3], rounded as diffusers rounds (image_processor.py)."""
     return (picture.cpu().permute(0, 2, 3, 1).float().numpy()[0] * 255).round().astype(np.uint8)
 
@@ -153,9 +153,9 @@ def words_cut(tokenizer: Any, text: str) -> str:
     return tokenizer.decode(tokens[limit - 1:-1]).strip() if len(tokens) > limit else ""
 
 
-def cut_notices(tokenizer: Any, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
-    """A sentence for each text of which the model reads only the beginning."""
-    texts = {"prompt": prompt, "negative prompt": negative_prompt or ""}
+def cut_notices(tokenizer: Any, sampling: SamplingParams) -> tuple[str, ...]:
+    """A sentence for each text that the model did not read to its end."""
+    texts = {"prompt": sampling.prompt, "negative prompt": sampling.negative_prompt or ""}
     cuts = {title: words_cut(tokenizer, text) for title, text in texts.items()}
     return tuple(f'The {title} is too long for the model: it did not read "{words}".' for title, words in cuts.items() if words)
 

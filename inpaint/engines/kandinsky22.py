@@ -24,7 +24,7 @@ from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProject
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Report
+from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report
 from inpaint.engines.checkpoint import Checkpoint, find_checkpoint
 from inpaint.engines.diffusion import (
     DTYPES,
@@ -45,7 +45,6 @@ from inpaint.engines.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequ
 from inpaint.engines.preview import LatentColours, PreviewTimer
 from inpaint.errors import InvalidRequest
 
-Pixels = NDArray[np.uint8]
 Clock = Callable[[], float]
 
 UNET_CHANNELS = 9
@@ -326,8 +325,7 @@ class Kandinsky22:
             raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
                              f"of {self.size_multiple}")
         picture = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
-        sampling = work.sampling
-        return EngineOutput(picture, cut_notices(self._prior.tokenizer, sampling.prompt, sampling.negative_prompt))
+        return EngineOutput(picture, cut_notices(self._prior.tokenizer, work.sampling))
 
     @torch.no_grad()
     def _paint(self, work: EngineInput, report: Report) -> Pixels:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from inpaint.engines.base import Pixels
+
 Floats = NDArray[np.float32]
 
 MIN_INTERVAL_S = 0.25

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
-from numpy.typing import NDArray
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
-from inpaint.engines.base import EngineOutput, Report
+from inpaint.engines.base import EngineOutput, Pixels, Report
 from inpaint.engines.checkpoint import find_checkpoint
 from inpaint.engines.diffusion import (
     DTYPES,
@@ -28,8 +26,6 @@ from inpaint.engines.diffusion import (
     to_pixels,
 )
 from inpaint.errors import InvalidRequest
-
-Pixels = NDArray[np.uint8]
 
 DEFAULT_STEPS = 50
 """Where the request leaves it out: the pipeline's own."""
@@ -72,7 +68,7 @@ class SdxlTextToImage:
             if side is not None and side % self._pipeline.vae_scale_factor:
                 raise InvalidRequest(field, f"The {field} must be a multiple of {self._pipeline.vae_scale_factor}.")
         picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
-        return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling.prompt, sampling.negative_prompt))
+        return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling))
 
     def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""

@@ -134,6 +134,17 @@ def test_a_downloaded_repository_is_found_in_the_cache(load, learned, tmp_path, 
     assert np.array_equal(edit(engine), expected)
 
 
+def test_a_damaged_download_names_the_folder_to_delete(load, learned, tmp_path, monkeypatch) -> None:
+    """The whole repository of the cache: a snapshot is links, and the damage lies in what they link to."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    snapshot = tmp_path / "hub" / "models--someone--prior" / "snapshots" / ("a" * 40)
+    shutil.copytree(learned.prior, snapshot)
+    truncated(snapshot, "prior")
+    with pytest.raises(ModelUnavailable) as caught:
+        load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="a" * 40)
+    assert f"Delete {tmp_path / 'hub' / 'models--someone--prior'} " in caught.value.hint
+
+
 def test_a_revision_that_was_not_downloaded_is_refused(load, learned, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     shutil.copytree(learned.prior, tmp_path / "hub" / "models--someone--prior" / "snapshots" / ("a" * 40))

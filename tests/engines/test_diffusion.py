@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -71,6 +73,22 @@ def test_every_way_of_running_out_of_memory_is_one_error(error) -> None:
     with pytest.raises(OutOfMemory, match="an edit of 9 x 9 px") as caught:
         guard_memory(work, "an edit of 9 x 9 px")
     assert caught.value.hint and caught.value.__cause__ is None and caught.value.__context__ is None
+
+
+def test_memory_is_released_once_the_failed_work_is_let_go(monkeypatch) -> None:
+    """Released any earlier, the traceback would still hold every tensor."""
+    held: list[weakref.ref[torch.Tensor]] = []
+    at_release: list[torch.Tensor | None] = []
+    monkeypatch.setattr(diffusion, "release_memory", lambda: at_release.append(held[0]()))
+
+    def work() -> None:
+        activations = torch.zeros(1000)
+        held.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemory):
+        guard_memory(work, "an edit")
+    assert at_release == [None]
 
 
 def test_a_real_allocation_beyond_the_machine_is_recognised() -> None:
