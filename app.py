@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 # Read by the libraries when they are imported: nothing leaves this machine but the downloads a person asks for.
@@ -15,8 +18,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from inpaint.config import AppConfig, load_config, parse_auth
 from inpaint.errors import BadConfig, InpaintError
+from inpaint.logs import set_up_logging
 from inpaint.service import Service
 from inpaint.ui.page import Page, build_page
+
+GRACE_SECONDS = 8.0
+"""How long a running job may take to stop: containers are killed after ten."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,23 +42,44 @@ def parse(arguments: Sequence[str]) -> AppConfig:
     parser.add_argument("--dtype", help="auto, float16, bfloat16 or float32")
     parser.add_argument("--config", type=Path, metavar="DIR", help="settings of your own: app.toml, models/*.toml")
     parser.add_argument("--data-dir", metavar="DIR", help="where results and uploads are kept")
+    parser.add_argument("--log", choices=("text", "json"), help="form of the log on stderr (text)")
     options = vars(parser.parse_args(arguments))
     return load_config(options.pop("config"), options)
 
 
 def launch(page: Page, config: AppConfig) -> None:
-    """Serve until stopped."""
+    """Serve until SIGTERM or Ctrl-C; then the running job has a moment to stop, and those who wait are told."""
     settings = config.settings
     auth = parse_auth(settings.auth)
     if settings.share and auth is None:
         print("Anyone who has the shared link can use this machine; --auth USER:PASSWORD asks for a login.", file=sys.stderr)
-    page.launch(server_name=settings.host, server_port=settings.port, share=settings.share or None, auth=auth)
+    told = told_to_stop()
+    page.launch(server_name=settings.host, server_port=settings.port, share=settings.share or None, auth=auth,
+                prevent_thread_lock=True)
+    told.wait()
+    page.service.worker.stop(GRACE_SECONDS)
+    page.close()
+
+
+def told_to_stop() -> threading.Event:
+    """Set at the first SIGTERM or Ctrl-C; a second one ends the process at once."""
+    told = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if told.is_set():
+            os._exit(128 + number)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    return told
 
 
 def main(arguments: Sequence[str]) -> tuple[Page, AppConfig]:
     """Build the page from flags; exits with one line where a setting is wrong."""
     try:
         config = parse(arguments)
+        set_up_logging(config.settings.log)
         parse_auth(config.settings.auth)
         return build_page(Service.build(config)), config
     except InpaintError as error:

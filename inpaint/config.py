@@ -53,7 +53,9 @@ class QueueLimits:
 
 @dataclass(frozen=True)
 class Settings:
-    """app.toml. device, dtype: "auto" or a name torch knows. host None = Gradio's own default and variables."""
+    """app.toml. device, dtype: "auto" or a name torch knows. host None = Gradio's own default and variables.
+    log: the form of the server's log.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -64,6 +66,7 @@ class Settings:
     share: bool = False
     auth: str | None = field(default=None, repr=False)
     data_dir: str | None = None
+    log: Literal["text", "json"] = "text"
     pictures: PictureLimits = PictureLimits()
     queue: QueueLimits = QueueLimits()
 

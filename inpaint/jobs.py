@@ -82,6 +82,10 @@ class Job(Generic[Result]):
         since = self._unwatched_since
         return since is not None and time.monotonic() - since > self.limits.away_seconds
 
+    @property
+    def is_watched(self) -> bool:
+        return self._watchers > 0
+
     def cancel(self, reason: EditCancelled | None = None) -> None:
         """Takes effect at the engine's next report; a waiting job ends at once. A finished one stays as it is."""
         with self._turn:
@@ -204,6 +208,10 @@ class Worker:
             each = [self._remaining(other) for other in order[:order.index(job) + 1]]
         known = [seconds for seconds in each if seconds is not None]
         return sum(known) if len(known) == len(each) else None
+
+    @property
+    def is_accepting(self) -> bool:
+        return not self._is_stopping
 
     @property
     def queue_length(self) -> int:

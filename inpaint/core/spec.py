@@ -80,7 +80,10 @@ class Source:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that the page, the command line and the validation know of a model."""
+    """All that the page, the command line and the validation know of a model.
+
+    early_stop: a run can be ended early and used as it is.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -95,6 +98,7 @@ class ModelSpec:
     parameters: Mapping[str, int] = field(default_factory=dict[str, int])
     prompt: bool = True
     negative_prompt: bool = False
+    early_stop: bool = False
     schedulers: tuple[str, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     working: WorkingLimits | None = None

@@ -27,7 +27,8 @@ from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
-from inpaint.ui.following import follow
+from inpaint.ui.following import follow, is_left_alone
+from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.session import Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
 
@@ -35,6 +36,7 @@ Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
 
 PAINT_FIRST = "Paint the part to change first."
+RUNNING = "Picture and mask stay as they are meanwhile."
 UNFINISHED_STAGE: Mapping[str, Any] = {"running": {}, "preview": {}}
 
 
@@ -44,7 +46,7 @@ class EditHandlers:
     def __init__(self, service: Service, tab: EditTab, session: gr.State, shown: gr.State, chosen: gr.State,
                  chip: gr.HTML, examples: Mapping[str, Example]) -> None:
         self.service, self.tab, self.session, self.chip, self.examples = service, tab, session, chip, examples
-        self.shown, self.chosen = shown, chosen
+        self.shown, self.chosen, self.desks = shown, chosen, Desks()
 
     def open_upload(self, path: str | None) -> Updates:
         """A file came through the upload control; it is kept as it is, and the stage gets a proxy."""
@@ -77,7 +79,7 @@ class EditHandlers:
         """One edit, watched: preview frames while it runs, then the result beside the original."""
         try:
             edit = await asyncio.to_thread(self._request, values)
-            async for updates in self._run(edit, values[self.session], str(request.session_hash)):
+            async for updates in self._run(edit, values[self.session], request):
                 yield updates
         except InpaintError as error:
             yield self._failed(error)
@@ -98,16 +100,39 @@ class EditHandlers:
             yield opened | {self.tab.stage: opened[self.tab.stage] | {"mask": ready}}
             spec = self.service.models.choose("").spec
             edit = self.service.edit_request(example.picture, example.mask, {"model": spec.name})
-            async for updates in self._run(edit, opened[self.session], str(request.session_hash)):
+            async for updates in self._run(edit, opened[self.session], request):
                 yield updates
         except InpaintError as error:
             yield self._failed(error)
 
     def cancel(self, request: gr.Request) -> None:
-        """Stop this person's job; the handler that follows it tells the page."""
-        job = self.service.worker.current(str(request.session_hash))
+        """Stop this page's job; the handler that follows it tells the page."""
+        job = self._own_job(request)
         if job is not None:
             job.cancel()
+
+    def use_as_is(self, request: gr.Request) -> None:
+        """End this page's job early and show what is there."""
+        job = self._own_job(request)
+        if job is not None:
+            job.keep()
+
+    async def find_again(self, request: gr.Request) -> AsyncIterator[Updates]:
+        """The page was opened: an edit that this person left running is shown again, with its picture, mask and words."""
+        person = person_of(request)
+        desk = self.desks.find(person)
+        if desk is None or not await is_left_alone(desk.job):
+            return
+        try:
+            opened = await asyncio.to_thread(self._reopened, desk)
+            yield opened
+            async for updates in self._followed(dataclasses.replace(desk, session=opened[self.session]), person):
+                yield updates
+        except InpaintError as error:
+            yield self._failed(error)
+        finally:
+            if desk.job.is_finished:
+                self.desks.clear(person, desk)
 
     def back(self) -> Updates:
         """Away from the result; the mask is still there."""
@@ -150,16 +175,44 @@ class EditHandlers:
             given["negative_prompt"] = values[self.tab.negative]
         return self.service.edit_request(picture, painted.mask, given)
 
-    async def _run(self, edit: EditRequest, session: Session, person: str) -> AsyncIterator[Updates]:
+    async def _run(self, edit: EditRequest, session: Session, request: gr.Request) -> AsyncIterator[Updates]:
         plan = await asyncio.to_thread(self.service.plan, edit)
-        region, job = plan.region, self.service.start_edit(edit, person, seat=person, plan=plan)
-        yield self._started(region)
+        person = person_of(request)
+        job = self.service.start_edit(edit, person, str(request.session_hash), plan)
+        desk = Desk(session, edit, plan.region, job)
+        self.desks.leave(person, desk)
+        try:
+            async for updates in self._followed(desk, person):
+                yield updates
+        finally:
+            if job.is_finished:
+                self.desks.clear(person, desk)
+
+    async def _followed(self, desk: Desk, person: str) -> AsyncIterator[Updates]:
+        """Progress while the job runs, then its result. Raises what the job ended with."""
+        yield self._started(desk)
         frame = None
-        async for running in follow(job):
+        async for running in follow(desk.job):
             preview = running.progress.preview if running.progress else None
-            yield self._progressed(running, region, None if preview is frame else preview)
+            yield self._progressed(running, desk.region, None if preview is frame else preview)
             frame = preview
-        yield await asyncio.to_thread(self._finished, edit, job.outcome(), session)
+        yield await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session)
+
+    def _own_job(self, request: gr.Request) -> Job[Any] | None:
+        """The job that this page follows: started from it, or found again after a reload."""
+        person = person_of(request)
+        desk = self.desks.find(person)
+        own = self.service.worker.current(person, str(request.session_hash))
+        return own or (desk.job if desk is not None and not desk.job.is_finished else None)
+
+    def _reopened(self, desk: Desk) -> Updates:
+        if desk.session.upload is None:
+            raise InvalidRequest("image", OPEN_FIRST)
+        opened = self._shown(desk.session.upload, desk.edit.picture)
+        ready = {"id": secrets.token_hex(8), "url": data_url_png(desk.edit.mask.pixels)}
+        return opened | {self.tab.stage: opened[self.tab.stage] | {"mask": ready},
+                         self.tab.prompt: desk.edit.sampling.prompt,
+                         self.tab.model: desk.edit.model}
 
     def _shown(self, upload: Upload, picture: Picture) -> Updates:
         url, proxy = make_proxy(picture.pixels)
@@ -218,14 +271,17 @@ class EditHandlers:
         return {self.tab.run: gr.update(interactive=False), self.tab.plan: f'<p class="ip-note">{reason}</p>',
                 self.tab.stage: gr.update(work_area={})}
 
-    def _started(self, region: Region) -> Updates:
+    def _started(self, desk: Desk) -> Updates:
+        spec = self.service.models.spec(desk.edit.model, "inpaint")
         return {self.tab.run: gr.update(visible=False), self.tab.cancel: gr.update(visible=True),
+                self.tab.as_is: gr.update(visible=spec.early_stop),
                 self.tab.progress: gr.update(visible=True, value=words.progress_html(None, 0, 0.0)),
                 self.tab.message: "", self.tab.actions: gr.update(visible=False),
-                self.tab.stage: gr.update(running={"active": True}, result={}, work_area=_area(region.crop))}
+                self.tab.stage: gr.update(running={"active": True}, result={}, work_area=_area(desk.region.crop))}
 
     def _progressed(self, job: Job[EditResult], region: Region, preview: Any) -> Updates:
-        sentence = words.progress_html(job.progress, self.service.worker.place(job), job.seconds)
+        worker = self.service.worker
+        sentence = words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job))
         updates: Updates = {self.tab.progress: gr.update(value=sentence)}
         if preview is not None and job.progress is not None:
             label = f"step {job.progress.step} of {job.progress.total}"
@@ -253,13 +309,13 @@ class EditHandlers:
 
     def _idle(self) -> Updates:
         return {self.tab.run: gr.update(visible=True), self.tab.cancel: gr.update(visible=False),
-                self.tab.progress: gr.update(visible=False)}
+                self.tab.as_is: gr.update(visible=False), self.tab.progress: gr.update(visible=False)}
 
 
-def bind_edit(handlers: EditHandlers) -> None:
+def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     """Connect the Edit tab's events. Called inside the Blocks context."""
     tab, session = handlers.tab, handlers.session
-    view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.progress]
+    view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.as_is, tab.progress]
     form = [handlers.shown, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.all()]
     seen: set[Block] = {session, handlers.shown, handlers.chosen, tab.stage, tab.prompt, tab.model}
     reads: set[Block] = {session, *tab.inputs()}
@@ -279,9 +335,11 @@ def bind_edit(handlers: EditHandlers) -> None:
     tab.run.click(handlers.run, reads, view, **running)
     tab.another.click(handlers.another, reads, view, **running)
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
+    tab.as_is.click(handlers.use_as_is, None, None, queue=False, **quiet)
     fresh(tab.stage.example(handlers.run_example, None, view, **running))
     fresh(tab.back.click(handlers.back, None, view, **quiet))
     fresh(tab.keep.click(handlers.keep, looks, view, **quiet))
+    fresh(page.load(handlers.find_again, None, [*view, tab.prompt, tab.model], **running))
     tab.stage.candidate(handlers.choose_candidate, looks, [tab.download], **quiet)
 
 

@@ -33,6 +33,7 @@ class EditTab:
     model: gr.Dropdown
     model_note: gr.HTML
     run: gr.Button
+    as_is: gr.Button
     cancel: gr.Button
     progress: gr.HTML
     plan: gr.HTML
@@ -63,6 +64,7 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                                     placeholder="Leave empty to erase what you paint over")
                 run = gr.Button("Run", variant="primary", elem_id="run-button", interactive=False)
                 progress = gr.HTML(elem_id="progress", visible=False)
+                as_is = gr.Button("Use it as it is", elem_id="as-is-button", visible=False)
                 cancel = gr.Button("Cancel", elem_id="cancel-button", visible=False)
                 message = gr.HTML(elem_id="message")
                 plan = gr.HTML(f'<p class="ip-note">{OPEN_FIRST}</p>', elem_id="plan")
@@ -77,4 +79,4 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                 with gr.Accordion("More settings", open=False, elem_classes="ip-fold", elem_id="more") as more:
                     settings = build_settings(known, shown)
     return EditTab(upload, stage, actions, back, another, keep, download, prompt, negative_box, negative, model,
-                   model_note_box, run, cancel, progress, plan, message, more, settings)
+                   model_note_box, run, as_is, cancel, progress, plan, message, more, settings)

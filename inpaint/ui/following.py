@@ -13,13 +13,25 @@ Result = TypeVar("Result")
 POLL_SECONDS = 0.15
 """Between looks at a job: quick enough for preview frames, slow enough to cost nothing."""
 
+RELOAD_SECONDS = 5.0
+"""How long the server may take to notice that a page was closed; until then its job looks watched."""
+
 
 async def follow(job: Job[Result]) -> AsyncIterator[Job[Result]]:
-    """Yield the job whenever it is time to look, until it has finished. Leaving early (a closed tab) cancels it."""
-    try:
+    """Yield the job whenever it is time to look, until it has finished.
+
+    Leaving early (a closed tab) leaves the job alone: whoever comes back in time finds it, else it ends by itself.
+    """
+    with job.watched():
         while not job.is_finished:
             yield job
             await asyncio.sleep(POLL_SECONDS)
-    finally:
-        if not job.is_finished:
-            job.cancel()
+
+
+async def is_left_alone(job: Job[Result]) -> bool:
+    """Whether nobody watches a job: its page was closed or reloaded. A page that is still open keeps watching."""
+    for _ in range(int(RELOAD_SECONDS / POLL_SECONDS)):
+        if not job.is_watched:
+            return True
+        await asyncio.sleep(POLL_SECONDS)
+    return False

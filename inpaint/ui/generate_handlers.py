@@ -21,6 +21,7 @@ from inpaint.ui import words
 from inpaint.ui.edit_handlers import EditHandlers
 from inpaint.ui.following import follow
 from inpaint.ui.generate_tab import GenerateTab, size_choices
+from inpaint.ui.people import person_of
 
 Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
@@ -47,12 +48,12 @@ class GenerateHandlers:
         """Make the pictures; each candidate can be looked at and handed to the Edit tab."""
         try:
             wanted = self._request(values)
-            seat = str(request.session_hash)
-            job = self.service.start_generate(wanted, seat, seat)
+            job = self.service.start_generate(wanted, person_of(request), str(request.session_hash))
             yield self._busy(True)
             async for running in follow(job):
-                before = self.service.worker.place(running)
-                yield {self.tab.progress: gr.update(value=words.progress_html(running.progress, before, running.seconds))}
+                worker = self.service.worker
+                yield {self.tab.progress: gr.update(value=words.progress_html(
+                    running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
             yield self._busy(False) | await asyncio.to_thread(self._finished, wanted, job.outcome())
         except InpaintError as error:
             yield self._busy(False) | {self.tab.message: words.error_html(error)}

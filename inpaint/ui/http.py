@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.components.api_component import Api
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from inpaint.core.picture import Picture
@@ -26,6 +26,7 @@ from inpaint.service import Service, save_edit, save_generated
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow
+from inpaint.ui.people import person_of
 
 NUMBER: dict[str, Any] = {"type": "number"}
 TEXT: dict[str, Any] = {"type": "string"}
@@ -59,7 +60,7 @@ class Endpoints:
         values = {name: value for name, value in locals().items() if name in EDIT_VALUES}
         with _as_call_error():
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
-            result = await _outcome(self.service.start_edit(wanted, str(request.session_hash)))
+            result = await _outcome(self.service.start_edit(wanted, person_of(request)))
             return await asyncio.to_thread(self._saved_edit, wanted, result)
 
     async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
@@ -69,7 +70,7 @@ class Endpoints:
         values = {name: value for name, value in locals().items() if name in GENERATE_VALUES}
         with _as_call_error():
             wanted = self.service.generate_request(values)
-            result = await _outcome(self.service.start_generate(wanted, str(request.session_hash)))
+            result = await _outcome(self.service.start_generate(wanted, person_of(request)))
             return await asyncio.to_thread(self._saved_generated, wanted, result)
 
     def models(self) -> list[dict[str, object]]:
@@ -108,16 +109,20 @@ def bind_http(service: Service) -> None:
 
 
 def health_routes(service: Service) -> list[Route]:
-    """/healthz: the process lives. /readyz: 200 where a model can serve, else 503."""
+    """/healthz: the process lives. /readyz: 200 where a model can serve, else 503. /metrics: figures for Prometheus."""
 
     def healthz(request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     def readyz(request: Request) -> JSONResponse:
         able = [spec.name for spec in service.models.specs.values() if service.models.is_available(spec)]
-        return JSONResponse({"ready": bool(able), "models": able}, 200 if able else 503)
+        ready = bool(able) and service.worker.is_accepting
+        return JSONResponse({"ready": ready, "models": able}, 200 if ready else 503)
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    def metrics(request: Request) -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
 def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

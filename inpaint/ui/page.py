@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from inpaint.core.spec import ModelSpec
 from inpaint.service import Service
@@ -16,6 +17,7 @@ from inpaint.ui.edit_tab import build_edit_tab
 from inpaint.ui.examples import Example, load_examples
 from inpaint.ui.generate_handlers import GenerateHandlers, bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
+from inpaint.ui.guard import Guard
 from inpaint.ui.http import bind_http, health_routes
 from inpaint.ui.session import Session
 from inpaint.ui.stage.stage import Stage, make_proxy
@@ -42,7 +44,8 @@ class Page(gr.Blocks):
         own: dict[str, Any] = {
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
             "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
-            "footer_links": [], "app_kwargs": {"routes": health_routes(self.service)}, "pwa": False, "ssr_mode": False,
+            "footer_links": [], "pwa": False, "ssr_mode": False,
+            "app_kwargs": {"routes": health_routes(self.service), "middleware": [Middleware(Guard, auth=options.get("auth"))]},
         }
         return super().launch(*args, **{**own, **options})
 
@@ -68,7 +71,7 @@ def build_page(service: Service) -> Page:
             if generating:
                 with gr.Tab("Generate", id="generate"):
                     _build_generate(service, generating, made, tabs, editor)
-        bind_edit(editor)
+        bind_edit(editor, page)
         bind_http(service)
     page.queue(api_open=False)
     return page

@@ -23,18 +23,23 @@ THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggle
 """Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
 
 
-def progress_sentence(progress: Progress | None, before: int, seconds: float) -> str:
-    """before: jobs of others that run first."""
-    if progress is None:
-        return f"{before} before you." if before else "Starting."
-    counted = f", step {progress.step} of {progress.total}" if progress.total else ""
-    return f"{STAGES[progress.stage]}{counted}. {seconds:.0f} s gone."
+def progress_sentence(progress: Progress | None, before: int, gone: float, left: float | None) -> str:
+    """before: jobs of others that run first. gone, left: seconds; left is None where nothing is known yet."""
+    if progress is None and before:
+        return f"{before} before you{f', about {_seconds(left)}' if left else ''}."
+    stage = "Starting" if progress is None else STAGES[progress.stage]
+    counted = f", step {progress.step} of {progress.total}" if progress and progress.total else ""
+    return f"{stage}{counted}. {gone:.0f} s gone{f', about {_seconds(left)} left' if left else ''}."
 
 
-def progress_html(progress: Progress | None, before: int, seconds: float) -> str:
+def progress_html(progress: Progress | None, before: int, gone: float, left: float | None = None) -> str:
     value = f'value="{progress.step}" max="{progress.total}"' if progress and progress.total else ""
-    sentence = escape(progress_sentence(progress, before, seconds))
+    sentence = escape(progress_sentence(progress, before, gone, left))
     return f'<div class="ip-progress"><progress {value} aria-label="Progress"></progress><p aria-live="polite">{sentence}</p></div>'
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def error_html(error: InpaintError) -> str:
