@@ -93,6 +93,7 @@ class EditHandlers:
         """A photo with its ready mask, run at once and without a prompt: a result in one click. What is typed stays."""
         example = self.examples.get(str(event.name))
         if example is None:
+            yield self._nothing()
             return
         try:
             opened = self._shown(example.upload, example.picture)
@@ -122,6 +123,7 @@ class EditHandlers:
         person = person_of(request)
         desk = self.desks.find(person)
         if desk is None or not await is_left_alone(desk.job):
+            yield self._nothing()
             return
         try:
             opened = await asyncio.to_thread(self._reopened, desk)
@@ -197,6 +199,10 @@ class EditHandlers:
             yield self._progressed(running, desk.region, None if preview is frame else preview)
             frame = preview
         yield await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session)
+
+    def _nothing(self) -> Updates:
+        """A generator that ends without a word would have Gradio empty every output."""
+        return {self.tab.message: gr.skip()}
 
     def _own_job(self, request: gr.Request) -> Job[Any] | None:
         """The job that this page follows: started from it, or found again after a reload."""
