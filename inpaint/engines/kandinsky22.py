@@ -24,7 +24,7 @@ from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProject
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report
+from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report, UseAsIs
 from inpaint.engines.checkpoint import Checkpoint, find_checkpoint
 from inpaint.engines.diffusion import (
     DTYPES,
@@ -79,6 +79,14 @@ class Scene:
 
     def put_back(self, repainted: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
         return self.keep * original + (1 - self.keep) * repainted
+
+
+@dataclass(frozen=True, eq=False)
+class DenoisingEnd:
+    """latents: [1, 4, h, w], of the repainted picture. notices: what was done otherwise than asked at first."""
+
+    latents: torch.Tensor
+    notices: tuple[str, ...] = ()
 
 
 class Prior:
@@ -202,7 +210,7 @@ class InpaintDecoder:
         return cls(unet, checkpoint.load_model(VQModel, "movq", dtype, device),
                    checkpoint.load_scheduler(tuple(SCHEDULERS.values())), device, clock)
 
-    def paint(self, work: EngineInput, positive: torch.Tensor, negative: torch.Tensor | None, report: Report) -> Pixels:
+    def paint(self, work: EngineInput, positive: torch.Tensor, negative: torch.Tensor | None, report: Report) -> EngineOutput:
         """Repaint the masked part. negative: None = no guidance. Raises EditCancelled, BadOutput, InvalidRequest."""
         sampling = work.sampling
         scheduler = make_scheduler(self._scheduler, sampling.scheduler)
@@ -211,9 +219,10 @@ class InpaintDecoder:
         embeds = positive if negative is None else torch.cat([negative, positive])
         guidance_scale = None if negative is None else decoder_guidance(sampling)
         preview = LivePreview(scene, work.picture, self._clock)
-        latents = self._denoise(scheduler, scene, embeds, guidance_scale, seeded(sampling.seed), preview, report)
-        require_finite(latents, "decoder")
-        return self._decode(scene.put_back(latents, scene.latents), report)
+        end = self._denoise(scheduler, scene, embeds, guidance_scale, seeded(sampling.seed), preview, report)
+        require_finite(end.latents, "decoder")
+        picture = self._decode(scene.put_back(end.latents, scene.latents), report)
+        return EngineOutput(picture, end.notices)
 
     def _encode(self, work: EngineInput, report: Report) -> Scene:
         report(Progress("encoding"))
@@ -225,8 +234,8 @@ class InpaintDecoder:
         return Scene(latents, self._on_device(keep))
 
     def _denoise(self, scheduler: Any, scene: Scene, embeds: torch.Tensor, guidance_scale: float | None,
-                 generator: torch.Generator, preview: LivePreview, report: Report) -> torch.Tensor:
-        """guidance_scale: None = embeds has one row, and so has the batch."""
+                 generator: torch.Generator, preview: LivePreview, report: Report) -> DenoisingEnd:
+        """guidance_scale: None = embeds has one row, and so has the batch. Stopped early, the latents are the predicted x0."""
         halves = 1 if guidance_scale is None else 2
         noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._device), dtype=embeds.dtype)
         noise = noise * scheduler.init_noise_sigma
@@ -242,8 +251,12 @@ class InpaintDecoder:
             if number < len(scheduler.timesteps):
                 original = scheduler.add_noise(original, noise, scheduler.timesteps[number].cpu().reshape(1))
             latents = scene.put_back(step.prev_sample, original)
-            report(Progress("denoising", number, len(scheduler.timesteps), preview.of(predicted_original(scheduler, step))))
-        return latents
+            predicted = predicted_original(scheduler, step)
+            try:
+                report(Progress("denoising", number, len(scheduler.timesteps), preview.of(predicted)))
+            except UseAsIs:
+                return DenoisingEnd(predicted, (f"Stopped at step {number} of {len(scheduler.timesteps)}, as asked.",))
+        return DenoisingEnd(latents)
 
     def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
         report(Progress("decoding"))
@@ -324,11 +337,11 @@ class Kandinsky22:
         if work.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
             raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
                              f"of {self.size_multiple}")
-        picture = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
-        return EngineOutput(picture, cut_notices(self._prior.tokenizer, work.sampling))
+        painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
+        return EngineOutput(painted.picture, (*cut_notices(self._prior.tokenizer, work.sampling), *painted.notices))
 
     @torch.no_grad()
-    def _paint(self, work: EngineInput, report: Report) -> Pixels:
+    def _paint(self, work: EngineInput, report: Report) -> EngineOutput:
         embeddings = self._embed(prior_request(work.sampling), report)
         negative = embeddings.negative
         if decoder_guidance(work.sampling) <= 1:

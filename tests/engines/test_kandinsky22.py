@@ -13,6 +13,8 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionModelWithProjection
 
+from inpaint.core.result import Progress
+from inpaint.engines.base import UseAsIs
 from inpaint.engines.kandinsky22 import max_pool_to_cells
 from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, an_edit, edit
@@ -264,6 +266,41 @@ class TestThinStrokes:
         engine = load()
         untouched = edit(engine, work=an_edit(mask=np.zeros_like(mask)))
         assert not np.array_equal(edit(engine, work=an_edit(mask=mask)), untouched)
+
+
+class Impatient(Watcher):
+    """Uses the picture as it is at one step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def __call__(self, progress: Progress) -> None:
+        super().__call__(progress)
+        if (progress.stage, progress.step) == ("denoising", self._step):
+            raise UseAsIs
+
+
+class TestUseAsIs:
+    @pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm++"])
+    def test_an_early_end_gives_a_whole_picture_and_says_so(self, load, scheduler) -> None:
+        impatient = Impatient(2)
+        output = load().inpaint(an_edit(num_inference_steps=9, scheduler=scheduler), impatient)
+        assert output.picture.shape == (64, 64, 3) and output.picture.std() > 5
+        assert output.notices == ("Stopped at step 2 of 9, as asked.",)
+        assert [p.step for p in impatient.heard if p.stage == "denoising"] == [1, 2]
+        assert impatient.stages[-1] == "decoding"
+
+    def test_at_the_last_step_it_is_the_finished_picture(self, load) -> None:
+        """With no noise left to add, the predicted original and the last latents are the same (DDIM)."""
+        work, engine = an_edit(num_inference_steps=3, scheduler="ddim"), load()
+        early = engine.inpaint(work, Impatient(3)).picture.astype(int)
+        assert np.abs(early - edit(engine, work=work)).mean() < 3
+
+    def test_the_next_run_is_bit_identical_to_a_fresh_one(self, load) -> None:
+        engine = load()
+        engine.inpaint(an_edit(num_inference_steps=5), Impatient(2))
+        assert np.array_equal(edit(engine), edit(load()))
 
 
 def test_bfloat16_runs(load) -> None:
