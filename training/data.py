@@ -97,7 +97,7 @@ def photo_crop(rng: Generator, size: int, split: str) -> np.ndarray:
     """A square of a photograph at a random scale, mirrored half of the time, its colours a little changed."""
     photo = photos(split)[rng.integers(len(photos(split)))]
     height, width = photo.shape[:2]
-    side = int(rng.uniform(min(size * 0.8, min(height, width)), min(height, width)))
+    side = int(rng.uniform(min(size * 0.8, height, width), min(height, width)))
     top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     crop = cv2.resize(photo[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_AREA)
     crop = crop[:, ::-1] if rng.random() < 0.5 else crop
