@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,8 @@ from inpaint.config import AppConfig, load_config, parse_auth
 from inpaint.errors import BadConfig, InpaintError
 from inpaint.logs import set_up_logging
 from inpaint.service import Service
+from inpaint.storage.journal import Journal
+from inpaint.storage.results import sweep
 from inpaint.ui.page import Page, build_page
 
 GRACE_SECONDS = 8.0
@@ -81,7 +84,8 @@ def main(arguments: Sequence[str]) -> tuple[Page, AppConfig]:
         config = parse(arguments)
         set_up_logging(config.settings.log)
         parse_auth(config.settings.auth)
-        return build_page(Service.build(config)), config
+        sweep(config.data_dir, time.time())
+        return build_page(Service.build(config, Journal(config.data_dir / "running"))), config
     except InpaintError as error:
         sys.exit(f"inpaint: {error}")
 

@@ -161,9 +161,12 @@ class Job(Generic[Result]):
 
 
 class Worker:
-    """Runs jobs one after another on a thread of its own, in turn between people. watch: told of every job that ended."""
+    """Runs jobs one after another on a thread of its own, in turn between people.
 
-    def __init__(self, limits: QueueLimits | None = None, watch: Callable[[Job[Any]], None] | None = None) -> None:
+    watch: told of every job when it begins to run ("running") and when it has ended (its last state).
+    """
+
+    def __init__(self, limits: QueueLimits | None = None, watch: Callable[[Job[Any], State], None] = lambda job, state: None) -> None:
         self.limits = limits or QueueLimits()
         self.pace = Pace()
         self._watch = watch
@@ -261,19 +264,24 @@ class Worker:
                 self._changed.wait_for(lambda: len(self._queue) > 0)
                 self._drop_abandoned()
                 job = self._running = self._queue.pop()
-            job.run()
+            if not job.is_finished:
+                self._tell(job, "running")
+                job.run()
             with self._changed:
                 self._running = None
             self._book(job)
 
     def _book(self, job: Job[Any]) -> None:
-        """What a finished job teaches. A watcher's own failure must not end the worker. The log names no prompt."""
+        """What a finished job teaches. The log names no prompt."""
         log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": job.cost.extent,
                                      "state": job.state, "seconds": round(job.seconds, 3)})
         if job.state == "done" and job.cost.model:
             self.pace.learn(job.cost.kind, job.cost.units, job.seconds)
-        if self._watch is not None:
-            try:
-                self._watch(job)
-            except Exception as bug:
-                log.error("after job %d", job.number, exc_info=bug)
+        self._tell(job, job.state)
+
+    def _tell(self, job: Job[Any], state: State) -> None:
+        """A watcher's own failure must not end the worker."""
+        try:
+            self._watch(job, state)
+        except Exception as bug:
+            log.error("%s job %d", state, job.number, exc_info=bug)

@@ -14,7 +14,7 @@ SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 
 
 class Metrics:
-    """The figures of one server. job_ended is called by the worker for every job."""
+    """The figures of one server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -32,7 +32,11 @@ class Metrics:
         self._waiting.set_function(lambda: worker.queue_length)
         self._available.set_function(lambda: sum(map(models.is_available, models.specs.values())))
 
-    def job_ended(self, job: Job[EditResult]) -> None:
+    def interrupted(self, model: str) -> None:
+        """A job that an earlier server began and never ended."""
+        self._jobs.labels(model, "interrupted").inc()
+
+    def ended(self, job: Job[EditResult]) -> None:
         self._jobs.labels(job.cost.model, job.state).inc()
         for stage, seconds in (job.result.seconds if job.result else {}).items():
             self._stages.labels(job.cost.model, stage).observe(seconds)

@@ -5,10 +5,13 @@ The seed is drawn here, once. Knows no widgets and no flags.
 
 from __future__ import annotations
 
+import logging
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inpaint.config import AppConfig
 from inpaint.core.composite import changed_outside
@@ -33,12 +36,34 @@ from inpaint.edit import EditPlan, plan_edit, run_edit, run_generate
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest
-from inpaint.jobs import Cost, Job, Worker
+from inpaint.jobs import Cost, Job, State, Worker
 from inpaint.metrics import Metrics
+from inpaint.storage.journal import Journal
 from inpaint.storage.results import Saved, save_picture
 
 Values = Mapping[str, object]
+log = logging.getLogger(__name__)
 DEFAULT_FEATHER = 6
+
+
+class Begun:
+    """Passes what the worker tells to the metrics and, on a server, to the journal of running jobs."""
+
+    def __init__(self, journal: Journal | None, metrics: Metrics) -> None:
+        self._journal, self._metrics = journal, metrics
+        self._server = secrets.token_hex(4)
+        for left in journal.take_interrupted() if journal else []:
+            log.warning("an earlier server was stopped in the middle of a job", extra={"job": left.job, "model": left.model})
+            metrics.interrupted(left.model)
+
+    def watch(self, job: Job[Any], state: State) -> None:
+        name = f"{self._server}-{job.number}"
+        if state != "running":
+            self._metrics.ended(job)
+        if self._journal is not None and state == "running":
+            self._journal.begin(name, job.cost.model, time.time())
+        elif self._journal is not None:
+            self._journal.end(name)
 
 
 @dataclass(frozen=True)
@@ -51,9 +76,11 @@ class Service:
     metrics: Metrics
 
     @classmethod
-    def build(cls, config: AppConfig) -> Service:
+    def build(cls, config: AppConfig, journal: Journal | None = None) -> Service:
+        """journal: of a server, which outlives its jobs; the command line has none."""
         models, metrics = Models(config), Metrics()
-        worker = Worker(config.settings.queue, metrics.job_ended)
+        begun = Begun(journal, metrics)
+        worker = Worker(config.settings.queue, begun.watch)
         metrics.watch(worker, models)
         return cls(config, models, worker, metrics)
 

@@ -235,17 +235,20 @@ def test_stopping_tells_those_who_wait_and_takes_no_more() -> None:
         worker.submit(quick, "cem")
 
 
-def test_every_ended_job_is_told_and_a_failing_listener_ends_nothing() -> None:
-    told = list[str]()
+def test_a_listener_hears_of_every_job_and_its_own_failure_ends_nothing() -> None:
+    told = list[tuple[int, str]]()
 
-    def listener(job: Job[str]) -> None:
-        told.append(job.state)
+    def listener(job: Job[str], state: str) -> None:
+        told.append((job.number, state))
         raise RuntimeError("the listener's own fault")
 
     worker = Worker(watch=listener)
-    jobs = [worker.submit(quick, "ann"), worker.submit(stepping(), "ben")]
-    jobs[1].keep()
+    kept = worker.submit(stepping(), "ann")
+    cancelled = worker.submit(quick, "ben")
+    cancelled.cancel()
+    kept.keep()
     last = worker.submit(quick, "cem")
     assert last.wait(PATIENCE)
-    worker.stop(PATIENCE)
-    assert told[:2] == ["done", "cancelled"]
+    after = worker.submit(quick, "cem")
+    assert after.wait(PATIENCE)
+    assert told[:5] == [(1, "running"), (1, "cancelled"), (2, "cancelled"), (3, "running"), (3, "done")]
