@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint.core.composite import blending_mask, changed_outside, composite, visible_rgb
+from inpaint.core.composite import changed_outside, composite
 from inpaint.core.geometry import Extent
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.region import Region, plan_region
+from inpaint.core.region import Region
 from inpaint.core.request import EditRequest, GenerateRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, Progress
-from inpaint.core.spec import WorkingLimits
-from inpaint.engines.base import EngineInput, Generator, Inpainter, Pixels, Report
+from inpaint.engines.base import Generator, Inpainter, Pixels, Report
 from inpaint.errors import BadOutput
+from inpaint.ladder import MemoryLadder
+from inpaint.plan import EditPlan
 
 EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
 
@@ -44,20 +44,6 @@ class StageClock:
         self._stage, self._since = "", now
 
 
-@dataclass(frozen=True, eq=False)
-class EditPlan:
-    """What is decided before anything runs. opacity: of the new picture, upload space. region: where the model will look."""
-
-    opacity: Mask
-    region: Region
-
-
-def plan_edit(request: EditRequest, limits: WorkingLimits) -> EditPlan:
-    """Decide, and touch no pixel of the picture. Raises EmptyMask, InvalidRequest."""
-    opacity = blending_mask(request.mask, request.grow, request.feather)
-    return EditPlan(opacity, plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area))
-
-
 def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Report) -> EditResult:
     """Repaint the masked part; each candidate is sampled by itself with its own seed.
 
@@ -65,20 +51,21 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Re
     Raises EditCancelled (from report), OutOfMemory, BadOutput.
     """
     clock = StageClock(report)
-    opacity, region = plan.opacity, plan.region
-    picture, mask = region.take_picture(visible_rgb(request.picture)), region.take_mask(opacity)
-
+    ladder = MemoryLadder(request, plan, engine)
     candidates: list[Candidate] = []
     notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
-    for sampling in _by_candidate(request.sampling, request.count):
-        output = engine.inpaint(EngineInput(picture, mask, sampling), clock)
-        _check_output(output.picture, region.working)
-        clock(Progress("compositing"))
-        candidates.append(_candidate(request, opacity, region, region.restore(output.picture), sampling.seed))
-        notices.extend(output.notices)
+    try:
+        for sampling in _by_candidate(request.sampling, request.count):
+            output = ladder.paint(sampling, clock)
+            _check_output(output.picture, ladder.region.working)
+            clock(Progress("compositing"))
+            candidates.append(_candidate(request, plan.opacity, ladder.region, output.picture, sampling.seed))
+            notices.extend(output.notices)
+    finally:
+        engine.restore()
     clock.stop()
-    return EditResult(tuple(candidates), request.model, request.sampling, region, request.blend_band_px,
-                      clock.seconds, tuple(dict.fromkeys(notices)))
+    return EditResult(tuple(candidates), request.model, request.sampling, ladder.region, request.blend_band_px,
+                      clock.seconds, tuple(dict.fromkeys([*notices, *ladder.given_up])))
 
 
 def run_generate(request: GenerateRequest, engine: Generator, report: Report) -> EditResult:
@@ -107,5 +94,5 @@ def _by_candidate(sampling: SamplingParams, count: int) -> list[SamplingParams]:
 
 
 def _candidate(request: EditRequest, opacity: Mask, region: Region, painted: Pixels, seed: int) -> Candidate:
-    picture = composite(request.picture, painted, opacity, region)
+    picture = composite(request.picture, region.restore(painted), opacity, region)
     return Candidate(picture, seed, changed_outside(request.picture, picture, request.mask, request.blend_band_px))

@@ -32,12 +32,13 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec
-from inpaint.edit import EditPlan, plan_edit, run_edit, run_generate
+from inpaint.edit import run_edit, run_generate
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest
 from inpaint.jobs import Cost, Job, State, Worker
 from inpaint.metrics import Metrics
+from inpaint.plan import EditPlan, plan_edit
 from inpaint.storage.journal import Journal
 from inpaint.storage.results import Saved, save_picture
 

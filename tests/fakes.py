@@ -49,6 +49,12 @@ class FakeEngine:
                 raise self.fails[stage]
         return EngineOutput(self.paint(work), self.notices)
 
+    def relieve(self) -> str | None:
+        return None
+
+    def restore(self) -> None:
+        pass
+
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
     """uint8 [H, W, C], every pixel another colour: whatever is moved, blended or scaled shows."""

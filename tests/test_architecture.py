@@ -22,7 +22,8 @@ ALLOWED = {
     "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
     "inpaint.config": {"inpaint.core"}, "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
-    "inpaint.edit": {"inpaint.core", "inpaint.engines.base"},
+    "inpaint.plan": {"inpaint.core"}, "inpaint.ladder": {"inpaint.core", "inpaint.engines.base", "inpaint.plan"},
+    "inpaint.edit": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.ladder"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
     "inpaint.jobs": {"inpaint.core", "inpaint.config", "inpaint.engines.base", "inpaint.fairness"},
 }

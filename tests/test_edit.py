@@ -11,8 +11,9 @@ from inpaint.core.picture import Picture
 from inpaint.core.request import EditRequest, SamplingParams, WorkArea
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import WorkingLimits
-from inpaint.edit import EVERYTHING_PAINTED, plan_edit, run_edit
+from inpaint.edit import EVERYTHING_PAINTED, run_edit
 from inpaint.errors import BadOutput, EditCancelled, EmptyMask, OutOfMemory
+from inpaint.plan import plan_edit
 from tests.fakes import ANY_EXTENT, MULTIPLES_OF_64, FakeEngine, block, noise, paints, returns_its_input
 
 H, W = 90, 140

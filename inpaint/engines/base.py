@@ -50,7 +50,15 @@ class Inpainter(Protocol):
     """Repaints the masked part of a picture."""
 
     def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
-        """Raises EditCancelled (from report), OutOfMemory, BadOutput."""
+        """Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        ...
+
+    def relieve(self) -> str | None:
+        """Give up one more thing to need less memory; says what, as the rest of "Memory ran out, so ...". None = nothing left."""
+        ...
+
+    def restore(self) -> None:
+        """Take back everything that was given up."""
         ...
 
 

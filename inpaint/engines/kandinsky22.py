@@ -96,7 +96,7 @@ class Prior:
         self._transformer = transformer
         self._text_encoder = text_encoder
         self._scheduler = scheduler
-        self._device = device
+        self.device = device
         self.tokenizer = tokenizer
 
     @classmethod
@@ -107,6 +107,16 @@ class Prior:
                    checkpoint.load_tokenizer(),
                    checkpoint.load_scheduler((UnCLIPScheduler,)), device)
 
+    def place_on(self, device: str) -> bool:
+        """Move the weights; whether there was anything to move."""
+        if device == self.device:
+            return False
+        self._transformer.to(device)
+        self._text_encoder.to(device)
+        self.device = device
+        release_memory()
+        return True
+
     def embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
         """Sample the embeddings. With a negative prompt both are sampled side by side, so they share one stream of noise.
 
@@ -115,7 +125,7 @@ class Prior:
         report(Progress("prior", 0, asked.steps))
         generator = seeded(asked.seed)
         scheduler = make_scheduler(self._scheduler, None)
-        scheduler.set_timesteps(asked.steps, device=self._device)
+        scheduler.set_timesteps(asked.steps, device=self.device)
         latents = self._sample(scheduler, self._condition(asked), asked.guidance_scale, generator, report)
         embeddings = self._transformer.post_process_latents(latents)
         require_finite(embeddings, "prior")
@@ -127,7 +137,7 @@ class Prior:
         guided = guidance_scale > 1
         rows = condition.embeds.shape[0] // (2 if guided else 1)
         shape = (rows, self._transformer.config.embedding_dim)
-        latents = randn_tensor(shape, generator=generator, device=torch.device(self._device), dtype=condition.embeds.dtype)
+        latents = randn_tensor(shape, generator=generator, device=torch.device(self.device), dtype=condition.embeds.dtype)
         latents = latents * scheduler.init_noise_sigma
         for step, timestep in enumerate(scheduler.timesteps, start=1):
             predicted = self._transformer(
@@ -151,8 +161,8 @@ class Prior:
     def _read(self, texts: list[str]) -> Condition:
         tokens = self.tokenizer(texts, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True,
                                 return_tensors="pt")
-        output = self._text_encoder(tokens.input_ids.to(self._device))
-        return Condition(output.text_embeds, output.last_hidden_state, tokens.attention_mask.bool().to(self._device))
+        output = self._text_encoder(tokens.input_ids.to(self.device))
+        return Condition(output.text_embeds, output.last_hidden_state, tokens.attention_mask.bool().to(self.device))
 
 
 class ZeroEmbedding:
@@ -198,6 +208,7 @@ class InpaintDecoder:
         self._scheduler = scheduler
         self._device = device
         self._clock = clock
+        self._at_once: Any = None
         self.cell: int = 2 ** (len(movq.config.block_out_channels) - 1)
 
     @classmethod
@@ -209,6 +220,19 @@ class InpaintDecoder:
                                          f"{unet.config.in_channels} channels, not {UNET_CHANNELS}.")
         return cls(unet, checkpoint.load_model(VQModel, "movq", dtype, device),
                    checkpoint.load_scheduler(tuple(SCHEDULERS.values())), device, clock)
+
+    def attend_in_slices(self) -> str | None:
+        """One head at a time, by diffusers' own processors; None where it is so already."""
+        if self._at_once is not None:
+            return None
+        self._at_once = self._unet.attn_processors
+        self._unet.set_attention_slice("max")
+        return "attention was computed in slices"
+
+    def attend_at_once(self) -> None:
+        if self._at_once is not None:
+            self._unet.set_attn_processor(self._at_once)
+            self._at_once = None
 
     def paint(self, work: EngineInput, positive: torch.Tensor, negative: torch.Tensor | None, report: Report) -> EngineOutput:
         """Repaint the masked part. negative: None = no guidance. Raises EditCancelled, BadOutput, InvalidRequest."""
@@ -302,6 +326,8 @@ class Kandinsky22:
         self._decoder = decoder
         self._zero = zero
         self._recent = RecentEmbeddings()
+        self._device = prior.device
+        self._reliefs = (self._release_prior, decoder.attend_in_slices)
 
     @classmethod
     def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: Report,
@@ -340,6 +366,22 @@ class Kandinsky22:
         painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
         return EngineOutput(painted.picture, (*cut_notices(self._prior.tokenizer, work.sampling), *painted.notices))
 
+    def relieve(self) -> str | None:
+        """Off the GPU what is not needed at once; then attention in slices, which needs less at a time and takes longer."""
+        for relief in self._reliefs:
+            said = relief()
+            if said is not None:
+                return said
+        return None
+
+    def restore(self) -> None:
+        """Everything back in its place; what the next run computes is what a fresh engine would."""
+        self._prior.place_on(self._device)
+        self._decoder.attend_at_once()
+
+    def _release_prior(self) -> str | None:
+        return "the prior was moved off the GPU" if self._prior.place_on("cpu") else None
+
     @torch.no_grad()
     def _paint(self, work: EngineInput, report: Report) -> EngineOutput:
         embeddings = self._embed(prior_request(work.sampling), report)
@@ -353,6 +395,7 @@ class Kandinsky22:
     def _embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
         known = self._recent.get(asked)
         if known is None:
+            self._prior.place_on(self._device)
             known = self._prior.embed(asked, report)
             self._recent.keep(asked, known)
         return known

@@ -47,6 +47,13 @@ class Erase:
             return EngineOutput(_telea(work.picture, work.mask), (WITHOUT_PATCHMATCH,))
         return EngineOutput(_patchmatch(work.picture, work.mask, work.sampling.seed))
 
+    def relieve(self) -> str | None:
+        """It needs little; only a smaller work area helps."""
+        return None
+
+    def restore(self) -> None:
+        """Nothing was given up."""
+
 
 def _telea(picture: Pixels, mask: Pixels) -> Pixels:
     return np.asarray(cv2.inpaint(picture, mask, TELEA_RADIUS, cv2.INPAINT_TELEA), np.uint8)

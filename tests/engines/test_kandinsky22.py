@@ -303,6 +303,18 @@ class TestUseAsIs:
         assert np.array_equal(edit(engine), edit(load()))
 
 
+class TestMemoryReliefs:
+    def test_attention_in_slices_paints_the_same_but_for_rounding_and_is_taken_back(self, load) -> None:
+        engine = load()
+        at_once = edit(engine)
+        assert engine.relieve() == "attention was computed in slices"
+        assert engine.relieve() is None
+        assert np.abs(edit(engine).astype(int) - at_once).max() <= 2
+        engine.restore()
+        assert np.array_equal(edit(engine), at_once)
+        assert engine.relieve() is not None, "a later job may need it again"
+
+
 def test_bfloat16_runs(load) -> None:
     assert edit(load(dtype="bfloat16")).std() > 5
 
