@@ -336,7 +336,8 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
 
     fresh(tab.upload.upload(handlers.open_upload, tab.upload, view, **quiet))
     tab.stage.stroke(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
-    tab.prompt.input(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
+    # Not input: Gradio tells of it only for keys that write a letter, not for Backspace, cut or paste.
+    tab.prompt.change(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
     tab.model.input(handlers.refresh, seen, [*view, *form], **quiet)
     tab.run.click(handlers.run, reads, view, **running)
     tab.another.click(handlers.another, reads, view, **running)
