@@ -20,6 +20,10 @@ from tests.ui.stage.stage_page import StagePage
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 
+PATIENCE_MS = 120_000
+"""A busy machine of two cores can leave a browser without a turn for half a minute (seen)."""
+
+
 @dataclass
 class Served:
     url: str
@@ -40,6 +44,7 @@ def served_stage() -> Iterator[Served]:
 def _page(context: Any, served: Served, folder: Path) -> Iterator[StagePage]:
     served.seen.__init__()
     stage = StagePage(context.new_page(), served.seen, folder)
+    stage.page.set_default_timeout(PATIENCE_MS)
     stage.page.on("pageerror", lambda error: stage.troubles.append(str(error)))
     stage.page.on("console", lambda said: stage.troubles.append(said.text) if said.type == "error" else None)
     stage.page.goto(served.url)
