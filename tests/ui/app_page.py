@@ -14,7 +14,38 @@ from PIL import Image
 
 from tests.ui.stage.stage_page import Point, StagePage
 
-MINUTES_3 = 180_000
+WEAK_TEXTS = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const over = (top, under) => top.slice(0, 3).map((c, i) => c * (top[3] ?? 1) + under[i] * (1 - (top[3] ?? 1)));
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length && colour[3] !== 0) layers.push(colour);
+      if (colour.length && (colour[3] ?? 1) === 1) break;
+    }
+    return layers.reverse().reduce((under, layer) => over(layer, under), [255, 255, 255]);
+  };
+  const weak = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const words = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data.trim()).join(" ").trim()
+      || (element.value === undefined || element.type === "range" ? "" : String(element.value || element.placeholder || ""));
+    const style = getComputedStyle(element);
+    const hidden = !element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    if (!words || hidden || element.closest(".ip-view > :not(.ip-empty), :disabled, [aria-disabled=true], script, style")) continue;
+    const under = ground(element);
+    const colour = parse(element.value || !element.placeholder ? style.color : getComputedStyle(element, "::placeholder").color);
+    const [a, b] = [light(over(colour, under)), light(under)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.7 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) weak.push(`${words.slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return weak;
+}"""
 
 
 class AppPage(StagePage):
@@ -30,7 +61,6 @@ class AppPage(StagePage):
 
     def settled(self) -> None:
         self.page.wait_for_selector(".ip-stage[data-state=empty] .ip-open")
-        self.page.wait_for_function("document.querySelector('#theme-button')")
 
     def open_file(self, path: Path) -> None:
         """Through the button and the file chooser, as a person does it."""
@@ -51,6 +81,8 @@ class AppPage(StagePage):
     def choose_model(self, title: str, box: str = "#model") -> None:
         self.page.locator(f"{box} input").click()
         self.page.get_by_role("option", name=title, exact=True).click()
+        if title != "Automatic":
+            self.says(title, box.replace("model", "model-note" if box == "#model" else "note"))
 
     def more(self) -> Any:
         """The folded settings, unfolded."""
@@ -89,14 +121,20 @@ class AppPage(StagePage):
 
     def says(self, sentence: str, where: str = "#plan") -> None:
         """Wait until the page says so."""
-        self.page.locator(where).get_by_text(sentence).first.wait_for()
+        self.page.wait_for_function("([where, sentence]) => [...document.querySelectorAll(where)]"
+                                    ".some((part) => part.innerText.includes(sentence))", arg=[where, sentence])
 
-    def download(self, button: str = "#download-button") -> Path:
-        with self.page.expect_download() as coming:
-            self.page.locator(button).click()
+    def download(self, button: str = "#download-button", named: str = "") -> Path:
+        """named: how the file's name ends; the button gets a new file a moment after another candidate was chosen."""
         path = self.folder / f"download-{len(list(self.folder.glob('download-*')))}.png"
-        coming.value.save_as(path)
-        return path
+        for _ in range(50):
+            with self.page.expect_download() as coming:
+                self.page.locator(button).click()
+            if coming.value.suggested_filename.endswith(named):
+                coming.value.save_as(path)
+                return path
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"no download is named {named}")
 
     def saved_mask(self) -> np.ndarray[Any, Any]:
         """bool [H, W] at full size: the mask file that the page writes."""
@@ -108,3 +146,7 @@ class AppPage(StagePage):
         parts = urlparse(url)
         if parts.scheme not in ("data", "blob") and parts.netloc != host:
             self.troubles.append(f"a request left the machine: {url[:200]}")
+
+    def weak_texts(self) -> list[str]:
+        """Visible words whose contrast with what lies under them is below AA (4.5, or 3 for large ones)."""
+        return self.page.evaluate(WEAK_TEXTS)

@@ -26,7 +26,7 @@ from tests.ui.app_page import AppPage
 from tests.ui.stage.stage_app import Seen
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 60
 QUIET_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                   "--disable-component-update", "--disable-sync"]
 DESKTOP = {"viewport": {"width": 1320, "height": 860}}
@@ -43,7 +43,7 @@ schedulers = ["ddpm", "ddim", "dpm++"]
 prior = {{ repo_id = "{prior}" }}
 decoder = {{ repo_id = "{decoder}" }}
 [limits]
-num_inference_steps = {{ default = 4, minimum = 1, maximum = 2000 }}
+num_inference_steps = {{ default = 4, minimum = 1, maximum = 1000 }}
 guidance_scale = {{ default = 4.0, minimum = 0.0, maximum = 20.0, step = 0.5 }}
 prior_num_inference_steps = {{ default = 3, minimum = 1, maximum = 100 }}
 prior_guidance_scale = {{ default = 4.0, minimum = 0.0, maximum = 20.0, step = 0.5 }}
