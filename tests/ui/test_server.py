@@ -1,0 +1,108 @@
+"""The server as a process: SIGTERM with a running job, kill -9 and a restart, figures, one line for a wrong setting."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+
+from tests.fakes import block, save
+from tests.ui.conftest import PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
+
+Start = Callable[..., Served]
+
+
+@pytest.fixture
+def start(served_app: Served, tmp_path: Path) -> Iterator[Start]:
+    """Start a server of this test's own, on the session's tiny models; its log is tmp_path/log.txt."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_app(*flags: str) -> Served:
+        port, log = _free_port(), tmp_path / "log.txt"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("INPAINT_", "GRADIO_"))}
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config",
+                 str(served_app.config), "--data-dir", str(tmp_path / "data"), *flags],
+                cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | {"HF_HUB_OFFLINE": "1"})
+        started.append(process)
+        served = Served(f"http://127.0.0.1:{port}", served_app.config, tmp_path / "data", process)
+        _wait_until_it_answers(served, log)
+        return served
+
+    yield start_app
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
+    """An edit of a thousand steps, on its way; returns when it runs."""
+    mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
+    job = Client(served.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS}).submit(
+        handle_file(str(photo)), handle_file(str(mask)), prompt="a hat", model="tiny-kandinsky", num_inference_steps=1000,
+        api_name="/edit")
+    wait(lambda: any((served.data / "running").glob("*.json")) or job.done())
+    assert not job.done(), job.exception()
+    return job
+
+
+def wait(until: Callable[[], bool]) -> None:
+    for _ in range(PATIENCE_SECONDS * 10):
+        if until():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+def test_sigterm_ends_a_running_job_and_the_process_in_order(start: Start, photo: Path, tmp_path: Path) -> None:
+    served = start("--log", "json")
+    long_edit(served, photo, tmp_path)
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(PATIENCE_SECONDS) == 0
+    log = (tmp_path / "log.txt").read_text()
+    assert '"state": "cancelled"' in log and '"model": "tiny-kandinsky"' in log and "a hat" not in log
+    assert "Traceback" not in log
+    assert list((served.data / "running").iterdir()) == [] and served.results() == []
+
+
+def test_kill_9_is_told_after_a_restart_and_leaves_no_half_result(start: Start, photo: Path, tmp_path: Path) -> None:
+    killed = start()
+    long_edit(killed, photo, tmp_path)
+    killed.process.kill()
+    killed.process.wait()
+    restarted = start()
+    assert "an earlier server was stopped in the middle of a job" in (tmp_path / "log.txt").read_text()
+    figures = httpx.get(f"{restarted.url}/metrics", timeout=PATIENCE_SECONDS).text
+    assert 'inpaint_jobs_total{model="tiny-kandinsky",state="interrupted"} 1.0' in figures
+    assert restarted.results() == [] and list((restarted.data / "running").iterdir()) == []
+
+
+def test_our_own_routes_stand_behind_the_login(start: Start) -> None:
+    served = start("--auth", "ann:secret")
+    assert httpx.get(f"{served.url}/metrics", timeout=PATIENCE_SECONDS).status_code == 401
+    assert httpx.get(f"{served.url}/metrics", auth=("ann", "secret"), timeout=PATIENCE_SECONDS).status_code == 200
+    assert httpx.get(f"{served.url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+    assert httpx.get(f"{served.url}/config", timeout=PATIENCE_SECONDS).status_code == 401
+
+
+@pytest.mark.parametrize(("flags", "said"), [
+    pytest.param(["--auth", "nobody"], "--auth must be user:password", id="auth"),
+    pytest.param(["--port", "x"], "invalid int value", id="port"),
+    pytest.param(["--config", "nowhere"], "does not exist", id="config"),
+    pytest.param(["--device", "toaster"], "toaster", id="device"),
+])
+def test_a_wrong_flag_is_one_line(flags: list[str], said: str) -> None:
+    done = subprocess.run([sys.executable, "app.py", *flags], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+                          check=False)
+    assert done.returncode == 1
+    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
