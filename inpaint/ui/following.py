@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 POLL_SECONDS = 0.15
 """Between looks at a job: quick enough for preview frames, slow enough to cost nothing."""
 
-RELOAD_SECONDS = 5.0
+RELOAD_SECONDS = 20.0
 """How long the server may take to notice that a page was closed; until then its job looks watched."""
 
 
