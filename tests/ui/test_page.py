@@ -315,7 +315,6 @@ def test_a_reload_during_a_run_finds_it_again(app: AppPage, photo: Path) -> None
     app.says("Painting, step", "#progress")
     app.page.reload()
     app.says("Painting, step", "#progress")
-    app.troubles.clear()  # Gradio complains that the page went away while it was reading
     assert app.page.locator("#prompt textarea").input_value() == "a red hat"
     app.page.locator("#cancel-button").click()
     app.says("Cancelled.", "#message")
@@ -323,6 +322,7 @@ def test_a_reload_during_a_run_finds_it_again(app: AppPage, photo: Path) -> None
     app.press_run()
     app.result()
     assert app.line() == PROVED
+    app.troubles.clear()  # Gradio complains that the page went away while it was reading
 
 
 # The page itself
