@@ -23,6 +23,10 @@ THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggle
 """Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
 
 
+SLOW_HERE = "Without a GPU a run takes minutes."
+"""Said of models that bound their working extent on a CPU because a step takes seconds there."""
+
+
 def progress_sentence(progress: Progress | None, before: int, gone: float, left: float | None) -> str:
     """before: jobs of others that run first. gone, left: seconds; left is None where nothing is known yet."""
     if progress is None and before:
@@ -62,7 +66,8 @@ def model_html(spec: ModelSpec, models: Models, reason: str = "") -> str:
     why = f" {escape(reason[:1].upper() + reason[1:])}." if reason else ""
     if not models.is_available(spec):
         return f'<p class="ip-note">{escape(_offer(spec))}</p>'
-    return f'<p class="ip-note">{escape(spec.title)} on {_place(spec, models)}.{why} {escape(_cost(spec, models))}</p>'
+    slow = f" {SLOW_HERE}" if models.device == "cpu" and spec.working and spec.working.cpu_pixels else ""
+    return f'<p class="ip-note">{escape(spec.title)} on {_place(spec, models)}.{why} {escape(_cost(spec, models))}{slow}</p>'
 
 
 def missing_html(error: InpaintError) -> str:
@@ -70,8 +75,8 @@ def missing_html(error: InpaintError) -> str:
     return f'<p class="ip-note">{escape(error.hint)}</p>'
 
 
-def chip_html(spec: ModelSpec | None, models: Models) -> str:
-    text = f"{spec.title} on {_place(spec, models)}" if spec else f"Erase on {DEVICE_TITLES['cpu']}"
+def chip_html(spec: ModelSpec, models: Models) -> str:
+    text = f"{spec.title} on {_place(spec, models)}" if models.is_available(spec) else f"{spec.title}: not on this machine"
     return f'<span class="ip-chip" title="What runs where">{escape(text)}</span>'
 
 

@@ -1,0 +1,59 @@
+"""The page's sentences: what runs where, what it costs, how long it takes; and nothing a person types becomes HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from inpaint.config import load_config
+from inpaint.core.result import Progress
+from inpaint.core.spec import ModelSpec
+from inpaint.errors import InvalidRequest
+from inpaint.ui import words
+
+SPECS = load_config(environment={}).models
+HEART, ERASE, TURBO = SPECS["kandinsky-2.2"], SPECS["erase"], SPECS["sdxl-turbo"]
+
+
+def models(device: str = "cpu", here: bool = True) -> Any:
+    return SimpleNamespace(device=device, default_dtype="float16" if device == "cuda" else "float32", is_available=lambda spec: here)
+
+
+@pytest.mark.parametrize(("progress", "before", "gone", "left", "sentence"), [
+    pytest.param(None, 0, 0.0, None, "Starting. 0 s gone.", id="first in the queue"),
+    pytest.param(None, 2, 0.0, None, "2 before you.", id="waiting, nothing known"),
+    pytest.param(None, 2, 0.0, 41.0, "2 before you, about 41 s.", id="waiting, known"),
+    pytest.param(Progress("denoising", 3, 24), 0, 6.2, 150.0, "Painting, step 3 of 24. 6 s gone, about 2 min left.", id="painting"),
+    pytest.param(Progress("filling"), 0, 1.0, None, "Filling from the picture. 1 s gone.", id="a stage without steps"),
+])
+def test_progress(progress: Progress | None, before: int, gone: float, left: float | None, sentence: str) -> None:
+    assert words.progress_sentence(progress, before, gone, left) == sentence
+    assert sentence in words.progress_html(progress, before, gone, left)
+
+
+@pytest.mark.parametrize(("spec", "device", "here", "parts"), [
+    pytest.param(ERASE, "cuda", True, ["Erase on the CPU.", "nothing to download"], id="erase never runs on the GPU"),
+    pytest.param(HEART, "cuda", True, ["Kandinsky 2.2 on the GPU (CUDA).", "9.8 GB of weights in float16 (computed)."], id="CUDA"),
+    pytest.param(HEART, "cpu", True, ["on the CPU", "19.5 GB of weights in float32", words.SLOW_HERE], id="slow, said first"),
+    pytest.param(TURBO, "cuda", False, ["not on this machine", "6.9 GB", "Stability AI", "--download sdxl-turbo"], id="offer"),
+])
+def test_the_model_line(spec: ModelSpec, device: str, here: bool, parts: list[str]) -> None:
+    line = words.model_html(spec, models(device, here))
+    assert [part for part in parts if part not in line] == []
+
+
+def test_the_chip_does_not_claim_what_is_not_here() -> None:
+    assert "Kandinsky 2.2 on the CPU" in words.chip_html(HEART, models())
+    assert "not on this machine" in words.chip_html(HEART, models(here=False))
+
+
+def test_no_word_from_outside_becomes_html(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    spec = dataclasses.replace(HEART, title=evil, licence=evil)
+    for html in (words.model_html(spec, models(), evil), words.model_html(spec, models(here=False)), words.chip_html(spec, models()),
+                 words.error_html(InvalidRequest("prompt", evil, evil)), words.notice_html([evil])):
+        assert "<img" not in html
