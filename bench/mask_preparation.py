@@ -8,10 +8,7 @@ Prints median milliseconds and the ratio by working extent; both give the same c
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.kandinsky2_2.pipeline_kandinsky2_2_inpainting import prepare_mask
 
+from bench.timing import median_ms
 from inpaint.engines.kandinsky22 import spread
 
 CELL = 8
@@ -43,15 +41,6 @@ def main() -> None:
 def round_mask(side: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     rows, columns = np.mgrid[0:side, 0:side]
     return (rows - side / 2) ** 2 + (columns - side / 2) ** 2 < (side / 4) ** 2
-
-
-def median_ms(run: Callable[[], object], runs: int) -> float:
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - started))
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ Prints milliseconds of one guided step, of fitting the map (once an edit) and of
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
+from bench.timing import median_ms
 from inpaint.engines.preview import LatentColours
 
 CELL = 8
@@ -66,16 +65,6 @@ def guided_step(cells: int, dtype: torch.dtype) -> Callable[[], object]:
         return unet(sample=sample, timestep=500, encoder_hidden_states=None, added_cond_kwargs={"image_embeds": embeds})
 
     return run
-
-
-def median_ms(run: Callable[[], object], runs: int) -> float:
-    run()
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - started))
-    return statistics.median(times)
 
 
 if __name__ == "__main__":
