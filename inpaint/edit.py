@@ -14,7 +14,7 @@ from inpaint.core.picture import Picture
 from inpaint.core.region import Region
 from inpaint.core.request import EditRequest, GenerateRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, Progress
-from inpaint.engines.base import Generator, Inpainter, Pixels, Report
+from inpaint.engines.base import Generator, Inpainter, Pixels, Report, UseAsIs
 from inpaint.errors import BadOutput
 from inpaint.ladder import MemoryLadder
 from inpaint.plan import EditPlan
@@ -23,18 +23,23 @@ EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
 
 
 class StageClock:
-    """Passes progress on and keeps how many seconds each stage took."""
+    """Passes progress on, and keeps how many seconds each stage took and whether an early end was asked for."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._stage, self._since = "", time.perf_counter()
         self.seconds: dict[str, float] = {}
+        self.ended_early = False
 
     def __call__(self, progress: Progress) -> None:
         if progress.stage != self._stage:
             self.stop()
             self._stage = progress.stage
-        self._report(progress)
+        try:
+            self._report(progress)
+        except UseAsIs:
+            self.ended_early = True
+            raise
 
     def stop(self) -> None:
         """End the stage that is running and book its time."""
@@ -45,7 +50,7 @@ class StageClock:
 
 
 def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Report) -> EditResult:
-    """Repaint the masked part; each candidate is sampled by itself with its own seed.
+    """Repaint the masked part; each candidate is sampled by itself with its own seed. Used as it is, the others are left out.
 
     plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once.
     Raises EditCancelled (from report), OutOfMemory, BadOutput.
@@ -61,6 +66,8 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Re
             clock(Progress("compositing"))
             candidates.append(_candidate(request, plan.opacity, ladder.region, output.picture, sampling.seed))
             notices.extend(output.notices)
+            if clock.ended_early:
+                break
     finally:
         engine.restore()
     clock.stop()

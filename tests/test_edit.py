@@ -12,6 +12,7 @@ from inpaint.core.request import EditRequest, SamplingParams, WorkArea
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import WorkingLimits
 from inpaint.edit import EVERYTHING_PAINTED, run_edit
+from inpaint.engines.base import EngineInput, EngineOutput, Report, UseAsIs
 from inpaint.errors import BadOutput, EditCancelled, EmptyMask, OutOfMemory
 from inpaint.plan import plan_edit
 from tests.fakes import ANY_EXTENT, MULTIPLES_OF_64, FakeEngine, block, noise, paints, returns_its_input
@@ -131,3 +132,26 @@ def test_extreme_pictures(shape: tuple[int, int], limits: WorkingLimits) -> None
     result = ran(request(mask), FakeEngine(paints(9, 9, 9)), limits).candidates[0]
     assert result.picture.pixels.shape == (*shape, 3) and tuple(result.picture.pixels[0, 0]) == (9, 9, 9)
     assert result.changed_outside == 0
+
+
+def test_used_as_it_is_the_other_candidates_are_left_out() -> None:
+    """They would stop at their first step, and be noise."""
+    class Patient(FakeEngine):
+        def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+            try:
+                report(Progress("denoising", 1, 9))
+            except UseAsIs:
+                return EngineOutput(work.picture, ("Stopped at step 1 of 9, as asked.",))
+            return EngineOutput(work.picture)
+
+    asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count=4)
+    heard = list[Progress]()
+
+    def second_time(progress: Progress) -> None:
+        heard.append(progress)
+        if len([p for p in heard if p.stage == "denoising"]) == 2:
+            raise UseAsIs
+
+    result = run_edit(asked, plan_edit(asked, ANY_EXTENT), Patient(), second_time)
+    assert [candidate.seed for candidate in result.candidates] == [5, 6]
+    assert result.notices == ("Stopped at step 1 of 9, as asked.",)
