@@ -238,7 +238,10 @@ class InpaintDecoder:
         """Repaint the masked part. negative: None = no guidance. Raises EditCancelled, BadOutput, InvalidRequest."""
         sampling = work.sampling
         scheduler = make_scheduler(self._scheduler, sampling.scheduler)
-        scheduler.set_timesteps(sampling.num_inference_steps or DEFAULT_STEPS, device=self._device)
+        steps, most = sampling.num_inference_steps or DEFAULT_STEPS, int(scheduler.config.num_train_timesteps)
+        if steps > most:
+            raise InvalidRequest("num_inference_steps", f"This checkpoint was trained with {most} steps and takes no more.")
+        scheduler.set_timesteps(steps, device=self._device)
         scene = self._encode(work, report)
         embeds = positive if negative is None else torch.cat([negative, positive])
         guidance_scale = None if negative is None else decoder_guidance(sampling)

@@ -315,6 +315,11 @@ class TestMemoryReliefs:
         assert engine.relieve() is not None, "a later job may need it again"
 
 
+def test_more_steps_than_the_checkpoint_was_trained_with_are_refused(load) -> None:
+    with pytest.raises(InvalidRequest, match="1000 steps and takes no more"):
+        edit(load(), work=an_edit(num_inference_steps=1001))
+
+
 def test_bfloat16_runs(load) -> None:
     assert edit(load(dtype="bfloat16")).std() > 5
 
