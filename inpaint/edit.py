@@ -23,10 +23,12 @@ EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
 
 
 class StageClock:
-    """Passes progress on, and keeps how many seconds each stage took and whether an early end was asked for."""
+    """Passes progress on with the candidate it belongs to, and keeps how many seconds each stage took and whether an early end was asked for."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, candidates: int = 1) -> None:
         self._report = report
+        self._candidates = candidates
+        self.candidate = 1
         self._stage, self._since = "", time.perf_counter()
         self.seconds: dict[str, float] = {}
         self.ended_early = False
@@ -36,7 +38,7 @@ class StageClock:
             self.stop()
             self._stage = progress.stage
         try:
-            self._report(progress)
+            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self._candidates))
         except UseAsIs:
             self.ended_early = True
             raise
@@ -55,12 +57,12 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Re
     plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once.
     Raises EditCancelled (from report), OutOfMemory, BadOutput.
     """
-    clock = StageClock(report)
+    clock = StageClock(report, request.count)
     ladder = MemoryLadder(request, plan, engine)
     candidates: list[Candidate] = []
     notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
     try:
-        for sampling in _by_candidate(request.sampling, request.count):
+        for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
             output = ladder.paint(sampling, clock)
             _check_output(output.picture, ladder.region.working)
             clock(Progress("compositing"))
@@ -77,10 +79,10 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Re
 
 def run_generate(request: GenerateRequest, engine: Generator, report: Report) -> EditResult:
     """First pictures from text; each candidate is sampled by itself with its own seed."""
-    clock = StageClock(report)
+    clock = StageClock(report, request.count)
     candidates: list[Candidate] = []
     notices: list[str] = []
-    for sampling in _by_candidate(request.sampling, request.count):
+    for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
         output = engine.generate(sampling, clock)
         candidates.append(Candidate(Picture(output.picture, request.model), sampling.seed, 0))
         notices.extend(output.notices)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from inpaint.config import QueueLimits
@@ -150,7 +150,7 @@ class Job(Generic[Result]):
             raise JobTimeout(f"This took longer than {self.limits.job_seconds / 60:.0f} minutes and was stopped.",
                              "Choose fewer steps or a smaller work area.")
         if progress.preview is None and self.progress is not None and self.progress.stage == progress.stage:
-            progress = Progress(progress.stage, progress.step, progress.total, self.progress.preview)
+            progress = replace(progress, preview=self.progress.preview)
         self.progress = progress
         if self._kept.is_set() and progress.stage == "denoising" and progress.step:
             raise UseAsIs

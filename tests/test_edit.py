@@ -155,3 +155,10 @@ def test_used_as_it_is_the_other_candidates_are_left_out() -> None:
     result = run_edit(asked, plan_edit(asked, ANY_EXTENT), Patient(), second_time)
     assert [candidate.seed for candidate in result.candidates] == [5, 6]
     assert result.notices == ("Stopped at step 1 of 9, as asked.",)
+
+
+def test_progress_names_the_candidate() -> None:
+    heard = list[Progress]()
+    asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count=3)
+    run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), heard.append)
+    assert [(p.candidate, p.candidates) for p in heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]

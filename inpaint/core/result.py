@@ -19,7 +19,7 @@ Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "fillin
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a job is: step of total within a stage (1-based; total 0 = not counted).
+    """Where a job is: step of total within a stage (1-based; total 0 = not counted), in candidate k of n (1-based).
 
     preview: uint8 [h, w, 3] RGB of the work area at any small size, or None.
     """
@@ -28,6 +28,8 @@ class Progress:
     step: int = 0
     total: int = 0
     preview: Pixels | None = None
+    candidate: int = 1
+    candidates: int = 1
 
 
 @dataclass(frozen=True, eq=False)

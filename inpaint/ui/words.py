@@ -32,6 +32,8 @@ def progress_sentence(progress: Progress | None, before: int, gone: float, left:
     if progress is None and before:
         return f"{before} before you{f', about {_seconds(left)}' if left else ''}."
     stage = "Starting" if progress is None else STAGES[progress.stage]
+    if progress and progress.candidates > 1:
+        stage = f"Candidate {progress.candidate} of {progress.candidates}: {stage[0].lower()}{stage[1:]}"
     counted = f", step {progress.step} of {progress.total}" if progress and progress.total else ""
     return f"{stage}{counted}. {gone:.0f} s gone{f', about {_seconds(left)} left' if left else ''}."
 

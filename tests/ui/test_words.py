@@ -28,6 +28,8 @@ def models(device: str = "cpu", here: bool = True) -> Any:
     pytest.param(None, 2, 0.0, None, "2 before you.", id="waiting, nothing known"),
     pytest.param(None, 2, 0.0, 41.0, "2 before you, about 41 s.", id="waiting, known"),
     pytest.param(Progress("denoising", 3, 24), 0, 6.2, 150.0, "Painting, step 3 of 24. 6 s gone, about 2 min left.", id="painting"),
+    pytest.param(Progress("denoising", 3, 24, candidate=2, candidates=4), 0, 6.2, None,
+                 "Candidate 2 of 4: painting, step 3 of 24. 6 s gone.", id="the second of four"),
     pytest.param(Progress("filling"), 0, 1.0, None, "Filling from the picture. 1 s gone.", id="a stage without steps"),
 ])
 def test_progress(progress: Progress | None, before: int, gone: float, left: float | None, sentence: str) -> None:
