@@ -33,6 +33,7 @@ Update = dict[str, Any]
 Pixels = np.ndarray[Any, Any]
 
 CSS = """
+html, body { overscroll-behavior: none; }
 body, gradio-app, .gradio-container { background: #f6f6f4 !important; }
 body.dark, body.dark gradio-app, body.dark .gradio-container { background: #131415 !important; }
 .gradio-container > .main, .gradio-container .wrap > main.contain { padding: 0 !important; max-width: none !important; }
