@@ -53,7 +53,10 @@ def make_pairs(movq: VQModel, size: int, count: int, seed: int) -> Pairs:
     for start in range(0, count, _PER_BACKGROUND):
         plain = data.background(rng, size)
         places = [place(rng, size) for _ in range(_PER_BACKGROUND)]
-        filled = [data.paste(plain, int(t), box) for t, box in zip(order[start : start + 4], places, strict=True)]
+        filled = [
+            data.paste(plain, int(t), box)
+            for t, box in zip(order[start : start + _PER_BACKGROUND], places, strict=True)
+        ]
         latents = encode(movq, np.stack([plain, *filled]))
         bare.append(latents[:1])
         with_thing.append(latents[1:])
@@ -87,12 +90,14 @@ def load_pairs(size: int) -> Pairs:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seed", type=int, default=11)
+    arguments.add_argument("--scale", type=float, default=1.0, help="fewer pairs for a short run")
     options = arguments.parse_args()
     loop.prepare_process()
     _, _, image_encoder = clip.load(loop.RUNS / "clip")
     torch.save(embed_views(image_encoder), loop.RUNS / "views.pt")
     movq = VQModel.from_pretrained(loop.RUNS / "movq").eval()
-    for size, count in COUNTS.items():
+    for size, full in COUNTS.items():
+        count = int(full * options.scale) // _PER_BACKGROUND * _PER_BACKGROUND
         torch.save(vars(make_pairs(movq, size, count, options.seed + size)), pairs_path(size))
         print(f"{count} pairs of {size} px", flush=True)
 

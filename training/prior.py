@@ -14,7 +14,7 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from training import clip, loop
 from training.things import THINGS, caption, kind_caption
 
-_BATCH = 96
+_BATCH = 64
 
 
 def scheduler() -> UnCLIPScheduler:

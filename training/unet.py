@@ -29,9 +29,11 @@ class Batch:
 
 
 def scheduler() -> DDPMScheduler:
-    """The published checkpoint's kind."""
+    """The published checkpoint's kind, but its variance is fixed: after a short training the learned one leaves noise.
+
+    The UNet keeps its 8 outputs, which the stock pipeline wants under guidance whatever the scheduler."""
     return DDPMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="linear", variance_type="learned_range", clip_sample=False,
+        beta_start=0.00085, beta_end=0.012, beta_schedule="linear", variance_type="fixed_small", clip_sample=False,
         prediction_type="epsilon", steps_offset=1,
     )  # fmt: skip
 
@@ -102,9 +104,12 @@ def _embeddings(things: Tensor, plain: Tensor, views: dict[str, Tensor], generat
     empty = pick(views["plain"])
     named = views["things"][things, torch.randint(views["things"].shape[1], (count,), generator=generator)]
     embeds = torch.where(plain[:, None], empty, named)
+    # What the prior predicts lies between one view's embedding and the mean of all.
+    middles, nothing = views["things"].mean(1), views["plain"].mean(0)
+    mean = torch.where(plain[:, None], nothing, middles[things])
+    embeds = mean.lerp(embeds, torch.rand(count, 1, generator=generator))
     # The prior's guidance goes on past the embedding, away from that of "" or of the negative prompt.
-    other = views["things"][torch.randint(len(views["things"]), (count,), generator=generator), 0]
-    away = torch.where(torch.rand(count, 1, generator=generator) < 0.7, pick(views["plain"]), other)
+    away = torch.where(torch.rand(count, 1, generator=generator) < 0.7, nothing, pick(middles))
     strength = torch.where(torch.rand(count, 1, generator=generator) < 0.5, _uniform(generator, 0, 3, count, 1), 0.0)
     strength = torch.where(plain[:, None], strength / 3, strength)
     dropped = torch.rand(count, 1, generator=generator) < 0.1
