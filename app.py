@@ -53,12 +53,10 @@ def parse(arguments: Sequence[str]) -> AppConfig:
 def launch(page: Page, config: AppConfig) -> None:
     """Serve until SIGTERM or Ctrl-C; then the running job has a moment to stop, and those who wait are told."""
     settings = config.settings
-    auth = parse_auth(settings.auth)
-    if settings.share and auth is None:
+    if settings.share and settings.auth is None:
         print("Anyone who has the shared link can use this machine; --auth USER:PASSWORD asks for a login.", file=sys.stderr)
     told = told_to_stop()
-    page.launch(server_name=settings.host, server_port=settings.port, share=settings.share or None, auth=auth,
-                prevent_thread_lock=True)
+    page.launch(prevent_thread_lock=True)
     told.wait()
     page.service.worker.stop(GRACE_SECONDS)
     page.close()

@@ -48,9 +48,6 @@ class FairQueue(Generic[Item]):
         longest = max(map(len, lines), default=0)
         return [line[turn] for turn in range(longest) for line in lines if turn < len(line)]
 
-    def waiting(self, person: str) -> int:
-        return len(self._lines.get(person, ()))
-
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
 

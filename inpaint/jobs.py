@@ -31,6 +31,16 @@ NOBODY_CAME_BACK = "Nobody came back for it."
 SHUTTING_DOWN = ("The server is stopping.", "Run it again in a minute.")
 
 
+def told(error: BaseException, what: str) -> InpaintError:
+    """What a person is told of any error: ours as it is, without its traceback; a bug is kept in the log and not shown."""
+    if isinstance(error, InpaintError):
+        return error.with_traceback(None)
+    if isinstance(error, MemoryError):
+        return OutOfMemory(*NO_MEMORY)
+    log.error("%s failed", what, exc_info=error)
+    return MachineError(*OUR_FAULT)
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a job's time depends on. extent: what the model sees, as text. units: steps times candidates, at least 1."""
@@ -60,8 +70,10 @@ class Job(Generic[Result]):
     error: InpaintError | None = None
     started: float | None = None
     ended: float | None = None
+    loading_seconds: float = 0.0
+    _loading_since: float | None = None
     _watchers: int = 0
-    _unwatched_since: float | None = None
+    _unwatched_since: float | None = field(default_factory=time.monotonic)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _kept: threading.Event = field(default_factory=threading.Event)
     _finished: threading.Event = field(default_factory=threading.Event)
@@ -92,6 +104,10 @@ class Job(Generic[Result]):
             self._cancelled.set()
             if self.state == "waiting":
                 self._end("cancelled", reason or EditCancelled())
+
+    @property
+    def was_kept(self) -> bool:
+        return self._kept.is_set()
 
     def keep(self) -> None:
         """Use it as it is: an engine that can finishes at its next step with what is there; others are cancelled by it."""
@@ -128,20 +144,25 @@ class Job(Generic[Result]):
             if self.is_finished:
                 return
             self.state, self.started = "running", time.monotonic()
+        self._end(*self._outcome_of_task())
+        del self.task
+
+    def _outcome_of_task(self) -> tuple[State, InpaintError | None]:
+        """Errors lose their traceback: its frames hold the tensors of the failed run as long as the job is known."""
         try:
             self.result = self.task(self._report)
-            self._end("done")
+            return "done", None
         except EditCancelled as stopped:
-            self._end("cancelled", stopped)
-        except InpaintError as error:
-            self._end("failed", error)
-        except MemoryError:
-            self._end("failed", OutOfMemory(*NO_MEMORY))
-        except BaseException as bug:  # the worker outlives whatever a model throws; the log keeps the traceback
-            log.error("job %d failed", self.number, exc_info=bug)
-            self._end("failed", MachineError(*OUR_FAULT))
+            return "cancelled", stopped.with_traceback(None)
+        except BaseException as error:  # the worker outlives whatever a model throws
+            return "failed", told(error, f"job {self.number}")
 
     def _report(self, progress: Progress) -> None:
+        if progress.stage == "loading":
+            self._loading_since = self._loading_since or time.monotonic()
+        elif self._loading_since is not None:
+            self.loading_seconds += time.monotonic() - self._loading_since
+            self._loading_since = None
         if self._cancelled.is_set():
             raise EditCancelled
         if self.is_abandoned:
@@ -180,7 +201,7 @@ class Worker:
     def submit(self, task: Callable[[Report], Result], person: str, seat: str = "", cost: Cost = Cost()) -> Job[Result]:
         """Queue a task. Raises Busy where the seat has an unfinished job, or this person or everybody has too many."""
         with self._changed:
-            self._drop_abandoned()
+            self._drop_ended()
             self._check_room(person, seat)
             job: Job[Result] = Job(task, person, next(self._numbers), seat, cost, self.limits)
             self._queue.push(person, job)
@@ -219,6 +240,7 @@ class Worker:
     @property
     def queue_length(self) -> int:
         with self._changed:
+            self._drop_ended()
             return len(self._queue)
 
     def stop(self, grace_seconds: float) -> None:
@@ -253,30 +275,37 @@ class Worker:
         if len(unfinished) >= self.limits.overall:
             raise Busy(f"Everybody is busy: {len(unfinished)} runs wait already.", "Try again in a few minutes.")
 
-    def _drop_abandoned(self) -> None:
+    def _drop_ended(self) -> None:
+        """Out of the queue with those who were cancelled while they waited, or left: they take no turn and no memory."""
         for job in self._queue.in_order():
             if job.is_abandoned:
                 job.cancel(EditCancelled(NOBODY_CAME_BACK))
+            if job.is_finished:
+                self._queue.remove(job.person, job)
+                self._book(job)
+
+    def _has_turn(self) -> bool:
+        self._drop_ended()
+        return len(self._queue) > 0
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: len(self._queue) > 0)
-                self._drop_abandoned()
+                self._changed.wait_for(self._has_turn)
                 job = self._running = self._queue.pop()
-            if not job.is_finished:
-                self._tell(job, "running")
-                job.run()
+            self._tell(job, "running")
+            job.run()
             with self._changed:
                 self._running = None
             self._book(job)
+            del job
 
     def _book(self, job: Job[Any]) -> None:
         """What a finished job teaches. The log names no prompt."""
         log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": job.cost.extent,
                                      "state": job.state, "seconds": round(job.seconds, 3)})
-        if job.state == "done" and job.cost.model:
-            self.pace.learn(job.cost.kind, job.cost.units, job.seconds)
+        if job.state == "done" and job.cost.model and not job.was_kept:
+            self.pace.learn(job.cost.kind, job.cost.units, job.seconds - job.loading_seconds)
         self._tell(job, job.state)
 
     def _tell(self, job: Job[Any], state: State) -> None:

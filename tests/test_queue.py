@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -45,7 +48,7 @@ def stepping(until: Callable[[], bool] = lambda: False) -> Callable[[Report], st
 def blocked(worker: Worker) -> Gate:
     """Somebody else's job holds the worker until its gate opens."""
     gate = Gate()
-    worker.submit(gate, "somebody else")
+    worker.submit(gate, "somebody else").watched().__enter__()
     assert gate.running.wait(PATIENCE)
     return gate
 
@@ -154,7 +157,7 @@ def test_a_job_whose_watcher_left_goes_on_and_is_found_again() -> None:
 
 @pytest.mark.parametrize("runs", [True, False], ids=["running", "waiting"])
 def test_a_job_that_nobody_came_back_for_is_cancelled(runs: bool) -> None:
-    worker = Worker(QueueLimits(away_seconds=0.0))
+    worker = Worker(QueueLimits(away_seconds=0.5))
     gate = None if runs else blocked(worker)
     job = worker.submit(stepping(), "ann")
     with job.watched():
@@ -165,10 +168,10 @@ def test_a_job_that_nobody_came_back_for_is_cancelled(runs: bool) -> None:
     assert job.error is not None and job.error.message == NOBODY_CAME_BACK
 
 
-def test_a_job_that_nobody_ever_watched_runs_to_its_end() -> None:
-    """A caller over HTTP or the command line only waits."""
-    job = Worker(QueueLimits(away_seconds=0.0)).submit(quick, "ann")
-    assert job.wait(PATIENCE) and job.outcome() == "done"
+def test_a_job_that_nobody_ever_came_to_watch_is_cancelled_too() -> None:
+    """Its page was closed between the press of Run and the first look."""
+    job = Worker(QueueLimits(away_seconds=0.05)).submit(stepping(), "ann")
+    assert job.wait(PATIENCE) and job.state == "cancelled"
 
 
 def test_a_job_that_takes_too_long_is_stopped_and_says_so() -> None:
@@ -251,4 +254,76 @@ def test_a_listener_hears_of_every_job_and_its_own_failure_ends_nothing() -> Non
     assert last.wait(PATIENCE)
     after = worker.submit(quick, "cem")
     assert after.wait(PATIENCE)
-    assert told[:5] == [(1, "running"), (1, "cancelled"), (2, "cancelled"), (3, "running"), (3, "done")]
+    assert [state for number, state in told if number == 1] == ["running", "cancelled"]
+    assert [state for number, state in told if number == 2] == ["cancelled"]
+    assert [state for number, state in told if number == 3] == ["running", "done"]
+
+
+def test_a_job_that_was_cancelled_while_it_waited_takes_no_turn_and_no_memory() -> None:
+    worker, ran = Worker(QueueLimits(overall=5)), list[str]()
+    gate = blocked(worker)
+
+    class Picture:
+        """Stands for the pixels that a task holds."""
+
+    kept = list[weakref.ref[Picture]]()
+    for _ in range(50):
+        picture = Picture()
+        kept.append(weakref.ref(picture))
+        worker.submit(lambda report, picture=picture: "", "ann").cancel()
+    del picture
+    assert worker.queue_length == 0
+    gc.collect()
+    assert [ref for ref in kept if ref() is not None] == []
+    order = [worker.submit(lambda report, who=who: ran.append(who) or "", who) for who in ("ann", "ben", "ann")]
+    order[0].cancel()
+    gate.open.set()
+    assert all(job.wait(PATIENCE) for job in order)
+    assert ran == ["ann", "ben"]
+
+
+def test_a_cancelled_job_lets_go_of_what_its_run_held() -> None:
+    class Tensor:
+        """Stands for activations in a frame of the failed run."""
+
+    held = list[weakref.ref[Tensor]]()
+
+    def task(report: Report) -> str:
+        tensor = Tensor()
+        held.append(weakref.ref(tensor))
+        while True:
+            report(Progress("denoising", 1, 9))
+            time.sleep(0.001)
+
+    worker = Worker()
+    gc.disable()
+    try:
+        job = worker.submit(task, "ann")
+        while job.progress is None:
+            time.sleep(0.001)
+        job.cancel()
+        assert job.wait(PATIENCE) and job.state == "cancelled"
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_an_early_end_and_the_loading_teach_no_pace() -> None:
+    def task(report: Report) -> str:
+        report(Progress("loading"))
+        time.sleep(0.3)
+        with contextlib.suppress(UseAsIs):
+            report(Progress("denoising", 1, 9))
+        return "done"
+
+    worker, cost = Worker(), Cost("mini", "256 x 256")
+    early = worker.submit(task, "ann", cost=cost)
+    early.keep()
+    assert early.wait(PATIENCE) and early.state == "done"
+    whole = worker.submit(task, "ann", cost=cost)
+    assert worker.seconds_left(whole) is None
+    assert whole.wait(PATIENCE)
+    last = worker.submit(quick, "ann")
+    assert last.wait(PATIENCE)
+    learned = worker.pace.estimate(cost.kind, 1)
+    assert learned is not None and learned <= whole.seconds - 0.3

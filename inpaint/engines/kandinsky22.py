@@ -108,13 +108,19 @@ class Prior:
                    checkpoint.load_scheduler((UnCLIPScheduler,)), device)
 
     def place_on(self, device: str) -> bool:
-        """Move the weights; whether there was anything to move."""
+        """Move the weights; whether there was anything to move. A move that fails half-way leaves them on the CPU."""
         if device == self.device:
             return False
-        self._transformer.to(device)
-        self._text_encoder.to(device)
-        self.device = device
-        release_memory()
+        try:
+            self._transformer.to(device)
+            self._text_encoder.to(device)
+            self.device = device
+        finally:
+            if self.device != device:
+                self._transformer.to("cpu")
+                self._text_encoder.to("cpu")
+                self.device = "cpu"
+            release_memory()
         return True
 
     def embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
@@ -296,8 +302,8 @@ class InpaintDecoder:
 
     def _decode_in_float32(self, latents: torch.Tensor) -> torch.Tensor:
         """float16 ends at 65504, which a decoder's activations can pass; the same latents in float32 cost little."""
-        self._movq.to(torch.float32)
         try:
+            self._movq.to(torch.float32)
             return self._movq.decode(latents.float(), force_not_quantize=True)["sample"]
         finally:
             self._movq.to(latents.dtype)
@@ -330,7 +336,7 @@ class Kandinsky22:
         self._zero = zero
         self._recent = RecentEmbeddings()
         self._device = prior.device
-        self._reliefs = (self._release_prior, decoder.attend_in_slices)
+        self._prior_stays_off = False
 
     @classmethod
     def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: Report,
@@ -371,18 +377,16 @@ class Kandinsky22:
 
     def relieve(self) -> str | None:
         """Off the GPU what is not needed at once; then attention in slices, which needs less at a time and takes longer."""
-        for relief in self._reliefs:
-            said = relief()
-            if said is not None:
-                return said
-        return None
+        return self._release_prior() or self._decoder.attend_in_slices()
 
     def restore(self) -> None:
-        """Everything back in its place; what the next run computes is what a fresh engine would."""
-        self._prior.place_on(self._device)
+        """What the next run computes is what a fresh engine would. Moves nothing: the prior is fetched when it is needed."""
+        self._prior_stays_off = False
         self._decoder.attend_at_once()
 
     def _release_prior(self) -> str | None:
+        """Also after each use from now on, so that other candidates need not fail first."""
+        self._prior_stays_off = True
         return "the prior was moved off the GPU" if self._prior.place_on("cpu") else None
 
     @torch.no_grad()
@@ -400,6 +404,8 @@ class Kandinsky22:
         if known is None:
             self._prior.place_on(self._device)
             known = self._prior.embed(asked, report)
+            if self._prior_stays_off:
+                self._prior.place_on("cpu")
             self._recent.keep(asked, known)
         return known
 

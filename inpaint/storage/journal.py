@@ -46,7 +46,9 @@ class Journal:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 kept = json.loads(path.read_text(encoding="utf-8"))
                 found.append(Interrupted(path.stem, str(kept["model"]), float(kept["begun"])))
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
         for litter in self._folder.glob(f"{TEMPORARY}*"):
-            litter.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                litter.unlink()
         return sorted(found, key=lambda job: job.begun)

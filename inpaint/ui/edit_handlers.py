@@ -20,14 +20,14 @@ from inpaint.core.request import EditRequest, clean_prompt
 from inpaint.core.result import EditResult
 from inpaint.engines.registry import Choice
 from inpaint.errors import EmptyMask, InpaintError, InvalidRequest
-from inpaint.jobs import Job
+from inpaint.jobs import Job, told
 from inpaint.service import Service, band_line, save_edit
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
-from inpaint.ui.following import follow, is_left_alone
+from inpaint.ui.following import POLL_SECONDS, RELOAD_SECONDS, follow
 from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.session import Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
@@ -81,8 +81,8 @@ class EditHandlers:
             edit = await asyncio.to_thread(self._request, values)
             async for updates in self._run(edit, values[self.session], request):
                 yield updates
-        except InpaintError as error:
-            yield self._failed(error)
+        except Exception as error:
+            yield self._failed(told(error, "an edit"))
 
     async def another(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         """The same edit with a seed drawn anew; a seed that is typed stays typed."""
@@ -103,38 +103,46 @@ class EditHandlers:
             edit = self.service.edit_request(example.picture, example.mask, {"model": spec.name})
             async for updates in self._run(edit, opened[self.session], request):
                 yield updates
-        except InpaintError as error:
-            yield self._failed(error)
+        except Exception as error:
+            yield self._failed(told(error, "an edit"))
 
     def cancel(self, request: gr.Request) -> None:
         """Stop this page's job; the handler that follows it tells the page."""
-        job = self._own_job(request)
+        job = self.own_job(request)
         if job is not None:
             job.cancel()
 
     def use_as_is(self, request: gr.Request) -> None:
         """End this page's job early and show what is there."""
-        job = self._own_job(request)
+        job = self.own_job(request)
         if job is not None:
             job.keep()
 
     async def find_again(self, request: gr.Request) -> AsyncIterator[Updates]:
         """The page was opened: an edit that this person left running is shown again, with its picture, mask and words."""
-        person = person_of(request)
-        desk = self.desks.find(person)
-        if desk is None or not await is_left_alone(desk.job):
+        person, seat = person_of(request), str(request.session_hash)
+        desk = await self._left_alone(person, seat)
+        if desk is None:
             yield self._nothing()
             return
         try:
             opened = await asyncio.to_thread(self._reopened, desk)
             yield opened
-            async for updates in self._followed(dataclasses.replace(desk, session=opened[self.session]), person):
+            async for updates in self._followed(dataclasses.replace(desk, session=opened[self.session]), person, seat):
                 yield updates
-        except InpaintError as error:
-            yield self._failed(error)
-        finally:
-            if desk.job.is_finished:
-                self.desks.clear(person, desk)
+        except Exception as error:
+            yield self._failed(told(error, "finding an edit again"))
+
+    async def _left_alone(self, person: str, seat: str) -> Desk | None:
+        """The server notices a closed page only after a while; until then its edit looks watched, and is waited for."""
+        for _ in range(int(RELOAD_SECONDS / POLL_SECONDS)):
+            if self.desks.of(person, seat) is not None or not self.desks.has_any(person):
+                return None
+            desk = self.desks.take_over(person, seat)
+            if desk is not None:
+                return desk
+            await asyncio.sleep(POLL_SECONDS)
+        return None
 
     def back(self) -> Updates:
         """Away from the result; the mask is still there."""
@@ -179,37 +187,35 @@ class EditHandlers:
 
     async def _run(self, edit: EditRequest, session: Session, request: gr.Request) -> AsyncIterator[Updates]:
         plan = await asyncio.to_thread(self.service.plan, edit)
-        person = person_of(request)
-        job = self.service.start_edit(edit, person, str(request.session_hash), plan)
-        desk = Desk(session, edit, plan.region, job)
-        self.desks.leave(person, desk)
-        try:
-            async for updates in self._followed(desk, person):
-                yield updates
-        finally:
-            if job.is_finished:
-                self.desks.clear(person, desk)
+        person, seat = person_of(request), str(request.session_hash)
+        desk = Desk(session, edit, plan.region, self.service.start_edit(edit, person, seat, plan))
+        self.desks.leave(person, seat, desk)
+        async for updates in self._followed(desk, person, seat):
+            yield updates
 
-    async def _followed(self, desk: Desk, person: str) -> AsyncIterator[Updates]:
-        """Progress while the job runs, then its result. Raises what the job ended with."""
+    async def _followed(self, desk: Desk, person: str, seat: str) -> AsyncIterator[Updates]:
+        """Progress while the job runs, then its result. Raises what the job ended with. The desk is left until that was shown."""
         yield self._started(desk)
         frame = None
         async for running in follow(desk.job):
             preview = running.progress.preview if running.progress else None
             yield self._progressed(running, desk.region, None if preview is frame else preview)
             frame = preview
+        if desk.job.error is not None:
+            self.desks.clear(person, seat)
         yield await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session)
+        self.desks.clear(person, seat)
 
     def _nothing(self) -> Updates:
         """A generator that ends without a word would have Gradio empty every output."""
         return {self.tab.message: gr.skip()}
 
-    def _own_job(self, request: gr.Request) -> Job[Any] | None:
-        """The job that this page follows: started from it, or found again after a reload."""
-        person = person_of(request)
-        desk = self.desks.find(person)
-        own = self.service.worker.current(person, str(request.session_hash))
-        return own or (desk.job if desk is not None and not desk.job.is_finished else None)
+    def own_job(self, request: gr.Request) -> Job[Any] | None:
+        """The unfinished job that this page follows: started from it, or found again after a reload."""
+        person, seat = person_of(request), str(request.session_hash)
+        desk = self.desks.of(person, seat)
+        followed = desk.job if desk is not None and not desk.job.is_finished else None
+        return followed or self.service.worker.current(person, seat)
 
     def _reopened(self, desk: Desk) -> Updates:
         if desk.session.upload is None:
@@ -274,7 +280,7 @@ class EditHandlers:
 
     def _blocked(self, reason: str) -> Updates:
         """Run is disabled with the reason beside it."""
-        return {self.tab.run: gr.update(interactive=False), self.tab.plan: f'<p class="ip-note">{reason}</p>',
+        return {self.tab.run: gr.update(interactive=False), self.tab.plan: words.reason_html(reason),
                 self.tab.stage: gr.update(work_area={})}
 
     def _started(self, desk: Desk) -> Updates:

@@ -26,12 +26,3 @@ async def follow(job: Job[Result]) -> AsyncIterator[Job[Result]]:
         while not job.is_finished:
             yield job
             await asyncio.sleep(POLL_SECONDS)
-
-
-async def is_left_alone(job: Job[Result]) -> bool:
-    """Whether nobody watches a job: its page was closed or reloaded. A page that is still open keeps watching."""
-    for _ in range(int(RELOAD_SECONDS / POLL_SECONDS)):
-        if not job.is_watched:
-            return True
-        await asyncio.sleep(POLL_SECONDS)
-    return False

@@ -17,6 +17,8 @@ from inpaint.core.request import MAX_SEED
 from inpaint.core.spec import Limit, ModelSpec
 
 CANDIDATES_ON_PAGE = 4
+SEED_DIGITS = 20
+"""More digits are left to the request's check: Python itself refuses to read thousands of them."""
 
 Chosen = Mapping[tuple[str, str], float]
 """(model, field) -> the number that the person set."""
@@ -117,7 +119,7 @@ def _remember(field: str, value: float, shown: str, chosen: Chosen) -> Chosen:
 def _typed_number(text: Any) -> object:
     """None for nothing typed; text that is no number is left for the request's own check to refuse."""
     typed = str(text or "").strip().replace(",", "")
-    return int(typed) if typed.isdecimal() else typed or None
+    return int(typed) if typed.isdecimal() and len(typed) <= SEED_DIGITS else typed or None
 
 
 def _scheduler_choices(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from gradio.components import Component
 from inpaint.core.request import GenerateRequest
 from inpaint.core.result import EditResult
 from inpaint.errors import Busy, InpaintError, InvalidRequest
+from inpaint.jobs import told
 from inpaint.service import Service, save_generated
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload
@@ -55,8 +56,8 @@ class GenerateHandlers:
                 yield {self.tab.progress: gr.update(value=words.progress_html(
                     running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
             yield self._busy(False) | await asyncio.to_thread(self._finished, wanted, job.outcome())
-        except InpaintError as error:
-            yield self._busy(False) | {self.tab.message: words.error_html(error)}
+        except Exception as error:
+            yield self._busy(False) | {self.tab.message: words.error_html(told(error, "a generation"))}
 
     def pick(self, values: Values) -> Updates:
         """Show another candidate."""
@@ -65,7 +66,7 @@ class GenerateHandlers:
 
     def edit_this(self, values: Values, request: gr.Request) -> Updates:
         """The picture becomes the Edit tab's picture; not while a run there would end on another picture."""
-        if self.service.worker.current(str(request.session_hash)):
+        if self.editor.own_job(request) is not None:
             return {self.tab.message: words.error_html(Busy("Your last run is still going.", "Wait for it, or cancel it first."))}
         path = self._picked(values)
         if path is None:

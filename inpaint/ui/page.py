@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from inpaint.config import parse_auth
 from inpaint.core.spec import ModelSpec
 from inpaint.service import Service
 from inpaint.ui import words
@@ -29,6 +30,10 @@ CACHE_SECONDS = 24 * 3600
 """Uploads and served copies older than a day are deleted; results lie elsewhere and are kept."""
 
 
+QUICK_EVENTS = 16
+"""Events that only open, plan or show something run side by side: one person's large photo must not hold up another's brush."""
+
+
 class Page(gr.Blocks):
     """Blocks that know how they are to be served, so that `demo.launch()` alone gives the whole app (a Space does that)."""
 
@@ -38,14 +43,17 @@ class Page(gr.Blocks):
         self.service = service
 
     def launch(self, *args: Any, **options: Any) -> Any:
-        """Gradio's launch with this app's look, limits and routes; every option given wins."""
+        """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
         results = self.service.config.data_dir / "results"
         limit = self.service.config.settings.pictures.max_file_megabytes
+        settings = self.service.config.settings
+        auth = parse_auth(settings.auth)
         own: dict[str, Any] = {
+            "server_name": settings.host, "server_port": settings.port, "share": settings.share or None, "auth": auth,
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
             "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
             "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": health_routes(self.service), "middleware": [Middleware(Guard, auth=options.get("auth"))]},
+            "app_kwargs": {"routes": health_routes(self.service), "middleware": [Middleware(Guard, auth=options.get("auth", auth))]},
         }
         return super().launch(*args, **{**own, **options})
 
@@ -73,7 +81,7 @@ def build_page(service: Service) -> Page:
                     _build_generate(service, generating, made, tabs, editor)
         bind_edit(editor, page)
         bind_http(service)
-    page.queue(api_open=False)
+    page.queue(api_open=False, default_concurrency_limit=QUICK_EVENTS)
     return page
 
 

@@ -57,6 +57,11 @@ def notice_html(notices: list[str]) -> str:
     return "".join(f'<p class="ip-message">{escape(notice)}</p>' for notice in notices)
 
 
+def reason_html(reason: str) -> str:
+    """Why Run is disabled."""
+    return f'<p class="ip-note">{escape(reason)}</p>'
+
+
 def plan_html(painted: Bounds, region: Region) -> str:
     """What will happen when Run is pressed, before it happens."""
     return (f'<p class="ip-plan"><strong>Plan.</strong> Your {painted.width} x {painted.height} px mask is painted at '

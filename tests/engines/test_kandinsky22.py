@@ -304,6 +304,19 @@ class TestUseAsIs:
 
 
 class TestMemoryReliefs:
+    def test_an_engine_that_is_dropped_leaves_memory_at_once(self, load) -> None:
+        """The registry drops one engine before it loads the next; a cycle would keep ten gigabytes until some collection."""
+        engine = load()
+        edit(engine)
+        unet = weakref.ref(engine._decoder._unet)
+        gc.collect()
+        gc.disable()
+        try:
+            del engine
+            assert unet() is None
+        finally:
+            gc.enable()
+
     def test_attention_in_slices_paints_the_same_but_for_rounding_and_is_taken_back(self, load) -> None:
         engine = load()
         at_once = edit(engine)
