@@ -242,7 +242,8 @@ def _texts(value: object) -> list[str]:
 def _model_table(described: list[dict[str, object]]) -> str:
     def row(model: dict[str, object]) -> str:
         parameters = int(str(model["parameters"]))
-        size = f"{parameters * 2 / 1e9:.1f} GB in float16 (computed)" if parameters else "nothing to download"
+        size = f"{parameters * 2 / 1e9:.1f} GB in float16 (computed)" if parameters else \
+            "size not stated" if model["sources"] else "nothing to download"
         state = "here" if model["on_disk"] else "not downloaded"
         return f"{model['name']:<16}{state:<16}{', '.join(_texts(model['tasks'])):<12}{size:<32}{model['licence']}"
 

@@ -83,17 +83,30 @@ PARTS: Mapping[str, frozenset[str]] = {
 }
 """The sources that a family's loader asks for by name."""
 
+TASKS: Mapping[str, frozenset[Task]] = {
+    "kandinsky22": frozenset({"inpaint"}), "sdxl": frozenset({"generate"}), "patchmatch": frozenset({"inpaint"}),
+}
+"""What a family's code does so far."""
+
+
+def _check(spec: ModelSpec) -> None:
+    """Refuse at the start what would fail at the first run. Raises BadConfig."""
+    if spec.family not in FAMILIES:
+        raise BadConfig(f"{spec.name}: family: there is no family {spec.family!r}; there are {', '.join(FAMILIES)}.")
+    if missing := PARTS[spec.family] - set(spec.sources):
+        raise BadConfig(f"{spec.name}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
+    if beyond := set(spec.tasks) - TASKS[spec.family]:
+        raise BadConfig(f"{spec.name}: tasks: {spec.family} cannot {', '.join(sorted(beyond))}.")
+    if spec.can("generate") and (missing := {"width", "height"} - set(spec.limits)):
+        raise BadConfig(f"{spec.name}: limits: a model that generates needs {', '.join(sorted(missing))}.")
+
 
 class Models:
     """All specs, and at most one loaded engine with weights at a time. `engine` is called by the worker only."""
 
     def __init__(self, config: AppConfig) -> None:
         for spec in config.models.values():
-            if spec.family not in FAMILIES:
-                raise BadConfig(f"{spec.name}: family: there is no family {spec.family!r}; "
-                                f"there are {', '.join(FAMILIES)}.")
-            if missing := PARTS[spec.family] - set(spec.sources):
-                raise BadConfig(f"{spec.name}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
+            _check(spec)
         self.specs = config.models
         self.device: DeviceKind = probe_device(config.settings.device)
         dtype = config.settings.dtype

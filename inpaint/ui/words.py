@@ -101,5 +101,8 @@ def _cost(spec: ModelSpec, models: Models) -> str:
 
 
 def _offer(spec: ModelSpec) -> str:
-    return (f"{spec.title} is not on this machine: {spec.weight_bytes('float16') / 1e9:.1f} GB in float16 (computed), "
-            f"{spec.licence}. Get it with: python -m inpaint models --download {spec.name}")
+    if any(source.is_local for source in spec.sources.values()):
+        return f"{spec.title} is not complete in its folder on this machine."
+    size = f"{spec.weight_bytes('float16') / 1e9:.1f} GB in float16 (computed)" if spec.parameter_count else "its size is not stated"
+    return (f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}. "
+            f"Get it with: python -m inpaint models --download {spec.name}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inpaint.config import AppConfig
+from inpaint.config import AppConfig, load_config
 from inpaint.core.result import Progress
-from inpaint.core.spec import DeviceKind
+from inpaint.core.spec import DeviceKind, Source
 from inpaint.engines import registry
 from inpaint.engines.registry import ERASE, HEART, MINI, Models
 from inpaint.errors import BadConfig, EditCancelled, InvalidRequest, ModelUnavailable
@@ -139,3 +140,16 @@ def test_models_are_described_as_plain_data(models: Models) -> None:
     assert described["sdxl-turbo"]["controls"] == ["height", "num_inference_steps", "prompt", "width"]
     assert described["kandinsky-2.2"]["weights_bytes_computed"]["float16"] * 2 == \
         described["kandinsky-2.2"]["weights_bytes_computed"]["float32"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    pytest.param({"tasks": ("inpaint", "generate")}, "tasks: kandinsky22 cannot generate", id="a task the family lacks"),
+    pytest.param({"tasks": ("generate",), "family": "sdxl", "sources": {"pipeline": Source("./here")}},
+                 "limits: a model that generates needs height, width", id="no size limits"),
+])
+def test_a_model_file_that_would_fail_at_its_first_run_is_refused_at_the_start(changes: dict[str, Any], said: str,
+                                                                             tmp_path: Path) -> None:
+    config = load_config(environment={})
+    broken = dataclasses.replace(config.models["kandinsky-2.2"], name="mine", limits={}, **changes)
+    with pytest.raises(BadConfig, match=f"mine: {said}"):
+        Models(dataclasses.replace(config, models={"mine": broken}))
