@@ -84,7 +84,7 @@ def test_each_candidate_has_its_own_seed_and_the_notices_are_told_once() -> None
 @pytest.mark.parametrize("stage", ["prior", "denoising", "decoding"])
 @pytest.mark.parametrize("error", [OutOfMemory("Too little."), BadOutput("NaN."), EditCancelled()], ids=lambda e: type(e).__name__)
 def test_an_engine_that_fails_at_a_stage(error: Exception, stage: str) -> None:
-    engine = FakeEngine(fails={stage: error})  # type: ignore[dict-item]
+    engine = FakeEngine(fails={stage: error})
     with pytest.raises(type(error)):
         ran(request(MASKS["middle"]), engine)
     assert ran(request(MASKS["middle"]), FakeEngine()).candidates
@@ -108,7 +108,7 @@ def test_whoever_watches_may_stop_it_at_any_stage(stage: str) -> None:
 ])
 def test_a_wrong_picture_from_the_engine_is_never_pasted(wrong: object) -> None:
     with pytest.raises(BadOutput, match="instead of a picture"):
-        ran(request(MASKS["middle"]), FakeEngine(wrong))  # type: ignore[arg-type]
+        ran(request(MASKS["middle"]), FakeEngine(wrong))
 
 
 def test_the_seconds_are_booked_by_stage() -> None:

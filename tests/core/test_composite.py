@@ -74,8 +74,8 @@ def test_changed_outside_counts_what_brute_force_counts(pixels: NDArray[np.uint8
     before = noise(*pixels.shape, 4)
     after = before.copy()
     for _ in range(changes):
-        row, column = random.randrange(pixels.shape[0]), random.randrange(pixels.shape[1])  # type: ignore[attr-defined]
-        after[row, column, random.randrange(4)] ^= 1  # type: ignore[attr-defined]
+        row, column = random.randrange(pixels.shape[0]), random.randrange(pixels.shape[1])
+        after[row, column, random.randrange(4)] ^= 1
     far = squared_distance(pixels > 0) > band**2
     expected = sum(bool(far[y, x]) and tuple(before[y, x]) != tuple(after[y, x]) for y, x in np.ndindex(*pixels.shape))
     assert changed_outside(Picture(before), Picture(after), Mask(pixels), band) == expected

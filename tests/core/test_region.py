@@ -83,7 +83,7 @@ def test_twelve_megapixels_by_place(painted: Bounds, limits: WorkingLimits) -> N
 @pytest.mark.parametrize("work_area", ["auto", "full"])
 def test_odd_pictures(picture: Extent, limits: WorkingLimits, work_area: str) -> None:
     painted = Bounds(picture.width // 2, picture.height // 2, 1, 1)
-    check_plan(picture, painted, limits, plan_region(picture, painted, limits, work_area))  # type: ignore[arg-type]
+    check_plan(picture, painted, limits, plan_region(picture, painted, limits, work_area))
 
 
 def test_a_small_mask_gets_context_at_the_models_native_size() -> None:

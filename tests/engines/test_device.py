@@ -21,7 +21,7 @@ class Driver:
         return 100 if self.broken else 0
 
     def cuDeviceGetCount(self, pointer: object) -> int:
-        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = self.count  # type: ignore[arg-type]
+        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = self.count
         return 0
 
 

@@ -79,7 +79,7 @@ def test_where_patchmatch_has_no_wheel_the_simpler_fill_is_used_and_said(monkeyp
     def without(name: str, *rest: object) -> object:
         if name == "patchmatch":
             raise ImportError(name)
-        return original(name, *rest)  # type: ignore[arg-type]
+        return original(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
     engine = Erase.load()
