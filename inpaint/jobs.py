@@ -72,6 +72,7 @@ class Job(Generic[Result]):
     ended: float | None = None
     loading_seconds: float = 0.0
     _loading_since: float | None = None
+    _reason: EditCancelled = field(default_factory=EditCancelled)
     _watchers: int = 0
     _unwatched_since: float | None = field(default_factory=time.monotonic)
     _cancelled: threading.Event = field(default_factory=threading.Event)
@@ -101,9 +102,10 @@ class Job(Generic[Result]):
     def cancel(self, reason: EditCancelled | None = None) -> None:
         """Takes effect at the engine's next report; a waiting job ends at once. A finished one stays as it is."""
         with self._turn:
+            self._reason = reason or EditCancelled()
             self._cancelled.set()
             if self.state == "waiting":
-                self._end("cancelled", reason or EditCancelled())
+                self._end("cancelled", self._reason)
 
     @property
     def was_kept(self) -> bool:
@@ -164,7 +166,7 @@ class Job(Generic[Result]):
             self.loading_seconds += time.monotonic() - self._loading_since
             self._loading_since = None
         if self._cancelled.is_set():
-            raise EditCancelled
+            raise self._reason
         if self.is_abandoned:
             raise EditCancelled(NOBODY_CAME_BACK)
         if self.seconds > self.limits.job_seconds:
@@ -251,7 +253,7 @@ class Worker:
         for job in waiting:
             job.cancel(EditCancelled(*SHUTTING_DOWN))
         if running is not None:
-            running.cancel()
+            running.cancel(EditCancelled(*SHUTTING_DOWN))
             running.wait(grace_seconds)
 
     def _unfinished(self) -> list[Job[Any]]:

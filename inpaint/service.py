@@ -6,10 +6,11 @@ The seed is drawn here, once. Knows no widgets and no flags.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,11 @@ class Service:
 
     @classmethod
     def build(cls, config: AppConfig, journal: Journal | None = None) -> Service:
-        """journal: of a server, which outlives its jobs; the command line has none."""
+        """journal: of a server, which outlives its jobs; the command line has none, and no limit of time either."""
         models, metrics = Models(config), Metrics()
         begun = Begun(journal, metrics)
-        worker = Worker(config.settings.queue, begun.watch)
+        queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf)
+        worker = Worker(queue, begun.watch)
         metrics.watch(worker, models)
         return cls(config, models, worker, metrics)
 

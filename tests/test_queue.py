@@ -232,7 +232,7 @@ def test_stopping_tells_those_who_wait_and_takes_no_more() -> None:
         time.sleep(0.001)
     waiting = worker.submit(quick, "ben")
     worker.stop(grace_seconds=PATIENCE)
-    assert running.state == "cancelled"
+    assert running.state == "cancelled" and running.error is not None and "stopping" in running.error.message
     assert waiting.state == "cancelled" and waiting.error is not None and "stopping" in waiting.error.message
     with pytest.raises(Busy, match="stopping"):
         worker.submit(quick, "cem")

@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
+from inpaint.core.composite import blending_mask
 from inpaint.core.geometry import Bounds
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region, plan_region
@@ -273,8 +274,8 @@ class EditHandlers:
         if choice is None:
             return self._blocked("No model can paint this here.")
         bounds = painted.mask.bounds()
-        changed = bounds.expand(max(painted.grow, 0) + painted.feather, session.full)
-        region = plan_region(session.full, changed, self.service.models.limits(choice.spec))
+        opacity = blending_mask(painted.mask, painted.grow, painted.feather)
+        region = plan_region(session.full, opacity.bounds(), self.service.models.limits(choice.spec))
         return {self.tab.run: gr.update(interactive=True), self.tab.plan: words.plan_html(bounds, region),
                 self.tab.stage: gr.update(work_area=_area(region.crop))}
 
