@@ -40,7 +40,8 @@ class PictureLimits:
 class QueueLimits:
     """How much may wait, and how long a job may take. per_person counts the running job too.
 
-    away_seconds: how long a person who left keeps place and running job, until both are given up.
+    away_seconds: how long a person who left keeps place and running job, until both are given up. stall_seconds: a running job
+    that says nothing for so long counts as hung, and the server as not ready.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -49,6 +50,7 @@ class QueueLimits:
     overall: int = 30
     away_seconds: float = 60.0
     job_seconds: float = 3600.0
+    stall_seconds: float = 900.0
 
 
 @dataclass(frozen=True)

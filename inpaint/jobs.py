@@ -73,6 +73,7 @@ class Job(Generic[Result]):
     loading_seconds: float = 0.0
     _loading_since: float | None = None
     _reason: EditCancelled = field(default_factory=EditCancelled)
+    _heard: float | None = None
     _watchers: int = 0
     _unwatched_since: float | None = field(default_factory=time.monotonic)
     _cancelled: threading.Event = field(default_factory=threading.Event)
@@ -98,6 +99,11 @@ class Job(Generic[Result]):
     @property
     def is_watched(self) -> bool:
         return self._watchers > 0
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the running engine last said anything; 0 for a job that is not running."""
+        return time.monotonic() - (self._heard or self.started) if self.state == "running" and self.started else 0.0
 
     def cancel(self, reason: EditCancelled | None = None) -> None:
         """Takes effect at the engine's next report; a waiting job ends at once. A finished one stays as it is."""
@@ -160,6 +166,7 @@ class Job(Generic[Result]):
             return "failed", told(error, f"job {self.number}")
 
     def _report(self, progress: Progress) -> None:
+        self._heard = time.monotonic()
         if progress.stage == "loading":
             self._loading_since = self._loading_since or time.monotonic()
         elif self._loading_since is not None:
@@ -238,6 +245,12 @@ class Worker:
     @property
     def is_accepting(self) -> bool:
         return not self._is_stopping
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether the running job has been silent for too long: no thread can be killed, so only a restart helps."""
+        running = self._running
+        return running is not None and running.silent_seconds > self.limits.stall_seconds
 
     @property
     def queue_length(self) -> int:

@@ -327,3 +327,23 @@ def test_an_early_end_and_the_loading_teach_no_pace() -> None:
     assert last.wait(PATIENCE)
     learned = worker.pace.estimate(cost.kind, 1)
     assert learned is not None and learned <= whole.seconds - 0.3
+
+
+def test_a_hung_engine_is_noticed_and_one_that_talks_is_not() -> None:
+    worker = Worker(QueueLimits(stall_seconds=0.2))
+    assert not worker.is_hung
+    gate = blocked(worker)
+    until = time.monotonic() + PATIENCE
+    while not worker.is_hung and time.monotonic() < until:
+        time.sleep(0.01)
+    assert worker.is_hung
+    gate.open.set()
+    after = worker.submit(quick, "ann")
+    assert after.wait(PATIENCE)
+    talking = Worker(QueueLimits(stall_seconds=PATIENCE))
+    job = talking.submit(stepping(), "ann")
+    while job.progress is None:
+        time.sleep(0.001)
+    assert not talking.is_hung
+    job.cancel()
+    assert job.wait(PATIENCE) and not talking.is_hung

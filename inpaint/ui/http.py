@@ -116,7 +116,7 @@ def health_routes(service: Service) -> list[Route]:
 
     def readyz(request: Request) -> JSONResponse:
         able = [spec.name for spec in service.models.specs.values() if service.models.is_available(spec)]
-        ready = bool(able) and service.worker.is_accepting
+        ready = bool(able) and service.worker.is_accepting and not service.worker.is_hung
         return JSONResponse({"ready": ready, "models": able}, 200 if ready else 503)
 
     def metrics(request: Request) -> Response:
