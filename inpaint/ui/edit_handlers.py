@@ -329,7 +329,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     """Connect the Edit tab's events. Called inside the Blocks context."""
     tab, session = handlers.tab, handlers.session
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.as_is, tab.progress]
-    form = [handlers.shown, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.all()]
+    form = [handlers.shown, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.fitted()]
     seen: set[Block] = {session, handlers.shown, handlers.chosen, tab.stage, tab.prompt, tab.model}
     reads: set[Block] = {session, *tab.inputs()}
     looks: set[Block] = {session, tab.stage}

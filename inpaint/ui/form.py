@@ -16,6 +16,7 @@ from gradio.components import Component
 from inpaint.core.request import MAX_SEED
 from inpaint.core.spec import Limit, ModelSpec
 
+OF_EVERY_MODEL = ("seed", "count")
 CANDIDATES_ON_PAGE = 4
 SEED_DIGITS = 20
 """More digits are left to the request's check: Python itself refuses to read thousands of them."""
@@ -52,10 +53,14 @@ class Settings:
     def all(self) -> list[Component]:
         return [*self.widgets.values(), self.scheduler]
 
+    def fitted(self) -> list[Component]:
+        """What `fit` may change. An event that lists more as outputs can undo what is being typed there (seen with the seed)."""
+        return [*(widget for field, widget in self.widgets.items() if field not in OF_EVERY_MODEL), self.scheduler]
+
     def read(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[str, object]:
         """Field name -> value, for the controls that the model has."""
         fields = {name: values[widget] for name, widget in self.widgets.items()
-                  if name in spec.limits or name in ("seed", "count")}
+                  if name in spec.limits or name in OF_EVERY_MODEL}
         fields["seed"] = _typed_number(fields["seed"])
         return fields | ({"scheduler": values[self.scheduler]} if spec.schedulers else {})
 
@@ -67,7 +72,7 @@ class Settings:
         if spec.name == shown:
             return {}
         updates: dict[Component, Any] = {control: gr.update(visible=False) for field, control in self.widgets.items()
-                                         if field not in ("seed", "count")}
+                                         if field not in OF_EVERY_MODEL}
         updates |= {self.widgets[field]: _fitted(limit, chosen.get((spec.name, field), limit.default))
                     for field, limit in spec.limits.items() if field in self.widgets}
         updates[self.scheduler] = gr.update(visible=bool(spec.schedulers), choices=_scheduler_choices(spec), value="")

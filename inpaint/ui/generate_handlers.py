@@ -119,7 +119,7 @@ def bind_generate(handlers: GenerateHandlers) -> None:
     chooses: set[Block] = {tab.model, handlers.shown, handlers.chosen}
     looks: set[Block] = {handlers.made, tab.pick}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    form = [handlers.shown, tab.size, tab.negative_box, tab.model_note, *tab.settings.all()]
+    form = [handlers.shown, tab.size, tab.negative_box, tab.model_note, *tab.settings.fitted()]
     tab.settings.bind(handlers.shown, handlers.chosen)
     tab.model.input(handlers.choose_model, chooses, form, **quiet)
     tab.run.click(handlers.run, reads, view, concurrency_limit=None, **quiet)
