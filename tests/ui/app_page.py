@@ -48,6 +48,9 @@ WEAK_TEXTS = """() => {
 }"""
 
 
+MOUNTING_MS = 700
+
+
 class AppPage(StagePage):
     """The stage's hands and eyes, and the rail's. troubles: console errors, and requests to anywhere but the app."""
 
@@ -95,6 +98,9 @@ class AppPage(StagePage):
         if not fold.get_by_label("Seed").is_visible():
             fold.locator("button.label-wrap").click()
             fold.get_by_label("Seed").wait_for()
+            # Gradio mounts what is folded when it is first unfolded, and sets its values a moment later: what is filled in
+            # within that moment is lost (seen; no person is so quick).
+            self.page.wait_for_timeout(MOUNTING_MS)
         return fold
 
     def set_number(self, label: str, value: object) -> None:
