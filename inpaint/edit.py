@@ -7,14 +7,14 @@ import time
 
 import numpy as np
 
-from inpaint.core.composite import changed_outside, composite
+from inpaint.core.composite import changed_outside, composite, visible_rgb
 from inpaint.core.geometry import Extent
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region
-from inpaint.core.request import EditRequest, GenerateRequest, SamplingParams
+from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, Progress
-from inpaint.engines.base import Generator, Inpainter, Pixels, Report, UseAsIs
+from inpaint.engines.base import Generator, Inpainter, Pixels, Reimaginer, Report, UseAsIs
 from inpaint.errors import BadOutput
 from inpaint.ladder import MemoryLadder
 from inpaint.plan import EditPlan
@@ -89,6 +89,23 @@ def run_generate(request: GenerateRequest, engine: Generator, report: Report) ->
     clock.stop()
     return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds,
                       tuple(dict.fromkeys(notices)))
+
+
+def run_reimagine(request: ReimagineRequest, region: Region, engine: Reimaginer, report: Report) -> EditResult:
+    """A picture anew from a picture, at the working extent of `region`; each candidate is sampled by itself with its own seed."""
+    clock = StageClock(report, request.count)
+    given = region.take_picture(visible_rgb(request.picture))
+    candidates: list[Candidate] = []
+    notices = list(request.picture.notices)
+    for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
+        output = engine.reimagine(given, sampling, clock)
+        _check_output(output.picture, region.working)
+        candidates.append(Candidate(Picture(output.picture, request.picture.name), sampling.seed, 0))
+        notices.extend(output.notices)
+        if clock.ended_early:
+            break
+    clock.stop()
+    return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds, tuple(dict.fromkeys(notices)))
 
 
 def _check_output(picture: Pixels, working: Extent) -> None:

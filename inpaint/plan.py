@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from inpaint.core.composite import blending_mask
+from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.mask import Mask
 from inpaint.core.region import Region, plan_region
 from inpaint.core.request import EditRequest
@@ -28,6 +29,11 @@ class EditPlan:
         limits = replace(self.limits, max_pixels=half, native_pixels=self.limits.native_pixels and half)
         region = plan_region(request.picture.extent, self.opacity.bounds(), limits, self.region.crop)
         return EditPlan(self.opacity, region, limits) if region.working.area < self.region.working.area else None
+
+
+def plan_whole(extent: Extent, limits: WorkingLimits) -> Region:
+    """All of a picture, at the extent that the model paints best. Raises InvalidRequest."""
+    return plan_region(extent, Bounds(0, 0, extent.width, extent.height), limits, "full")
 
 
 def plan_edit(request: EditRequest, limits: WorkingLimits) -> EditPlan:

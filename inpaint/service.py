@@ -25,6 +25,7 @@ from inpaint.core.request import (
     SAMPLING_FIELDS,
     EditRequest,
     GenerateRequest,
+    ReimagineRequest,
     SamplingParams,
     clean_prompt,
     parse_work_area,
@@ -32,14 +33,14 @@ from inpaint.core.request import (
     whole_number,
 )
 from inpaint.core.result import EditResult
-from inpaint.core.spec import ModelSpec
-from inpaint.edit import run_edit, run_generate
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.edit import run_edit, run_generate, run_reimagine
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest
 from inpaint.jobs import Cost, Job, State, Worker
 from inpaint.metrics import Metrics
-from inpaint.plan import EditPlan, plan_edit
+from inpaint.plan import EditPlan, plan_edit, plan_whole
 from inpaint.storage.journal import Journal
 from inpaint.storage.results import Saved, save_picture
 
@@ -98,7 +99,7 @@ class Service:
         request = EditRequest(picture, _checked_mask(mask, picture, values), spec.name,
                               resolve_sampling(spec, _seed(values, count), _sampling(values)),
                               count, grow, feather, parse_work_area(values.get("work_area")), notices)
-        self._need(spec)
+        self._need(spec, "inpaint")
         return request
 
     def generate_request(self, values: Values) -> GenerateRequest:
@@ -109,7 +110,16 @@ class Service:
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
         count = _count(values)
         request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
-        self._need(spec)
+        self._need(spec, "generate")
+        return request
+
+    def reimagine_request(self, picture: Picture, values: Values) -> ReimagineRequest:
+        """Raises InvalidRequest, ModelUnavailable."""
+        name = values.get("model") or next((s.name for s in self.models.specs.values() if s.can("image-to-image")), None)
+        spec = self.models.spec(name, "image-to-image")
+        count = _count(values)
+        request = ReimagineRequest(picture, spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
+        self._need(spec, "image-to-image")
         return request
 
     def plan(self, request: EditRequest) -> EditPlan:
@@ -123,14 +133,22 @@ class Service:
         """
         spec, decided = self.models.spec(request.model, "inpaint"), plan or self.plan(request)
         cost = Cost(spec.name, str(decided.region.working), _units(request.sampling, request.count))
-        return self.worker.submit(lambda report: run_edit(request, decided, self.models.engine(spec, report), report),
+        return self.worker.submit(lambda report: run_edit(request, decided, self.models.engine(spec, "inpaint", report), report),
                                   person, seat, cost)
 
     def start_generate(self, request: GenerateRequest, person: str, seat: str = "") -> Job[EditResult]:
         """Queue a generation. Raises Busy."""
         spec = self.models.spec(request.model, "generate")
         cost = Cost(spec.name, f"{request.sampling.width} x {request.sampling.height}", _units(request.sampling, request.count))
-        return self.worker.submit(lambda report: run_generate(request, self.models.engine(spec, report), report),
+        return self.worker.submit(lambda report: run_generate(request, self.models.engine(spec, "generate", report), report),
+                                  person, seat, cost)
+
+    def start_reimagine(self, request: ReimagineRequest, person: str, seat: str = "") -> Job[EditResult]:
+        """Queue a picture made anew. Raises Busy."""
+        spec = self.models.spec(request.model, "image-to-image")
+        region = plan_whole(request.picture.extent, self.models.limits(spec))
+        cost = Cost(spec.name, str(region.working), _units(request.sampling, request.count))
+        return self.worker.submit(lambda report: run_reimagine(request, region, self.models.engine(spec, "image-to-image", report), report),
                                   person, seat, cost)
 
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
@@ -139,9 +157,9 @@ class Service:
         choice = self.models.choose(prompt)
         return choice.spec, (f"{choice.spec.title} was chosen ({choice.reason}).",)
 
-    def _need(self, spec: ModelSpec) -> None:
+    def _need(self, spec: ModelSpec, task: Task) -> None:
         """Asked last: a request that is wrong is told so, whatever this machine has."""
-        if not self.models.is_available(spec):
+        if not self.models.is_available(spec, task):
             raise weights.missing(spec)
 
 

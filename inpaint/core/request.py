@@ -88,6 +88,16 @@ class GenerateRequest:
     count: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class ReimagineRequest:
+    """A picture made anew from a picture and words (image-to-image). The result has the working extent, not the picture's."""
+
+    picture: Picture
+    model: str
+    sampling: SamplingParams
+    count: int = 1
+
+
 def whole_number(field: str, value: object, minimum: int, maximum: int) -> int:
     """A whole number within limits from anything a client may send. Raises InvalidRequest."""
     number = _number(field, value)

@@ -82,7 +82,7 @@ class Source:
 class ModelSpec:
     """All that the page, the command line and the validation know of a model.
 
-    early_stop: a run can be ended early and used as it is.
+    early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -101,6 +101,7 @@ class ModelSpec:
     early_stop: bool = False
     schedulers: tuple[str, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
+    task_limits: Mapping[Task, Mapping[str, Limit]] = field(default_factory=dict[Task, Mapping[str, Limit]])
     working: WorkingLimits | None = None
 
     @property
@@ -113,3 +114,7 @@ class ModelSpec:
 
     def can(self, task: Task) -> bool:
         return task in self.tasks
+
+    def on_task(self, task: Task) -> ModelSpec:
+        """The same model with the controls that it has for this task."""
+        return replace(self, limits={**self.limits, **self.task_limits.get(task, {})}, task_limits={})

@@ -46,12 +46,8 @@ class EngineOutput:
     notices: tuple[str, ...] = ()
 
 
-class Inpainter(Protocol):
-    """Repaints the masked part of a picture."""
-
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
-        """Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
-        ...
+class Engine(Protocol):
+    """What every engine can, so that memory running out is met in the same way for every task."""
 
     def relieve(self) -> str | None:
         """Give up one more thing to need less memory; says what, as the rest of "Memory ran out, so ...". None = nothing left."""
@@ -62,7 +58,24 @@ class Inpainter(Protocol):
         ...
 
 
-class Generator(Protocol):
+class Inpainter(Engine, Protocol):
+    """Repaints the masked part of a picture."""
+
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        """Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        ...
+
+
+class Reimaginer(Engine, Protocol):
+    """Makes a picture anew from a picture and words."""
+
+    def reimagine(self, picture: Pixels, sampling: SamplingParams, report: Report) -> EngineOutput:
+        """picture: uint8 [h, w, 3] RGB at the working extent; the output has the same. sampling.strength: 0 .. 1, how far
+        from it. Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        ...
+
+
+class Generator(Engine, Protocol):
     """Makes a picture from text."""
 
     def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:

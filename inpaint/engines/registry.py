@@ -49,7 +49,7 @@ def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpa
     from inpaint.engines.diffusion import choose_device, choose_dtype
     from inpaint.engines.kandinsky22 import Kandinsky22
 
-    folders = weights.locate(spec)
+    folders = weights.locate(spec, ("prior", "decoder"))
     device = choose_device(runtime.device)
     return Kandinsky22.load(str(folders["prior"]), str(folders["decoder"]), device=device,
                             dtype=choose_dtype(device, runtime.dtype), cache_dir=runtime.made_dir, report=report,
@@ -61,7 +61,7 @@ def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: Report) -> Generator:
     from inpaint.engines.diffusion import choose_device, choose_dtype
     from inpaint.engines.sdxl import SdxlTextToImage
 
-    folder = weights.locate(spec)["pipeline"]
+    folder = weights.locate(spec, ("pipeline",))["pipeline"]
     device = choose_device(runtime.device)
     return SdxlTextToImage.load(str(folder), device=device, dtype=choose_dtype(device, runtime.dtype),
                                 variant=spec.sources["pipeline"].variant, report=report, model=spec.name)
@@ -73,30 +73,31 @@ def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpai
     return Erase.load()
 
 
-FAMILIES: Mapping[str, Callable[[ModelSpec, Runtime, Report], Any]] = {
-    "kandinsky22": _load_kandinsky22, "sdxl": _load_sdxl, "patchmatch": _load_patchmatch,
-}
+@dataclass(frozen=True)
+class Ability:
+    """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task."""
+
+    parts: tuple[str, ...]
+    load: Callable[[ModelSpec, Runtime, Report], Any]
 
 
-PARTS: Mapping[str, frozenset[str]] = {
-    "kandinsky22": frozenset({"prior", "decoder"}), "sdxl": frozenset({"pipeline"}), "patchmatch": frozenset(),
+FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
+    "kandinsky22": {"inpaint": Ability(("prior", "decoder"), _load_kandinsky22)},
+    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl)},
+    "patchmatch": {"inpaint": Ability((), _load_patchmatch)},
 }
-"""The sources that a family's loader asks for by name."""
-
-TASKS: Mapping[str, frozenset[Task]] = {
-    "kandinsky22": frozenset({"inpaint"}), "sdxl": frozenset({"generate"}), "patchmatch": frozenset({"inpaint"}),
-}
-"""What a family's code does so far."""
+"""What each family's code does."""
 
 
 def _check(spec: ModelSpec) -> None:
     """Refuse at the start what would fail at the first run. Raises BadConfig."""
     if spec.family not in FAMILIES:
         raise BadConfig(f"{spec.name}: family: there is no family {spec.family!r}; there are {', '.join(FAMILIES)}.")
-    if missing := PARTS[spec.family] - set(spec.sources):
-        raise BadConfig(f"{spec.name}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
-    if beyond := set(spec.tasks) - TASKS[spec.family]:
+    able = FAMILIES[spec.family]
+    if beyond := [task for task in spec.tasks if task not in able]:
         raise BadConfig(f"{spec.name}: tasks: {spec.family} cannot {', '.join(sorted(beyond))}.")
+    if missing := {part for task in spec.tasks for part in able[task].parts} - set(spec.sources):
+        raise BadConfig(f"{spec.name}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
     if spec.can("generate") and (missing := {"width", "height"} - set(spec.limits)):
         raise BadConfig(f"{spec.name}: limits: a model that generates needs {', '.join(sorted(missing))}.")
 
@@ -112,8 +113,8 @@ class Models:
         dtype = config.settings.dtype
         self._runtime = Runtime(self.device if config.settings.device == "auto" else config.settings.device,
                                 None if dtype == "auto" else dtype, config.data_dir / "made")
-        self._light: dict[str, Any] = {}
-        self._heavy: tuple[str, Any] | None = None
+        self._light: dict[tuple[str, Task], Any] = {}
+        self._heavy: tuple[tuple[str, Task], Any] | None = None
 
     @property
     def default_dtype(self) -> str:
@@ -121,13 +122,13 @@ class Models:
         return self._runtime.dtype or ("float16" if self.device == "cuda" else "float32")
 
     def spec(self, name: object, task: Task) -> ModelSpec:
-        """Raises InvalidRequest where there is no such model or it does something else."""
+        """With the controls that it has for this task. Raises InvalidRequest where there is no such model or it does something else."""
         able = [spec.name for spec in self.specs.values() if spec.can(task)]
         if not isinstance(name, str) or name not in self.specs:
             raise InvalidRequest("model", f"There is no model {str(name)[:40]!r}.", f"There are: {', '.join(able)}.")
         if name not in able:
             raise InvalidRequest("model", f"{self.specs[name].title} cannot {task}.", f"Models that can: {', '.join(able)}.")
-        return self.specs[name]
+        return self.specs[name].on_task(task)
 
     def limits(self, spec: ModelSpec) -> WorkingLimits:
         """The working extents of a model that inpaints, on this machine's device."""
@@ -135,9 +136,10 @@ class Models:
             raise BadConfig(f"{spec.name}: working: a model that inpaints needs its working extents.")
         return spec.working.on(self.device)
 
-    def is_available(self, spec: ModelSpec) -> bool:
-        """Whether the model can run now: everything it needs is on this disk."""
-        return weights.is_on_disk(spec)
+    def is_available(self, spec: ModelSpec, task: Task | None = None) -> bool:
+        """Whether the model can run now (any of its tasks, if none is named): everything it needs is on this disk."""
+        wanted: tuple[Task, ...] = (task,) if task else spec.tasks
+        return any(weights.are_on_disk(spec, FAMILIES[spec.family][one].parts) for one in wanted)
 
     def choose(self, prompt: str) -> Choice:
         """The model for an edit that names none. Raises ModelUnavailable, naming the command that gets one."""
@@ -153,20 +155,21 @@ class Models:
                                f"Get one with: python -m inpaint models --download {HEART} - "
                                "or leave the prompt out to erase.")
 
-    def engine(self, spec: ModelSpec, report: Report) -> Any:
-        """The loaded engine of a spec, kept for the next job. Another model's weights are released first."""
-        if spec.name in self._light:
-            return self._light[spec.name]
-        if self._heavy and self._heavy[0] == spec.name:
+    def engine(self, spec: ModelSpec, task: Task, report: Report) -> Any:
+        """The loaded engine of a spec for a task, kept for the next job. Another model's weights are released first."""
+        ability, key = FAMILIES[spec.family][task], (spec.name, task)
+        if key in self._light:
+            return self._light[key]
+        if self._heavy and self._heavy[0] == key:
             return self._heavy[1]
         report(Progress("loading"))
-        if not spec.sources:
-            self._light[spec.name] = FAMILIES[spec.family](spec, self._runtime, report)
-            return self._light[spec.name]
-        weights.locate(spec)
+        if not ability.parts:
+            self._light[key] = ability.load(spec, self._runtime, report)
+            return self._light[key]
+        weights.locate(spec, ability.parts)
         self._heavy = None
         _hush_libraries()
-        self._heavy = (spec.name, FAMILIES[spec.family](spec, self._runtime, report))
+        self._heavy = (key, ability.load(spec, self._runtime, report))
         return self._heavy[1]
 
     def describe(self) -> list[dict[str, object]]:

@@ -70,6 +70,13 @@ class SdxlTextToImage:
         picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
         return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling))
 
+    def relieve(self) -> str | None:
+        """Nothing that can be given up."""
+        return None
+
+    def restore(self) -> None:
+        """Nothing was given up."""
+
     def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""
         def on_step_end(pipeline: Any, step: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,19 @@ def find(source: Source) -> Path | None:
 
 
 def is_on_disk(spec: ModelSpec) -> bool:
-    return all(find(source) is not None for source in spec.sources.values())
+    """Whether everything that its file names is here."""
+    return are_on_disk(spec, spec.sources)
 
 
-def locate(spec: ModelSpec) -> dict[str, Path]:
+def are_on_disk(spec: ModelSpec, parts: Iterable[str]) -> bool:
+    return all(find(spec.sources[part]) is not None for part in parts)
+
+
+def locate(spec: ModelSpec, parts: Iterable[str]) -> dict[str, Path]:
     """Part -> complete local folder. Raises ModelUnavailable, naming the command that gets the weights."""
     found: dict[str, Path] = {}
-    for part, source in spec.sources.items():
-        folder = find(source)
+    for part in parts:
+        folder = find(spec.sources[part])
         if folder is None:
             raise missing(spec)
         found[part] = folder
