@@ -49,9 +49,10 @@ def main(arguments: Sequence[str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="inpaint", description="Repaint part of a picture, and only that part.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"inpaint {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="edit | generate | models | recipe", parser_class=Parser)
+    commands = parser.add_subparsers(required=True, metavar="edit | generate | reimagine | models | recipe", parser_class=Parser)
     _add_edit(commands.add_parser("edit", help="repaint the masked part of a photo", allow_abbrev=False))
     _add_generate(commands.add_parser("generate", help="make a first picture from text", allow_abbrev=False))
+    _add_reimagine(commands.add_parser("reimagine", help="make a picture anew from a picture and words", allow_abbrev=False))
     _add_models(commands.add_parser("models", help="list, download and verify models", allow_abbrev=False))
     _add_recipe(commands.add_parser("recipe", help="the recipe that a result carries", allow_abbrev=False))
     return parser
@@ -66,11 +67,23 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tone-match", choices=("on", "off"), help="not built yet: only off")
     parser.add_argument("--work-area", metavar="AREA", help="auto, full or L,T,W,H: what the model sees (auto)")
     parser.add_argument("--invert-mask", action="store_true", help="black = repaint")
+    _add_conditioning(parser)
+    _add_sampling(parser)
+
+
+def _add_reimagine(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_reimagine)
+    parser.add_argument("photo", metavar="PHOTO", help="the picture to start from; it is never written to")
+    _add_conditioning(parser)
+    _add_sampling(parser)
+
+
+def _add_conditioning(parser: argparse.ArgumentParser) -> None:
+    """What only models that start from a picture have."""
     parser.add_argument("--strength", type=_number, metavar="X", help="for models that have it")
     parser.add_argument("--scheduler", metavar="NAME", help="the checkpoint's own unless given")
     parser.add_argument("--prior-steps", type=_number, metavar="N", dest="prior_num_inference_steps")
     parser.add_argument("--prior-guidance-scale", type=_number, metavar="X")
-    _add_sampling(parser)
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +162,21 @@ def _generate(options: argparse.Namespace) -> int:
     service = _service(options)
     result = _watched(service.start_generate(service.generate_request(_values(options)), person="command line"))
     _print_report(save_generated(result, paths), options.json)
+    return 0
+
+
+def _reimagine(options: argparse.Namespace) -> int:
+    from inpaint.service import save_generated
+    from inpaint.storage.uploads import Upload, read_picture
+
+    photo = Path(options.photo)
+    paths = _outputs(options, inputs=(photo,))
+    service = _service(options)
+    limits = service.config.settings.pictures
+    with _quiet_libraries():
+        picture = read_picture(Upload.from_path(photo, limits), limits)
+    request = service.reimagine_request(picture, _values(options))
+    _print_report(save_generated(_watched(service.start_reimagine(request, person="command line")), paths), options.json)
     return 0
 
 
