@@ -157,7 +157,8 @@ class Models:
 
     def engine(self, spec: ModelSpec, task: Task, report: Report) -> Any:
         """The loaded engine of a spec for a task, kept for the next job. Another model's weights are released first."""
-        ability, key = FAMILIES[spec.family][task], (spec.name, task)
+        ability = FAMILIES[spec.family][task]
+        key: tuple[str, Task] = (spec.name, task)
         if key in self._light:
             return self._light[key]
         if self._heavy and self._heavy[0] == key:

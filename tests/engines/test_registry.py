@@ -12,7 +12,7 @@ from inpaint.config import AppConfig, load_config
 from inpaint.core.result import Progress
 from inpaint.core.spec import DeviceKind, Source
 from inpaint.engines import registry
-from inpaint.engines.registry import ERASE, HEART, MINI, Models
+from inpaint.engines.registry import ERASE, HEART, MINI, Ability, Models
 from inpaint.errors import BadConfig, EditCancelled, InvalidRequest, ModelUnavailable
 from tests.test_config import MODEL, load, with_model
 
@@ -27,8 +27,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
 
 
 def has(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(registry.weights, "is_on_disk", lambda spec: not spec.sources or spec.name in names)
-    monkeypatch.setattr(registry.weights, "locate", lambda spec: dict.fromkeys(spec.sources, Path()))
+    monkeypatch.setattr(registry.weights, "are_on_disk", lambda spec, parts: not parts or spec.name in names)
+    monkeypatch.setattr(registry.weights, "locate", lambda spec, parts: dict.fromkeys(parts, Path()))
 
 
 @pytest.mark.parametrize(("prompt", "device", "there", "chosen"), [
@@ -76,7 +76,9 @@ class Loaders:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loaded: list[str] = []
         self.error: Exception | None = None
-        monkeypatch.setattr(registry, "FAMILIES", dict.fromkeys(registry.FAMILIES, self.load))
+        monkeypatch.setattr(registry, "FAMILIES", {
+            family: {task: Ability(ability.parts, self.load) for task, ability in abilities.items()}
+            for family, abilities in registry.FAMILIES.items()})
 
     def load(self, spec: Any, runtime: Any, report: Any) -> object:
         self.loaded.append(spec.name)
@@ -89,12 +91,12 @@ def test_an_engine_is_kept_and_another_one_takes_its_place(models: Models, monke
     has(monkeypatch, HEART, MINI)
     loaders = Loaders(monkeypatch)
     heart, mini, erase = (models.specs[name] for name in (HEART, MINI, ERASE))
-    first = models.engine(heart, lambda progress: None)
-    eraser = models.engine(erase, lambda progress: None)
-    assert models.engine(heart, lambda progress: None) is first
-    models.engine(mini, lambda progress: None)
-    assert models.engine(heart, lambda progress: None) is not first
-    assert models.engine(erase, lambda progress: None) is eraser
+    first = models.engine(heart, "inpaint", lambda progress: None)
+    eraser = models.engine(erase, "inpaint", lambda progress: None)
+    assert models.engine(heart, "inpaint", lambda progress: None) is first
+    models.engine(mini, "inpaint", lambda progress: None)
+    assert models.engine(heart, "inpaint", lambda progress: None) is not first
+    assert models.engine(erase, "inpaint", lambda progress: None) is eraser
     assert loaders.loaded == [HEART, ERASE, MINI, HEART]
 
 
@@ -103,9 +105,9 @@ def test_a_load_that_failed_is_tried_again(models: Models, monkeypatch: pytest.M
     loaders = Loaders(monkeypatch)
     loaders.error = ModelUnavailable("Damaged.")
     with pytest.raises(ModelUnavailable):
-        models.engine(models.specs[HEART], lambda progress: None)
+        models.engine(models.specs[HEART], "inpaint", lambda progress: None)
     loaders.error = None
-    assert models.engine(models.specs[HEART], lambda progress: None) is not None
+    assert models.engine(models.specs[HEART], "inpaint", lambda progress: None) is not None
     assert loaders.loaded == [HEART, HEART]
 
 
@@ -118,19 +120,20 @@ def test_loading_is_reported_before_anything_is_loaded(models: Models, monkeypat
         raise EditCancelled
 
     with pytest.raises(EditCancelled):
-        models.engine(models.specs[HEART], stop)
+        models.engine(models.specs[HEART], "inpaint", stop)
     assert loaders.loaded == []
 
 
 def test_weights_that_are_gone_are_said_by_name(config: AppConfig) -> None:
     models = Models(config)
     with pytest.raises(ModelUnavailable, match="models --download sdxl-turbo"):
-        models.engine(models.specs["sdxl-turbo"], lambda progress: None)
+        models.engine(models.specs["sdxl-turbo"], "generate", lambda progress: None)
 
 
-@pytest.mark.parametrize(("family", "needed"), [("kandinsky22", "decoder, prior"), ("sdxl", "pipeline")])
+@pytest.mark.parametrize(("family", "needed"), [("kandinsky22", "sources: kandinsky22 needs decoder, prior"),
+                                                ("sdxl", "tasks: sdxl cannot inpaint")])
 def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: str, tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=f"mine: sources: {family} needs {needed}"):
+    with pytest.raises(BadConfig, match=f"mine: {needed}"):
         Models(load(with_model(tmp_path, MODEL.replace("patchmatch", family))))
 
 
