@@ -83,6 +83,7 @@ class ModelSpec:
     """All that the page, the command line and the validation know of a model.
 
     early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
+    knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -99,6 +100,7 @@ class ModelSpec:
     prompt: bool = True
     negative_prompt: bool = False
     early_stop: bool = False
+    knows: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     task_limits: Mapping[Task, Mapping[str, Limit]] = field(default_factory=dict[Task, Mapping[str, Limit]])
