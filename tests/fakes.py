@@ -52,6 +52,9 @@ class FakeEngine:
     def relieve(self) -> str | None:
         return None
 
+    def relieve_last(self) -> str | None:
+        return None
+
     def restore(self) -> None:
         pass
 

@@ -53,6 +53,10 @@ class Engine(Protocol):
         """Give up one more thing to need less memory; says what, as the rest of "Memory ran out, so ...". None = nothing left."""
         ...
 
+    def relieve_last(self) -> str | None:
+        """The rung after the smallest working extent, slow as it may be; said as `relieve` says it. None = nothing left."""
+        ...
+
     def restore(self) -> None:
         """Take back everything that was given up."""
         ...

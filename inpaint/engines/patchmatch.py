@@ -51,6 +51,10 @@ class Erase:
         """It needs little; only a smaller work area helps."""
         return None
 
+    def relieve_last(self) -> str | None:
+        """Nothing that can be given up."""
+        return None
+
     def restore(self) -> None:
         """Nothing was given up."""
 

@@ -74,6 +74,10 @@ class SdxlTextToImage:
         """Nothing that can be given up."""
         return None
 
+    def relieve_last(self) -> str | None:
+        """Nothing that can be given up."""
+        return None
+
     def restore(self) -> None:
         """Nothing was given up."""
 
