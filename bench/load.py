@@ -13,6 +13,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,9 +36,18 @@ def main() -> None:
     report(waits, spans)
 
 
+class Sleeps:
+    """An executor whose work is a function of `report`."""
+
+    can_end_early = False
+
+    def run(self, work: Callable[[Report], str], report: Report) -> str:
+        return work(report)
+
+
 def run(clients: int, jobs: int, seconds: float, spans: list[tuple[float, float]]) -> dict[int, list[float]]:
     """Every client keeps three jobs queued until its share is done. Returns the waits by client; fills spans with (start, end)."""
-    worker = Worker(QueueLimits(overall=clients * 3 + 1))
+    worker = Worker(Sleeps(), QueueLimits(overall=clients * 3 + 1))
     waits: dict[int, list[float]] = {client: [] for client in range(clients)}
 
     def client_loop(client: int) -> None:

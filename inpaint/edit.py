@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from inpaint.core.composite import changed_outside, composite, visible_rgb
+from inpaint.core.composite import changed_outside, composite
 from inpaint.core.geometry import Extent
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, Progress
-from inpaint.engines.base import Generator, Inpainter, Pixels, Reimaginer, Report, UseAsIs
+from inpaint.engines.base import (
+    Engine,
+    EngineInput,
+    EngineOutput,
+    Generator,
+    Inpainter,
+    Pixels,
+    Reimaginer,
+    Report,
+    UseAsIs,
+)
 from inpaint.errors import BadOutput
 from inpaint.ladder import MemoryLadder
-from inpaint.plan import EditPlan
+from inpaint.plan import EditPlan, WholePlan
+from inpaint.sight import EditSight, NewSight, Sight, WholeSight
+
+Request = EditRequest | GenerateRequest | ReimagineRequest
 
 EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
 
@@ -57,55 +72,65 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Re
     plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once.
     Raises EditCancelled (from report), OutOfMemory, BadOutput.
     """
-    clock = StageClock(report, request.count)
-    ladder = MemoryLadder(request, plan, engine)
-    candidates: list[Candidate] = []
+    sight = EditSight(request, plan)
+
+    def paint(sampling: SamplingParams, clock: Report) -> EngineOutput:
+        return engine.inpaint(EngineInput(sight.picture, sight.mask, sampling), clock)
+
+    def paste(painted: Pixels, seed: int, clock: Report) -> Candidate:
+        clock(Progress("compositing"))
+        return _pasted(request, plan.opacity, sight.region, painted, seed)
+
+    result = _run(request, engine, sight, report, paint, paste)
     notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
+    return dataclasses.replace(_noticed(result, notices), region=sight.region, blend_band_px=request.blend_band_px)
+
+
+def run_generate(request: GenerateRequest, engine: Generator, report: Report) -> EditResult:
+    """First pictures from text; each candidate is sampled by itself with its own seed. Raises as run_edit does."""
+    def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
+        return Candidate(Picture(painted, request.model), seed, 0)
+
+    return _run(request, engine, NewSight(request.sampling), report, engine.generate, keep)
+
+
+def run_reimagine(request: ReimagineRequest, plan: WholePlan, engine: Reimaginer, report: Report) -> EditResult:
+    """Pictures anew from a picture, at its working extent; each candidate is sampled by itself with its own seed. Raises as
+    run_edit does."""
+    sight = WholeSight(request, plan)
+
+    def reimagine(sampling: SamplingParams, clock: Report) -> EngineOutput:
+        return engine.reimagine(sight.picture, sampling, clock)
+
+    def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
+        return Candidate(Picture(painted, request.picture.name), seed, 0)
+
+    return _noticed(_run(request, engine, sight, report, reimagine, keep), request.picture.notices)
+
+
+def _run(request: Request, engine: Engine, sight: Sight, report: Report,
+         attempt: Callable[[SamplingParams, Report], EngineOutput], finish: Callable[[Pixels, int, Report], Candidate]) -> EditResult:
+    """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
+    clock, ladder = StageClock(report, request.count), MemoryLadder(engine, sight)
+    candidates: list[Candidate] = []
+    notices: list[str] = []
     try:
         for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
-            output = ladder.paint(sampling, clock)
-            _check_output(output.picture, ladder.region.working)
-            clock(Progress("compositing"))
-            candidates.append(_candidate(request, plan.opacity, ladder.region, output.picture, sampling.seed))
+            output = ladder.climb(functools.partial(attempt, sampling, clock))
+            _check_output(output.picture, sight.extent)
+            candidates.append(finish(output.picture, sampling.seed, clock))
             notices.extend(output.notices)
             if clock.ended_early:
                 break
     finally:
         engine.restore()
     clock.stop()
-    return EditResult(tuple(candidates), request.model, request.sampling, ladder.region, request.blend_band_px,
-                      clock.seconds, tuple(dict.fromkeys([*notices, *ladder.given_up])))
-
-
-def run_generate(request: GenerateRequest, engine: Generator, report: Report) -> EditResult:
-    """First pictures from text; each candidate is sampled by itself with its own seed."""
-    clock = StageClock(report, request.count)
-    candidates: list[Candidate] = []
-    notices: list[str] = []
-    for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
-        output = engine.generate(sampling, clock)
-        candidates.append(Candidate(Picture(output.picture, request.model), sampling.seed, 0))
-        notices.extend(output.notices)
-    clock.stop()
     return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds,
-                      tuple(dict.fromkeys(notices)))
+                      tuple(dict.fromkeys([*notices, *ladder.given_up])))
 
 
-def run_reimagine(request: ReimagineRequest, region: Region, engine: Reimaginer, report: Report) -> EditResult:
-    """A picture anew from a picture, at the working extent of `region`; each candidate is sampled by itself with its own seed."""
-    clock = StageClock(report, request.count)
-    given = region.take_picture(visible_rgb(request.picture))
-    candidates: list[Candidate] = []
-    notices = list(request.picture.notices)
-    for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
-        output = engine.reimagine(given, sampling, clock)
-        _check_output(output.picture, region.working)
-        candidates.append(Candidate(Picture(output.picture, request.picture.name), sampling.seed, 0))
-        notices.extend(output.notices)
-        if clock.ended_early:
-            break
-    clock.stop()
-    return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds, tuple(dict.fromkeys(notices)))
+def _noticed(result: EditResult, before: Sequence[str]) -> EditResult:
+    return dataclasses.replace(result, notices=tuple(dict.fromkeys([*before, *result.notices])))
 
 
 def _check_output(picture: Pixels, working: Extent) -> None:
@@ -119,6 +144,6 @@ def _by_candidate(sampling: SamplingParams, count: int) -> list[SamplingParams]:
     return [dataclasses.replace(sampling, seed=sampling.seed + k) for k in range(count)]
 
 
-def _candidate(request: EditRequest, opacity: Mask, region: Region, painted: Pixels, seed: int) -> Candidate:
+def _pasted(request: EditRequest, opacity: Mask, region: Region, painted: Pixels, seed: int) -> Candidate:
     picture = composite(request.picture, region.restore(painted), opacity, region)
     return Candidate(picture, seed, changed_outside(request.picture, picture, request.mask, request.blend_band_px))

@@ -20,6 +20,8 @@
 Imports nothing.
 """
 
+from __future__ import annotations
+
 
 class InpaintError(Exception):
     """Base of all errors meant for a person.
@@ -37,6 +39,10 @@ class InpaintError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """An error crosses to another process whole: Python's own way calls the class with the message alone."""
+        return _as_it_was, (type(self), self.args), self.__dict__
 
 
 class RequestError(InpaintError):
@@ -112,6 +118,10 @@ class EditCancelled(InpaintError):
 
     def __init__(self, message: str = "Cancelled.", hint: str = "") -> None:
         super().__init__(message, hint)
+
+
+def _as_it_was(kind: type[InpaintError], args: tuple[object, ...]) -> InpaintError:
+    return kind.__new__(kind, *args)
 
 
 def _one_line(text: str) -> str:

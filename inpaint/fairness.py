@@ -5,13 +5,19 @@ Pure data structures without locks, threads or clocks; jobs.py guards them.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from inpaint.core.geometry import Extent
 
 Item = TypeVar("Item")
 
 NEW_SHARE = 0.4
 """How much the newest job counts in the learned pace: three jobs are enough to follow a machine that became busy."""
+
+KINDS_KEPT = 256
 
 
 class FairQueue(Generic[Item]):
@@ -52,19 +58,44 @@ class FairQueue(Generic[Item]):
         return sum(map(len, self._lines.values()))
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a job's time depends on. model: "" for work that teaches nothing. extent: what the model sees or makes.
+
+    steps: of all candidates together, more than 0.
+    """
+
+    model: str = ""
+    task: str = ""
+    extent: Extent = Extent(1, 1)
+    steps: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        """Model, task and about how many pixels, to the nearest power of the square root of 2: crops are hardly ever equal."""
+        return f"{self.model} {self.task} {round(2 * math.log2(self.extent.area))}"
+
+    @property
+    def units(self) -> float:
+        """Within a kind, time grows with this."""
+        return self.steps * self.extent.area
+
+
 class Pace:
-    """Seconds a unit of work takes, by kind (a model at a working extent), as an exponential average of past jobs."""
+    """Seconds a unit of work takes, by kind, as an exponential average of past jobs. The kinds used last are kept."""
 
     def __init__(self) -> None:
-        self._seconds_per_unit: dict[str, float] = {}
+        self._seconds_per_unit: OrderedDict[str, float] = OrderedDict()
 
-    def learn(self, kind: str, units: float, seconds: float) -> None:
-        """units: > 0, what a job of this kind consists of (steps times candidates)."""
-        new = seconds / units
-        old = self._seconds_per_unit.get(kind, new)
-        self._seconds_per_unit[kind] = old + NEW_SHARE * (new - old)
+    def learn(self, cost: Cost, seconds: float) -> None:
+        """seconds: what such a job took, without the loading of its model."""
+        new = seconds / cost.units
+        old = self._seconds_per_unit.pop(cost.kind, new)
+        self._seconds_per_unit[cost.kind] = old + NEW_SHARE * (new - old)
+        while len(self._seconds_per_unit) > KINDS_KEPT:
+            self._seconds_per_unit.popitem(last=False)
 
-    def estimate(self, kind: str, units: float) -> float | None:
+    def estimate(self, cost: Cost) -> float | None:
         """Seconds, or None for a kind that never ran here: what is unknown stays unknown."""
-        pace = self._seconds_per_unit.get(kind)
-        return None if pace is None else pace * units
+        pace = self._seconds_per_unit.get(cost.kind)
+        return None if pace is None else pace * cost.units

@@ -1,10 +1,11 @@
-"""One worker thread owns the models; jobs wait in a fair queue, can be watched, stopped and kept. Knows no page and no files.
+"""One worker thread; jobs wait in a fair queue, can be watched, stopped and kept. Knows no page, no files and not what the work is.
 
 A Job is the one mutable object of the app, and only this module changes it.
 """
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import logging
 import threading
@@ -12,13 +13,13 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from inpaint.config import QueueLimits
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report, UseAsIs
 from inpaint.errors import Busy, EditCancelled, InpaintError, JobTimeout, MachineError, OutOfMemory
-from inpaint.fairness import FairQueue, Pace
+from inpaint.fairness import Cost, FairQueue, Pace
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Result = TypeVar("Result")
@@ -29,6 +30,9 @@ OUR_FAULT = ("Something went wrong inside the app; this is a bug, not your fault
 NO_MEMORY = ("The computer's memory is too small for this edit.", "Close other programs, or choose a smaller work area.")
 NOBODY_CAME_BACK = "Nobody came back for it."
 SHUTTING_DOWN = ("The server is stopping.", "Run it again in a minute.")
+HUNG = ("The model has stopped answering, so nothing can run.", "The server has to be started again by whoever runs it.")
+LOOKS_EACH = 5.0
+"""Seconds between looks for a hung engine."""
 
 
 def told(error: BaseException, what: str) -> InpaintError:
@@ -41,28 +45,32 @@ def told(error: BaseException, what: str) -> InpaintError:
     return MachineError(*OUR_FAULT)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a job's time depends on. extent: what the model sees, as text. units: steps times candidates, at least 1."""
-
-    model: str = ""
-    extent: str = ""
-    units: float = 1.0
+class Executor(Protocol):
+    """Where the work of a job is done, one at a time."""
 
     @property
-    def kind(self) -> str:
-        return f"{self.model} {self.extent}"
+    def can_end_early(self) -> bool:
+        """Whether UseAsIs, raised from `report`, reaches an engine that can end early."""
+        ...
+
+    def run(self, work: Any, report: Report) -> Any:
+        """Do it, and give the result. What `report` raises ends the work within a step and comes out of here."""
+        ...
 
 
 @dataclass(eq=False)
 class Job(Generic[Result]):
-    """One piece of work. person: whose it is. seat: the page it was started from, which has one unfinished job at most."""
+    """One piece of work. person: whose it is. seat: the page it was started from, which has one unfinished job at most.
 
-    task: Callable[[Report], Result]
+    work: plain data, known to the executor alone. The executor runs in the context (contextvars) in which the job was made:
+    a lent GPU is lent to the request that asked.
+    """
+
+    work: object
     person: str
     number: int
     seat: str = ""
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     limits: QueueLimits = field(default_factory=QueueLimits)
     state: State = "waiting"
     progress: Progress | None = None
@@ -80,6 +88,7 @@ class Job(Generic[Result]):
     _kept: threading.Event = field(default_factory=threading.Event)
     _finished: threading.Event = field(default_factory=threading.Event)
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _context: contextvars.Context | None = field(default_factory=contextvars.copy_context)
 
     @property
     def is_finished(self) -> bool:
@@ -102,8 +111,8 @@ class Job(Generic[Result]):
 
     @property
     def silent_seconds(self) -> float:
-        """Since the running engine last said anything; 0 for a job that is not running."""
-        return time.monotonic() - (self._heard or self.started) if self.state == "running" and self.started else 0.0
+        """Since the engine last said anything; 0 for a job that never began."""
+        return time.monotonic() - self._heard if self._heard is not None else 0.0
 
     def cancel(self, reason: EditCancelled | None = None) -> None:
         """Takes effect at the engine's next report; a waiting job ends at once. A finished one stays as it is."""
@@ -111,7 +120,14 @@ class Job(Generic[Result]):
             self._reason = reason or EditCancelled()
             self._cancelled.set()
             if self.state == "waiting":
-                self._end("cancelled", self._reason)
+                self._end("cancelled", error=self._reason)
+
+    def give_up(self, error: InpaintError) -> None:
+        """End the job for all who wait for it, whatever its engine does; should that answer after all, nobody hears it."""
+        with self._turn:
+            self._reason = EditCancelled()
+            self._cancelled.set()
+            self._end("failed", error=error)
 
     @property
     def was_kept(self) -> bool:
@@ -146,24 +162,26 @@ class Job(Generic[Result]):
             raise RuntimeError("the job has not finished")
         return self.result
 
-    def run(self) -> None:
+    def run(self, executor: Executor) -> None:
         """Called by the worker, once."""
         with self._turn:
+            context, self._context = self._context or contextvars.Context(), None
             if self.is_finished:
                 return
             self.state, self.started = "running", time.monotonic()
-        self._end(*self._outcome_of_task())
-        del self.task
+            self._heard = self.started
+        state, result, error = context.run(self._outcome_of, executor)
+        with self._turn:
+            self._end(state, result, error)
 
-    def _outcome_of_task(self) -> tuple[State, InpaintError | None]:
+    def _outcome_of(self, executor: Executor) -> tuple[State, Result | None, InpaintError | None]:
         """Errors lose their traceback: its frames hold the tensors of the failed run as long as the job is known."""
         try:
-            self.result = self.task(self._report)
-            return "done", None
+            return "done", executor.run(self.work, self._report), None
         except EditCancelled as stopped:
-            return "cancelled", stopped.with_traceback(None)
+            return "cancelled", None, stopped.with_traceback(None)
         except BaseException as error:  # the worker outlives whatever a model throws
-            return "failed", told(error, f"job {self.number}")
+            return "failed", None, told(error, f"job {self.number}")
 
     def _report(self, progress: Progress) -> None:
         self._heard = time.monotonic()
@@ -185,38 +203,47 @@ class Job(Generic[Result]):
         if self._kept.is_set() and progress.stage == "denoising" and progress.step:
             raise UseAsIs
 
-    def _end(self, state: State, error: InpaintError | None = None) -> None:
-        self.state, self.error, self.ended = state, error, time.monotonic()
+    def _end(self, state: State, result: Result | None = None, error: InpaintError | None = None) -> None:
+        """Called with the turn held. The first end stays."""
+        if self.is_finished:
+            return
+        self.state, self.result, self.error, self.ended = state, result, error, time.monotonic()
         self._finished.set()
 
 
 class Worker:
     """Runs jobs one after another on a thread of its own, in turn between people.
 
-    watch: told of every job when it begins to run ("running") and when it has ended (its last state).
+    watch: told of every job when it begins to run ("running") and when it has ended (its last state). pace: what past jobs
+    teach, for whoever else wants to know.
     """
 
-    def __init__(self, limits: QueueLimits | None = None, watch: Callable[[Job[Any], State], None] = lambda job, state: None) -> None:
+    def __init__(self, executor: Executor, limits: QueueLimits | None = None,
+                 watch: Callable[[Job[Any], State], None] = lambda job, state: None, pace: Pace | None = None) -> None:
+        self.executor = executor
         self.limits = limits or QueueLimits()
-        self.pace = Pace()
+        self.pace = pace or Pace()
         self._watch = watch
         self._queue: FairQueue[Job[Any]] = FairQueue()
         self._running: Job[Any] | None = None
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._is_stopping = False
 
-    def submit(self, task: Callable[[Report], Result], person: str, seat: str = "", cost: Cost = Cost()) -> Job[Result]:
-        """Queue a task. Raises Busy where the seat has an unfinished job, or this person or everybody has too many."""
+    def submit(self, work: object, person: str, seat: str = "", cost: Cost | None = None) -> Job[Any]:
+        """Queue a piece of work. Raises Busy where the seat has an unfinished job, or this person or everybody has too many;
+        MachineError where the engine hangs."""
         with self._changed:
             self._drop_ended()
             self._check_room(person, seat)
-            job: Job[Result] = Job(task, person, next(self._numbers), seat, cost, self.limits)
+            job: Job[Any] = Job(work, person, next(self._numbers), seat, cost or Cost(), self.limits)
             self._queue.push(person, job)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="inpaint-worker", daemon=True)
-                self._thread.start()
+            if not self._threads:
+                self._threads = [threading.Thread(target=target, name=f"inpaint-{name}", daemon=True)
+                                 for name, target in (("worker", self._work), ("watch", self._watch_for_hanging))]
+                for thread in self._threads:
+                    thread.start()
             self._changed.notify_all()
         return job
 
@@ -275,12 +302,14 @@ class Worker:
         return [job for job in (*running, *self._queue.in_order()) if not job.is_finished]
 
     def _remaining(self, job: Job[Any]) -> float | None:
-        whole = self.pace.estimate(job.cost.kind, job.cost.units)
+        whole = self.pace.estimate(job.cost)
         return None if whole is None else max(0.0, whole - job.seconds)
 
     def _check_room(self, person: str, seat: str) -> None:
         if self._is_stopping:
             raise Busy(*SHUTTING_DOWN)
+        if self.is_hung:
+            raise MachineError(*HUNG)
         unfinished = self._unfinished()
         mine = [job for job in unfinished if job.person == person]
         if seat and any(job.seat == seat for job in mine):
@@ -309,18 +338,35 @@ class Worker:
                 self._changed.wait_for(self._has_turn)
                 job = self._running = self._queue.pop()
             self._tell(job, "running")
-            job.run()
+            job.run(self.executor)
             with self._changed:
                 self._running = None
             self._book(job)
             del job
 
+    def _watch_for_hanging(self) -> None:
+        while True:
+            time.sleep(min(LOOKS_EACH, self.limits.stall_seconds / 4))
+            self._give_up_if_hung()
+
+    def _give_up_if_hung(self) -> None:
+        """No thread can be killed: all that can be done is to tell everybody. An engine that answers after all runs on."""
+        with self._changed:
+            running, waiting = self._running, self._queue.in_order()
+        if running is None or not self.is_hung:
+            return
+        if not running.is_finished:
+            log.error("the engine has not answered for %.0f seconds", running.silent_seconds,
+                      extra={"job": running.number, "model": running.cost.model})
+        for job in (running, *waiting):
+            job.give_up(MachineError(*HUNG))
+
     def _book(self, job: Job[Any]) -> None:
         """What a finished job teaches. The log names no prompt."""
-        log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": job.cost.extent,
+        log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": str(job.cost.extent),
                                      "state": job.state, "seconds": round(job.seconds, 3)})
         if job.state == "done" and job.cost.model and not job.was_kept:
-            self.pace.learn(job.cost.kind, job.cost.units, job.seconds - job.loading_seconds)
+            self.pace.learn(job.cost, job.seconds - job.loading_seconds)
         self._tell(job, job.state)
 
     def _tell(self, job: Job[Any], state: State) -> None:

@@ -5,50 +5,45 @@ Never another device silently, and never for good: the next job starts with ever
 
 from __future__ import annotations
 
-from inpaint.core.composite import visible_rgb
-from inpaint.core.region import Region
-from inpaint.core.request import EditRequest, SamplingParams
-from inpaint.engines.base import EngineInput, EngineOutput, Inpainter, Pixels, Report
-from inpaint.errors import OutOfMemory
-from inpaint.plan import EditPlan
+from collections.abc import Callable
 
+from inpaint.engines.base import Engine, EngineOutput
+from inpaint.engines.device import free_bytes
+from inpaint.errors import OutOfMemory
+from inpaint.sight import Sight
+
+GB = 10**9
 MEMORY_RAN_OUT = "Memory ran out, so"
+NOTHING_LEFT = "Nothing more can be given up; choose a smaller work area or size, or close other programs."
 
 
 class MemoryLadder:
-    """Paints candidates of one edit. given_up: a sentence for each rung that was needed."""
+    """Tries again with less. The order: what the engine gives up, smaller extents, what the engine gives up last.
 
-    def __init__(self, request: EditRequest, plan: EditPlan, engine: Inpainter) -> None:
-        self._request, self._engine = request, engine
+    given_up: a sentence for each rung that was needed.
+    """
+
+    def __init__(self, engine: Engine, sight: Sight) -> None:
+        self._engine, self._sight = engine, sight
         self.given_up: list[str] = []
-        self._take(plan)
 
-    @property
-    def region(self) -> Region:
-        return self._plan.region
-
-    def paint(self, sampling: SamplingParams, report: Report) -> EngineOutput:
-        """At the working extent of `region`, which may be smaller afterwards. Raises OutOfMemory after the last rung."""
+    def climb(self, attempt: Callable[[], EngineOutput]) -> EngineOutput:
+        """attempt: looks at the sight anew each time. Raises OutOfMemory after the last rung."""
         while True:
             try:
-                return self._engine.inpaint(EngineInput(self._picture, self._mask, sampling), report)
-            except OutOfMemory as error:
-                refused = error.message
+                return attempt()
+            except OutOfMemory:
+                pass
             # Left the except block: its traceback would keep the failed try's memory from being given back.
-            self._step_down(refused)
+            self._step_down()
 
-    def _step_down(self, refused: str) -> None:
-        relief = self._engine.relieve()
-        if relief is not None:
-            self.given_up.append(f"{MEMORY_RAN_OUT} {relief}.")
-            return
-        plan = self._plan.smaller(self._request)
-        if plan is None:
-            raise OutOfMemory(refused, "Nothing more can be given up; choose a smaller work area or close other programs.")
-        self.given_up.append(f"{MEMORY_RAN_OUT} the model saw {plan.region.working} instead of {self.region.working} pixels.")
-        self._take(plan)
+    def _step_down(self) -> None:
+        relief = self._engine.relieve() or self._shrink() or self._engine.relieve_last()
+        if relief is None:
+            raise OutOfMemory(f"There is too little memory for {self._sight.extent} pixels: {free_bytes() / GB:.1f} GB are free.",
+                              NOTHING_LEFT)
+        self.given_up.append(f"{MEMORY_RAN_OUT} {relief}.")
 
-    def _take(self, plan: EditPlan) -> None:
-        self._plan = plan
-        self._picture: Pixels = plan.region.take_picture(visible_rgb(self._request.picture))
-        self._mask: Pixels = plan.region.take_mask(plan.opacity)
+    def _shrink(self) -> str | None:
+        before = self._sight.extent
+        return f"the model saw {self._sight.extent} instead of {before} pixels" if self._sight.shrink() else None

@@ -9,7 +9,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from inpaint.core.request import (
     EditRequest,
     GenerateRequest,
     ReimagineRequest,
-    SamplingParams,
     clean_prompt,
     parse_work_area,
     resolve_sampling,
@@ -34,15 +33,17 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
-from inpaint.edit import run_edit, run_generate, run_reimagine
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest
-from inpaint.jobs import Cost, Job, State, Worker
+from inpaint.executor import InThread
+from inpaint.fairness import Pace
+from inpaint.jobs import Executor, Job, State, Worker
 from inpaint.metrics import Metrics
 from inpaint.plan import EditPlan, plan_edit, plan_whole
 from inpaint.storage.journal import Journal
 from inpaint.storage.results import Saved, save_picture
+from inpaint.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
 
 Values = Mapping[str, object]
 log = logging.getLogger(__name__)
@@ -79,12 +80,16 @@ class Service:
     metrics: Metrics
 
     @classmethod
-    def build(cls, config: AppConfig, journal: Journal | None = None) -> Service:
-        """journal: of a server, which outlives its jobs; the command line has none, and no limit of time either."""
-        models, metrics = Models(config), Metrics()
+    def build(cls, config: AppConfig, journal: Journal | None = None,
+              executor: Callable[[Models, Pace], Executor] = lambda models, pace: InThread(models)) -> Service:
+        """journal: of a server, which outlives its jobs; the command line has none, and no limit of time either.
+
+        executor: makes the one that runs the work, from the models and what past jobs took.
+        """
+        models, metrics, pace = Models(config), Metrics(), Pace()
         begun = Begun(journal, metrics)
         queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf)
-        worker = Worker(queue, begun.watch)
+        worker = Worker(executor(models, pace), queue, begun.watch, pace)
         metrics.watch(worker, models)
         return cls(config, models, worker, metrics)
 
@@ -129,27 +134,21 @@ class Service:
     def start_edit(self, request: EditRequest, person: str, seat: str = "", plan: EditPlan | None = None) -> Job[EditResult]:
         """Queue an edit; the job keeps the request and sees no later change. seat: the page it comes from, if any.
 
-        Raises Busy, EmptyMask, InvalidRequest.
+        Raises Busy, MachineError, EmptyMask, InvalidRequest.
         """
-        spec, decided = self.models.spec(request.model, "inpaint"), plan or self.plan(request)
-        cost = Cost(spec.name, str(decided.region.working), _units(request.sampling, request.count))
-        return self.worker.submit(lambda report: run_edit(request, decided, self.models.engine(spec, "inpaint", report), report),
-                                  person, seat, cost)
+        return self._start(EditWork(request, plan or self.plan(request)), person, seat)
 
     def start_generate(self, request: GenerateRequest, person: str, seat: str = "") -> Job[EditResult]:
-        """Queue a generation. Raises Busy."""
-        spec = self.models.spec(request.model, "generate")
-        cost = Cost(spec.name, f"{request.sampling.width} x {request.sampling.height}", _units(request.sampling, request.count))
-        return self.worker.submit(lambda report: run_generate(request, self.models.engine(spec, "generate", report), report),
-                                  person, seat, cost)
+        """Queue a generation. Raises Busy, MachineError."""
+        return self._start(GenerateWork(request), person, seat)
 
     def start_reimagine(self, request: ReimagineRequest, person: str, seat: str = "") -> Job[EditResult]:
-        """Queue a picture made anew. Raises Busy."""
-        spec = self.models.spec(request.model, "image-to-image")
-        region = plan_whole(request.picture.extent, self.models.limits(spec))
-        cost = Cost(spec.name, str(region.working), _units(request.sampling, request.count))
-        return self.worker.submit(lambda report: run_reimagine(request, region, self.models.engine(spec, "image-to-image", report), report),
-                                  person, seat, cost)
+        """Queue a picture made anew. Raises Busy, MachineError, InvalidRequest."""
+        limits = self.models.limits(self.models.spec(request.model, "image-to-image"))
+        return self._start(ReimagineWork(request, plan_whole(request.picture.extent, limits)), person, seat)
+
+    def _start(self, work: Work, person: str, seat: str) -> Job[EditResult]:
+        return self.worker.submit(work, person, seat, cost_of(work))
 
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
         if model not in (None, ""):
@@ -196,10 +195,6 @@ def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:
             "settings": {name: value for name, value in settings.items() if value not in (None, "")},
             "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
             "notices": list(dict.fromkeys(notices))}
-
-
-def _units(sampling: SamplingParams, count: int) -> float:
-    return float(count * (sampling.num_inference_steps or 1))
 
 
 def _sampling(values: Values) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,15 @@ class FakeEngine:
 
     def restore(self) -> None:
         pass
+
+
+class Calls:
+    """An executor whose work is a function of `report`."""
+
+    can_end_early = True
+
+    def run(self, work: Callable[[Report], Any], report: Report) -> Any:
+        return work(report)
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:

@@ -22,8 +22,11 @@ ALLOWED = {
     "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
     "inpaint.config": {"inpaint.core"}, "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
-    "inpaint.plan": {"inpaint.core"}, "inpaint.ladder": {"inpaint.core", "inpaint.engines.base", "inpaint.plan"},
-    "inpaint.edit": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.ladder"},
+    "inpaint.plan": {"inpaint.core"}, "inpaint.sight": {"inpaint.core", "inpaint.plan"}, "inpaint.fairness": {"inpaint.core"},
+    "inpaint.ladder": {"inpaint.engines.base", "inpaint.engines.device", "inpaint.sight"},
+    "inpaint.edit": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.sight", "inpaint.ladder"},
+    "inpaint.work": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.fairness", "inpaint.edit"},
+    "inpaint.executor": {"inpaint.core", "inpaint.engines.base", "inpaint.engines.registry", "inpaint.fairness", "inpaint.work"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
     "inpaint.jobs": {"inpaint.core", "inpaint.config", "inpaint.engines.base", "inpaint.fairness"},
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint.fairness import FairQueue, Pace
+from inpaint.core.geometry import Extent
+from inpaint.fairness import KINDS_KEPT, Cost, FairQueue, Pace
 
 ARRIVALS = st.lists(st.sampled_from("abcd"), max_size=40)
 
@@ -72,18 +75,47 @@ def test_an_empty_queue_has_nothing_to_serve() -> None:
         FairQueue[str]().pop()
 
 
-def test_pace_is_unknown_until_a_job_of_that_kind_ran() -> None:
+SQUARE = Cost("mini", "inpaint", Extent(256, 256), 20)
+
+
+@pytest.mark.parametrize(("other", "seconds"), [
+    pytest.param(SQUARE, 10.0, id="the same"),
+    pytest.param(replace(SQUARE, steps=40), 20.0, id="twice the steps"),
+    pytest.param(replace(SQUARE, extent=Extent(240, 272)), 10.0 * 240 * 272 / 256**2, id="about that size, by its pixels"),
+    pytest.param(replace(SQUARE, extent=Extent(512, 512)), None, id="another size"),
+    pytest.param(replace(SQUARE, model="erase"), None, id="another model"),
+    pytest.param(replace(SQUARE, task="image-to-image"), None, id="another task"),
+])
+def test_pace_is_known_of_what_is_like_a_job_that_ran(other: Cost, seconds: float | None) -> None:
     pace = Pace()
-    assert pace.estimate("mini 256 x 256", 20) is None
-    pace.learn("mini 256 x 256", 10, 5.0)
-    assert pace.estimate("mini 256 x 256", 20) == pytest.approx(10.0)
-    assert pace.estimate("mini 512 x 512", 20) is None
+    assert pace.estimate(other) is None
+    pace.learn(SQUARE, 10.0)
+    assert pace.estimate(other) == (None if seconds is None else pytest.approx(seconds))
+
+
+@given(st.integers(1, 16_000), st.integers(1, 16_000))
+def test_sizes_that_share_a_pace_differ_by_no_more_than_the_root_of_two(width: int, height: int) -> None:
+    size = replace(SQUARE, extent=Extent(width, height))
+    assert replace(size, extent=Extent(width * 3, height)).kind != size.kind
+    bucket = 2 ** (int(size.kind.rsplit(maxsplit=1)[1]) / 2)
+    assert 2**-0.25 * 0.999 <= width * height / bucket <= 2**0.25 * 1.001
 
 
 @given(st.lists(st.floats(0.1, 10.0), min_size=1, max_size=20))
 def test_pace_stays_between_the_fastest_and_the_slowest(seconds: list[float]) -> None:
     pace = Pace()
     for each in seconds:
-        pace.learn("kind", 1, each)
-    estimate = pace.estimate("kind", 1)
-    assert estimate is not None and min(seconds) - 1e-9 <= estimate <= max(seconds) + 1e-9
+        pace.learn(SQUARE, each)
+    estimate = pace.estimate(SQUARE)
+    assert estimate is not None and min(seconds) * 0.999 <= estimate <= max(seconds) * 1.001
+
+
+def test_the_pace_of_what_ran_last_is_kept_and_the_rest_forgotten() -> None:
+    pace = Pace()
+    kinds = [replace(SQUARE, model=f"model {number}") for number in range(KINDS_KEPT)]
+    for kind in kinds:
+        pace.learn(kind, 1.0)
+    pace.learn(kinds[0], 1.0)
+    pace.learn(SQUARE, 1.0)
+    assert pace.estimate(kinds[0]) is not None and pace.estimate(SQUARE) is not None
+    assert pace.estimate(kinds[1]) is None and pace.estimate(kinds[2]) is not None

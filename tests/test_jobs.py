@@ -12,7 +12,7 @@ from inpaint.core.result import Progress
 from inpaint.engines.base import Report
 from inpaint.errors import Busy, EditCancelled, InpaintError, MachineError, ModelUnavailable, OutOfMemory
 from inpaint.jobs import Job, Worker
-from tests.fakes import noise
+from tests.fakes import Calls, noise
 
 PATIENCE = 30
 
@@ -54,7 +54,7 @@ class Gate:
 
 @pytest.fixture
 def worker() -> Worker:
-    return Worker()
+    return Worker(Calls())
 
 
 def test_jobs_run_in_the_order_they_came(worker: Worker) -> None:
@@ -112,25 +112,54 @@ def test_cancelling_a_finished_job_changes_nothing(worker: Worker) -> None:
     assert job.state == "done" and job.outcome() == "kept"
 
 
-def test_cancel_racing_with_the_end_leaves_one_whole_outcome(worker: Worker) -> None:
-    outcomes = set[str]()
-    for round_ in range(300):
-        started = threading.Event()
+@pytest.mark.parametrize(("cancelled_after", "state"), [
+    pytest.param(0, "cancelled", id="before the first report"), pytest.param(1, "cancelled", id="between two"),
+    pytest.param(3, "done", id="after the last: there is nothing left to stop"),
+])
+def test_a_cancel_before_the_last_report_wins_and_one_after_it_loses(worker: Worker, cancelled_after: int, state: str) -> None:
+    mine = list[Job[str]]()
+    known = threading.Event()
 
-        def task(report: Report, started: threading.Event = started, steps: int = round_ % 7) -> str:
+    def task(report: Report) -> str:
+        assert known.wait(PATIENCE)
+        for step in range(3):
+            if step == cancelled_after:
+                mine[0].cancel()
+            report(Progress("denoising", step + 1, 3))
+        mine[0].cancel()
+        return "painted"
+
+    mine.append(worker.submit(task, "ann"))
+    known.set()
+    assert finished(mine[0]).state == state
+    assert mine[0].result == ("painted" if state == "done" else None)
+
+
+def test_cancel_racing_with_the_end_leaves_one_whole_outcome() -> None:
+    """Each round ends once and stays so. The first kind of task cannot be stopped any more, the last is always stopped in time."""
+    told, outcomes = list[tuple[int, str]](), dict[int, set[str]]()
+    worker = Worker(Calls(), watch=lambda job, state: told.append((job.number, state)))
+    for round_ in range(300):
+        started, last = threading.Event(), round_ % 8 == 7
+
+        def task(report: Report, started: threading.Event = started, steps: int = 10**9 if last else round_ % 8) -> str:
             started.set()
             for step in range(steps):
                 report(Progress("denoising", step, steps))
             return "painted"
 
         job = worker.submit(task, "ann")
-        started.wait(PATIENCE)
+        assert started.wait(PATIENCE)
         job.cancel()
         state = finished(job).state
-        assert (job.result == "painted" and job.error is None) if state == "done" else isinstance(job.error, EditCancelled)
+        assert (job.result, type(job.error)) == (("painted", type(None)) if state == "done" else (None, EditCancelled))
+        job.cancel()
         assert job.state == state
-        outcomes.add(state)
-    assert outcomes <= {"done", "cancelled"}
+        outcomes.setdefault(round_ % 8, set()).add(state)
+    finished(worker.submit(lambda report: "the last one is told of only after it", "ann"))
+    ends = [number for number, state in told if state != "running"]
+    assert outcomes[0] == {"done"} and outcomes[7] == {"cancelled"}
+    assert sorted(ends)[:300] == list(range(1, 301)) and len(set(ends)) == len(ends)
 
 
 @pytest.mark.parametrize(("thrown", "state", "shown"), [

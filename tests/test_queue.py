@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import gc
 import threading
 import time
@@ -12,10 +13,13 @@ from collections.abc import Callable
 import pytest
 
 from inpaint.config import QueueLimits
+from inpaint.core.geometry import Extent
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report, UseAsIs
-from inpaint.errors import Busy, EditCancelled, JobTimeout
-from inpaint.jobs import NOBODY_CAME_BACK, Cost, Job, Worker
+from inpaint.errors import Busy, EditCancelled, JobTimeout, MachineError
+from inpaint.fairness import Cost
+from inpaint.jobs import NOBODY_CAME_BACK, Job, Worker
+from tests.fakes import Calls
 
 PATIENCE = 30
 
@@ -58,7 +62,7 @@ def quick(report: Report) -> str:
 
 
 def test_one_who_queues_many_does_not_hold_up_the_others() -> None:
-    worker, ran = Worker(), list[str]()
+    worker, ran = Worker(Calls()), list[str]()
     gate = blocked(worker)
     jobs = [worker.submit(lambda report, who=who: ran.append(who) or "", who) for who in ("ann", "ann", "ann", "ben", "cem")]
     gate.open.set()
@@ -68,7 +72,7 @@ def test_one_who_queues_many_does_not_hold_up_the_others() -> None:
 
 def test_twenty_clients_with_two_hundred_jobs_are_all_served_fairly() -> None:
     """Each client keeps three jobs in the queue, as a page would, until ten are done; waits are counted in turns."""
-    worker, lock, turns = Worker(QueueLimits(overall=100)), threading.Lock(), list[str]()
+    worker, lock, turns = Worker(Calls(), QueueLimits(overall=100)), threading.Lock(), list[str]()
     gate = blocked(worker)
     waits: dict[str, list[int]] = {}
 
@@ -101,7 +105,7 @@ def test_twenty_clients_with_two_hundred_jobs_are_all_served_fairly() -> None:
 
 
 def test_a_person_has_at_most_three_and_is_told() -> None:
-    worker = Worker()
+    worker = Worker(Calls())
     gate = blocked(worker)
     for _ in range(3):
         worker.submit(quick, "ann")
@@ -112,7 +116,7 @@ def test_a_person_has_at_most_three_and_is_told() -> None:
 
 
 def test_everybody_is_told_when_the_queue_is_full() -> None:
-    worker = Worker(QueueLimits(overall=4))
+    worker = Worker(Calls(), QueueLimits(overall=4))
     gate = blocked(worker)
     for person in "abc":
         worker.submit(quick, person)
@@ -122,7 +126,7 @@ def test_everybody_is_told_when_the_queue_is_full() -> None:
 
 
 def test_a_cancelled_place_is_free_again() -> None:
-    worker = Worker(QueueLimits(per_person=1))
+    worker = Worker(Calls(), QueueLimits(per_person=1))
     gate = blocked(worker)
     worker.submit(quick, "ann").cancel()
     job = worker.submit(quick, "ann")
@@ -131,20 +135,20 @@ def test_a_cancelled_place_is_free_again() -> None:
 
 
 def test_waiting_time_is_known_once_the_kind_has_run() -> None:
-    worker = Worker()
-    cost = Cost("mini", "256 x 256", 20)
+    worker = Worker(Calls())
+    cost = Cost("mini", "inpaint", Extent(256, 256), 20)
     first = worker.submit(quick, "ann", cost=cost)
     assert first.wait(PATIENCE)
     gate = blocked(worker)
     waiting = worker.submit(quick, "ann", cost=cost)
     assert worker.seconds_left(waiting) is None, "the running job is of an unknown kind"
-    assert worker.pace.estimate(cost.kind, cost.units) == pytest.approx(first.seconds)
+    assert worker.pace.estimate(cost) == pytest.approx(first.seconds)
     gate.open.set()
     assert waiting.wait(PATIENCE) and worker.seconds_left(waiting) == 0.0
 
 
 def test_a_job_whose_watcher_left_goes_on_and_is_found_again() -> None:
-    worker = Worker()
+    worker = Worker(Calls())
     gate = Gate()
     job = worker.submit(gate, "ann", seat="page")
     with job.watched():
@@ -157,7 +161,7 @@ def test_a_job_whose_watcher_left_goes_on_and_is_found_again() -> None:
 
 @pytest.mark.parametrize("runs", [True, False], ids=["running", "waiting"])
 def test_a_job_that_nobody_came_back_for_is_cancelled(runs: bool) -> None:
-    worker = Worker(QueueLimits(away_seconds=0.5))
+    worker = Worker(Calls(), QueueLimits(away_seconds=0.5))
     gate = None if runs else blocked(worker)
     job = worker.submit(stepping(), "ann")
     with job.watched():
@@ -170,12 +174,12 @@ def test_a_job_that_nobody_came_back_for_is_cancelled(runs: bool) -> None:
 
 def test_a_job_that_nobody_ever_came_to_watch_is_cancelled_too() -> None:
     """Its page was closed between the press of Run and the first look."""
-    job = Worker(QueueLimits(away_seconds=0.05)).submit(stepping(), "ann")
+    job = Worker(Calls(), QueueLimits(away_seconds=0.05)).submit(stepping(), "ann")
     assert job.wait(PATIENCE) and job.state == "cancelled"
 
 
 def test_a_job_that_takes_too_long_is_stopped_and_says_so() -> None:
-    worker = Worker(QueueLimits(job_seconds=0.0))
+    worker = Worker(Calls(), QueueLimits(job_seconds=0.0))
     job = worker.submit(stepping(), "ann")
     assert job.wait(PATIENCE)
     with pytest.raises(JobTimeout, match="longer than"):
@@ -194,7 +198,7 @@ def test_keep_reaches_an_engine_that_can() -> None:
             time.sleep(0.001)
         return "ran to its end"
 
-    worker = Worker()
+    worker = Worker(Calls())
     job = worker.submit(task, "ann")
     while job.progress is None:
         time.sleep(0.001)
@@ -210,7 +214,7 @@ def test_keep_before_the_first_step_waits_for_it() -> None:
             report(Progress("denoising", 1, 1))
         return "kept"
 
-    worker = Worker()
+    worker = Worker(Calls())
     gate = blocked(worker)
     job = worker.submit(task, "ann")
     job.keep()
@@ -219,14 +223,14 @@ def test_keep_before_the_first_step_waits_for_it() -> None:
 
 
 def test_keep_cancels_an_engine_that_cannot() -> None:
-    worker = Worker()
+    worker = Worker(Calls())
     job = worker.submit(stepping(), "ann")
     job.keep()
     assert job.wait(PATIENCE) and job.state == "cancelled" and isinstance(job.error, EditCancelled)
 
 
 def test_stopping_tells_those_who_wait_and_takes_no_more() -> None:
-    worker = Worker()
+    worker = Worker(Calls())
     running = worker.submit(stepping(), "ann")
     while running.state != "running":
         time.sleep(0.001)
@@ -245,7 +249,7 @@ def test_a_listener_hears_of_every_job_and_its_own_failure_ends_nothing() -> Non
         told.append((job.number, state))
         raise RuntimeError("the listener's own fault")
 
-    worker = Worker(watch=listener)
+    worker = Worker(Calls(), watch=listener)
     kept = worker.submit(stepping(), "ann")
     cancelled = worker.submit(quick, "ben")
     cancelled.cancel()
@@ -260,7 +264,7 @@ def test_a_listener_hears_of_every_job_and_its_own_failure_ends_nothing() -> Non
 
 
 def test_a_job_that_was_cancelled_while_it_waited_takes_no_turn_and_no_memory() -> None:
-    worker, ran = Worker(QueueLimits(overall=5)), list[str]()
+    worker, ran = Worker(Calls(), QueueLimits(overall=5)), list[str]()
     gate = blocked(worker)
 
     class Picture:
@@ -295,7 +299,7 @@ def test_a_cancelled_job_lets_go_of_what_its_run_held() -> None:
             report(Progress("denoising", 1, 9))
             time.sleep(0.001)
 
-    worker = Worker()
+    worker = Worker(Calls())
     gc.disable()
     try:
         job = worker.submit(task, "ann")
@@ -316,7 +320,7 @@ def test_an_early_end_and_the_loading_teach_no_pace() -> None:
             report(Progress("denoising", 1, 9))
         return "done"
 
-    worker, cost = Worker(), Cost("mini", "256 x 256")
+    worker, cost = Worker(Calls()), Cost("mini", "inpaint", Extent(256, 256))
     early = worker.submit(task, "ann", cost=cost)
     early.keep()
     assert early.wait(PATIENCE) and early.state == "done"
@@ -325,25 +329,71 @@ def test_an_early_end_and_the_loading_teach_no_pace() -> None:
     assert whole.wait(PATIENCE)
     last = worker.submit(quick, "ann")
     assert last.wait(PATIENCE)
-    learned = worker.pace.estimate(cost.kind, 1)
+    learned = worker.pace.estimate(cost)
     assert learned is not None and learned <= whole.seconds - 0.3
 
 
-def test_a_hung_engine_is_noticed_and_one_that_talks_is_not() -> None:
-    worker = Worker(QueueLimits(stall_seconds=0.2))
-    assert not worker.is_hung
-    gate = blocked(worker)
-    until = time.monotonic() + PATIENCE
-    while not worker.is_hung and time.monotonic() < until:
+def until(true: Callable[[], bool]) -> None:
+    last = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < last, "it never came"
         time.sleep(0.01)
-    assert worker.is_hung
+
+
+def test_a_hung_engine_ends_its_job_and_those_that_wait_for_their_watchers(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(Calls(), QueueLimits(stall_seconds=0.2))
+    assert not worker.is_hung
+    gate = Gate()
+    running = worker.submit(gate, "ann")
+    waiting = worker.submit(quick, "ben")
+    for job in (running, waiting):
+        with job.watched():
+            assert job.wait(PATIENCE)
+        assert job.state == "failed" and job.error is not None and "stopped answering" in str(job.error)
+    assert worker.is_hung and "has not answered" in caplog.text
+    with pytest.raises(MachineError, match="stopped answering"):
+        worker.submit(quick, "cem")
     gate.open.set()
-    after = worker.submit(quick, "ann")
-    assert after.wait(PATIENCE)
-    talking = Worker(QueueLimits(stall_seconds=PATIENCE))
-    job = talking.submit(stepping(), "ann")
-    while job.progress is None:
-        time.sleep(0.001)
-    assert not talking.is_hung
-    job.cancel()
-    assert job.wait(PATIENCE) and not talking.is_hung
+    until(lambda: not worker.is_hung)
+    assert running.state == "failed" and running.result is None, "what came too late changes nothing"
+    after = worker.submit(quick, "cem")
+    assert after.wait(PATIENCE) and after.outcome() == "done" and waiting.state == "failed"
+
+
+def test_an_engine_that_talks_is_not_hung() -> None:
+    worker = Worker(Calls(), QueueLimits(stall_seconds=0.4))
+    job = worker.submit(stepping(), "ann")
+    with job.watched():
+        time.sleep(1.0)
+        assert job.state == "running" and not worker.is_hung
+        job.cancel()
+        assert job.wait(PATIENCE) and job.state == "cancelled"
+
+
+def test_the_work_runs_in_the_context_of_whoever_asked() -> None:
+    """A GPU that is lent by the request finds the request there, whichever job comes after which."""
+    asking: contextvars.ContextVar[str] = contextvars.ContextVar("asking", default="nobody")
+    worker = Worker(Calls())
+    gate = blocked(worker)
+    jobs = list[Job[str]]()
+    for name in ("ann", "ben"):
+        contextvars.copy_context().run(lambda name=name: (asking.set(name), jobs.append(worker.submit(lambda report: asking.get(), name))))
+    jobs.append(worker.submit(lambda report: asking.get(), "cem"))
+    gate.open.set()
+    assert all(job.wait(PATIENCE) for job in jobs)
+    assert [job.outcome() for job in jobs] == ["ann", "ben", "nobody"]
+
+
+def test_two_pages_of_one_person_take_turns_and_neither_stops_the_other() -> None:
+    worker = Worker(Calls())
+    gate = blocked(worker)
+    first, second = worker.submit(quick, "ann", seat="page 1"), worker.submit(quick, "ann", seat="page 2")
+    stranger = worker.submit(quick, "ben", seat="page 3")
+    assert worker.current("ann", "page 1") is first and worker.current("ann", "page 2") is second
+    assert [worker.place(job) for job in (first, stranger, second)] == [1, 2, 3]
+    with pytest.raises(Busy, match="still going"):
+        worker.submit(quick, "ann", seat="page 1")
+    first.cancel()
+    assert worker.current("ann", "page 1") is None and worker.current("ann", "page 2") is second
+    gate.open.set()
+    assert second.wait(PATIENCE) and second.outcome() == "done" and first.state == "cancelled"

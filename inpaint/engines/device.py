@@ -6,7 +6,7 @@ import ctypes
 import platform
 import re
 import sys
-from typing import cast
+from typing import Any, cast
 
 from inpaint.core.spec import DeviceKind
 from inpaint.errors import BadConfig
@@ -31,19 +31,33 @@ def probe_device(wanted: str = "auto") -> DeviceKind:
 
 
 def _cuda_devices() -> int:
-    """Asked of the driver itself (cuInit, cuDeviceGetCount), which honours CUDA_VISIBLE_DEVICES."""
+    """Asked of the driver itself (cuDeviceGetCount), which honours CUDA_VISIBLE_DEVICES."""
+    driver, count = cuda_driver(), ctypes.c_int(0)
+    return count.value if driver is not None and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+
+
+def cuda_driver() -> Any:
+    """The driver's library after cuInit, or None where there is none or it does not start."""
     name = CUDA_DRIVER.get(sys.platform)
     if name is None:
-        return 0
+        return None
     try:
         driver = ctypes.CDLL(name)
     except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    return count.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+        return None
+    return driver if driver.cuInit(0) == 0 else None
 
 
 def allocated_bytes() -> float:
     """What tensors take on the GPU now; 0 where torch was not needed yet or there is none."""
     torch = sys.modules.get("torch")
     return float(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_available() else 0.0
+
+
+def free_bytes() -> int:
+    """What is free now where models run: on the GPU once torch uses one, else of the computer's memory."""
+    from inpaint.engines.memory import free_ram_bytes
+
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
+    return int(torch.cuda.mem_get_info()[0]) if on_gpu else free_ram_bytes()

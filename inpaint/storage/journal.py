@@ -1,17 +1,30 @@
 """Which jobs were running, on disk, so that a restart can tell what a crash interrupted. Knows no models and no page.
 
-One small file a job, written when it begins and removed when it ends; what lies there at the start was interrupted.
+Each server has a folder of its own, and holds the lock in it as long as its process lives: several may share one data folder.
+In it lies one small file a job, written when it begins and removed when it ends. What lies in a folder whose lock is free was
+interrupted; the system frees the lock of a process however that ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import secrets
+import shutil
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from inpaint.errors import StorageFull
-from inpaint.storage.results import TEMPORARY, write_atomically
+from inpaint.storage.results import write_atomically
+
+ENTRANCE = ".lock"
+"""Held for the moment in which a folder is made or cleared, so that nobody takes a new folder for an abandoned one."""
+
+LOCK = "lock"
+PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -24,31 +37,62 @@ class Interrupted:
 
 
 class Journal:
-    """The running jobs of one server. folder: created on first use; a disk that refuses costs the journal, not the job."""
+    """The running jobs of one server. folder: of all servers, created on first use; a disk that refuses costs the journal, not
+    the job."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._all = folder
+        self._own = folder / secrets.token_hex(4)
+        self._lock: FileLock | None = None
 
     def begin(self, job: str, model: str, begun: float) -> None:
         """job: a name that was never used before."""
-        with contextlib.suppress(OSError, StorageFull):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._folder / f"{job}.json", json.dumps({"model": model, "begun": begun}).encode())
+        with contextlib.suppress(OSError, StorageFull, Timeout):
+            self._move_in()
+            write_atomically(self._own / f"{job}.json", json.dumps({"model": model, "begun": begun}).encode())
 
     def end(self, job: str) -> None:
         with contextlib.suppress(OSError):
-            (self._folder / f"{job}.json").unlink(missing_ok=True)
+            (self._own / f"{job}.json").unlink(missing_ok=True)
 
     def take_interrupted(self) -> list[Interrupted]:
-        """What an earlier server left behind, oldest first; each is told once. Half-written litter is removed."""
+        """What servers that no longer run left behind, oldest first; each is told once."""
         found: list[Interrupted] = []
-        for path in sorted(self._folder.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                kept = json.loads(path.read_text(encoding="utf-8"))
-                found.append(Interrupted(path.stem, str(kept["model"]), float(kept["begun"])))
-            with contextlib.suppress(OSError):
-                path.unlink()
-        for litter in self._folder.glob(f"{TEMPORARY}*"):
-            with contextlib.suppress(OSError):
-                litter.unlink()
+        with contextlib.suppress(OSError, Timeout), self._entrance():
+            for folder in sorted(path for path in self._all.iterdir() if path.is_dir()):
+                found.extend(_cleared(folder))
         return sorted(found, key=lambda job: job.begun)
+
+    def _move_in(self) -> None:
+        if self._lock is not None:
+            return
+        with self._entrance():
+            self._own.mkdir()
+            lock = FileLock(self._own / LOCK, blocking=False, thread_local=False)
+            lock.acquire()
+            self._lock = lock
+
+    @contextlib.contextmanager
+    def _entrance(self) -> Generator[None]:
+        self._all.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._all / ENTRANCE, timeout=PATIENCE_SECONDS, thread_local=False):
+            yield
+
+
+def _cleared(folder: Path) -> list[Interrupted]:
+    """The jobs of a server that no longer runs, whose folder is then removed; none, and nothing changes, for one that does."""
+    try:
+        with FileLock(folder / LOCK, blocking=False, thread_local=False):
+            left = [job for path in sorted(folder.glob("*.json")) if (job := _read(path)) is not None]
+    except Timeout:
+        return []
+    shutil.rmtree(folder, ignore_errors=True)
+    return left
+
+
+def _read(path: Path) -> Interrupted | None:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Interrupted(path.stem, str(kept["model"]), float(kept["begun"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

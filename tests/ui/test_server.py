@@ -51,7 +51,7 @@ def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
     job = Client(served.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS}).submit(
         handle_file(str(photo)), handle_file(str(mask)), prompt="a hat", model="tiny-kandinsky", num_inference_steps=1000,
         api_name="/edit")
-    wait(lambda: any((served.data / "running").glob("*.json")) or job.done())
+    wait(lambda: any((served.data / "running").glob("*/*.json")) or job.done())
     assert not job.done(), job.exception()
     return job
 
@@ -72,7 +72,7 @@ def test_sigterm_ends_a_running_job_and_the_process_in_order(start: Start, photo
     log = (tmp_path / "log.txt").read_text()
     assert '"state": "cancelled"' in log and '"model": "tiny-kandinsky"' in log and "a hat" not in log
     assert "Traceback" not in log
-    assert list((served.data / "running").iterdir()) == [] and served.results() == []
+    assert list((served.data / "running").glob("*/*.json")) == [] and served.results() == []
 
 
 def test_kill_9_is_told_after_a_restart_and_leaves_no_half_result(start: Start, photo: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_kill_9_is_told_after_a_restart_and_leaves_no_half_result(start: Start, 
     assert "an earlier server was stopped in the middle of a job" in (tmp_path / "log.txt").read_text()
     figures = httpx.get(f"{restarted.url}/metrics", timeout=PATIENCE_SECONDS).text
     assert 'inpaint_jobs_total{model="tiny-kandinsky",state="interrupted"} 1.0' in figures
-    assert restarted.results() == [] and list((restarted.data / "running").iterdir()) == []
+    assert restarted.results() == [] and list((restarted.data / "running").glob("*/*.json")) == []
 
 
 def test_our_own_routes_stand_behind_the_login(start: Start) -> None:

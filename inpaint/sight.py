@@ -1,0 +1,92 @@
+"""What a model sees of a picture: pixels at a working extent that can shrink when memory runs out. Knows no engine."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.core.composite import visible_rgb
+from inpaint.core.geometry import Extent
+from inpaint.core.region import Region
+from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams
+from inpaint.plan import EditPlan, WholePlan
+
+Pixels = NDArray[np.uint8]
+
+
+class Sight(Protocol):
+    """Something of a working extent."""
+
+    @property
+    def extent(self) -> Extent:
+        """The working extent now."""
+        ...
+
+    def shrink(self) -> bool:
+        """From now on at half the pixels; False, and nothing changes, where there is no smaller extent."""
+        ...
+
+
+class EditSight:
+    """The work area of an edit with its mask. picture: uint8 [h, w, 3] RGB. mask: uint8 [h, w], only 0 and 255."""
+
+    def __init__(self, request: EditRequest, plan: EditPlan) -> None:
+        self._request = request
+        self._take(plan)
+
+    @property
+    def region(self) -> Region:
+        return self._plan.region
+
+    @property
+    def extent(self) -> Extent:
+        return self._plan.region.working
+
+    def shrink(self) -> bool:
+        plan = self._plan.smaller()
+        if plan is not None:
+            self._take(plan)
+        return plan is not None
+
+    def _take(self, plan: EditPlan) -> None:
+        self._plan = plan
+        self.picture: Pixels = plan.region.take_picture(visible_rgb(self._request.picture))
+        self.mask: Pixels = plan.region.take_mask(plan.opacity)
+
+
+class WholeSight:
+    """All of a picture. picture: uint8 [h, w, 3] RGB."""
+
+    def __init__(self, request: ReimagineRequest, plan: WholePlan) -> None:
+        self._request = request
+        self._take(plan)
+
+    @property
+    def extent(self) -> Extent:
+        return self._plan.region.working
+
+    def shrink(self) -> bool:
+        plan = self._plan.smaller()
+        if plan is not None:
+            self._take(plan)
+        return plan is not None
+
+    def _take(self, plan: WholePlan) -> None:
+        self._plan = plan
+        self.picture: Pixels = plan.region.take_picture(visible_rgb(self._request.picture))
+
+
+class NewSight:
+    """Nothing yet: a picture from words has the size that was asked for, and no other."""
+
+    def __init__(self, sampling: SamplingParams) -> None:
+        self._extent = Extent(sampling.width or 1, sampling.height or 1)
+
+    @property
+    def extent(self) -> Extent:
+        return self._extent
+
+    def shrink(self) -> bool:
+        return False
