@@ -13,9 +13,17 @@ from diffusers import (
     AutoencoderKL,
     DDPMScheduler,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxFillPipeline,
+    FluxPipeline,
+    FluxTransformer2DModel,
     KandinskyV22InpaintPipeline,
     KandinskyV22PriorPipeline,
+    PNDMScheduler,
     PriorTransformer,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
     UnCLIPScheduler,
     UNet2DConditionModel,
@@ -29,6 +37,9 @@ from transformers import (
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
 )
 
 EMBEDDING = 32
@@ -65,6 +76,51 @@ def make_sdxl(folder: Path, *, seed: int = 0) -> Path:
         add_watermarker=False,
     ).save_pretrained(folder / "sdxl")
     return folder / "sdxl"
+
+
+def make_sdxl_inpaint(folder: Path, *, seed: int = 0) -> Path:
+    """Write the repository of a tiny SDXL inpainting model (a UNet of 9 channels) into folder, and return it."""
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer(folder / "vocabulary")
+    StableDiffusionXLInpaintPipeline(
+        vae=_vae(), text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(), tokenizer=tokenizer,
+        text_encoder_2=_text_encoder(tokenizer), tokenizer_2=tokenizer, unet=_sdxl_unet(in_channels=9),
+        scheduler=EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
+                                         timestep_spacing="leading"),
+        add_watermarker=False,
+    ).save_pretrained(folder / "sdxl-inpaint")
+    return folder / "sdxl-inpaint"
+
+
+def make_sd15(folder: Path, *, in_channels: int, seed: int = 0) -> Path:
+    """Write the repository of a tiny Stable Diffusion 1.5 into folder, and return it. in_channels: 9 = for inpainting, 4 = from text.
+
+    Its index names a safety checker and a feature extractor as the published ones do; their folders are not there.
+    """
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer(folder / "vocabulary")
+    kind = StableDiffusionInpaintPipeline if in_channels == 9 else StableDiffusionPipeline
+    kind(vae=_vae(scaling_factor=0.18215), text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(), tokenizer=tokenizer,
+         unet=_sd_unet(in_channels), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+         scheduler=PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+                                 steps_offset=1)).save_pretrained(folder / "sd15")
+    index = folder / "sd15" / "model_index.json"
+    named = {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+             "feature_extractor": ["transformers", "CLIPImageProcessor"], "requires_safety_checker": True}
+    index.write_text(json.dumps(json.loads(index.read_text(encoding="utf-8")) | named), encoding="utf-8")
+    return folder / "sd15"
+
+
+def make_flux(folder: Path, *, fill: bool, seed: int = 0) -> Path:
+    """Write the repository of a tiny FLUX.1 into folder, and return it. fill: the inpainting one (FLUX.1 Fill)."""
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer(folder / "vocabulary")
+    kind = FluxFillPipeline if fill else FluxPipeline
+    kind(vae=_flux_vae(), text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(), tokenizer=tokenizer,
+         text_encoder_2=_t5().eval(), tokenizer_2=_t5_tokenizer(),
+         transformer=_flux_transformer(in_channels=16 + 16 + 256 if fill else 16),
+         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)).save_pretrained(folder / "flux")
+    return folder / "flux"
 
 
 def make_tokenizer(folder: Path) -> CLIPTokenizer:
@@ -150,16 +206,51 @@ def _movq() -> VQModel:
         up_block_types=("AttnUpDecoderBlock2D", *["UpDecoderBlock2D"] * 3))
 
 
-def _vae() -> AutoencoderKL:
+def _vae(scaling_factor: float = 0.13025) -> AutoencoderKL:
     return AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(8, 8, 16, 16), norm_num_groups=4,
         layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.13025, force_upcast=True)
+        scaling_factor=scaling_factor, force_upcast=True)
 
 
-def _sdxl_unet() -> UNet2DConditionModel:
+def _flux_vae() -> AutoencoderKL:
+    """Four blocks, no convolution round the latents, and a shift, as FLUX's."""
+    return AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(8, 8, 16, 16), norm_num_groups=4,
+        layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False)
+
+
+def _flux_transformer(in_channels: int) -> FluxTransformer2DModel:
+    return FluxTransformer2DModel(
+        patch_size=1, in_channels=in_channels, out_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=EMBEDDING, pooled_projection_dim=EMBEDDING, axes_dims_rope=(4, 4, 8),
+        guidance_embeds=True)
+
+
+def _t5() -> T5EncoderModel:
+    return T5EncoderModel(T5Config(vocab_size=600, d_model=EMBEDDING, d_kv=8, d_ff=37, num_layers=2, num_heads=4))
+
+
+def _t5_tokenizer() -> T5Tokenizer:
+    """A vocabulary of single letters and KNOWN_WORDS; 512 tokens of a text are read, as FLUX reads them."""
+    letters = [(letter, -5.0) for letter in _byte_letters()]
+    words = [(f"\u2581{word}", -3.0) for word in KNOWN_WORDS]
+    extra = [(f"<extra_id_{number}>", 0.0) for number in range(300)]
+    return T5Tokenizer([("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0), *letters, *words, *extra],
+                       extra_ids=300, model_max_length=512)
+
+
+def _sd_unet(in_channels: int) -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(16, 32), norm_num_groups=8,
+        sample_size=8, in_channels=in_channels, out_channels=4, layers_per_block=1, block_out_channels=(16, 32), norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=2, cross_attention_dim=EMBEDDING)
+
+
+def _sdxl_unet(in_channels: int = 4) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8, in_channels=in_channels, out_channels=4, layers_per_block=1, block_out_channels=(16, 32), norm_num_groups=8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=(2, 4), use_linear_projection=True, transformer_layers_per_block=(1, 2),
         addition_embed_type="text_time", addition_time_embed_dim=8, cross_attention_dim=2 * EMBEDDING,

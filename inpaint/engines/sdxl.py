@@ -5,6 +5,7 @@ Runs diffusers' own pipeline; knows no model by name, no hub and no files beyond
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,10 +14,10 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
+from inpaint.engines.autoencoder import part_dtype, standing_in, unscaled
 from inpaint.engines.base import EngineOutput, Pixels, Report
 from inpaint.engines.checkpoint import find_checkpoint
 from inpaint.engines.diffusion import (
-    DTYPES,
     cancel_points,
     cut_notices,
     guard_memory,
@@ -25,6 +26,7 @@ from inpaint.engines.diffusion import (
     seeded,
     to_pixels,
 )
+from inpaint.engines.relief import Relief
 from inpaint.errors import InvalidRequest
 
 DEFAULT_STEPS = 50
@@ -34,9 +36,13 @@ DEFAULT_STEPS = 50
 class SdxlTextToImage:
     """A Generator. Not for two threads at once."""
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Any, device: str) -> None:
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
+        self._relief = Relief(pipeline, device)
+        # All candidates of a job, and the next job with the same words, read them once.
+        self._encode_prompt = lru_cache(1)(pipeline.encode_prompt)
+        self._longest_px = 0
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
@@ -56,7 +62,7 @@ class SdxlTextToImage:
             report(Progress("loading", number, len(parts)))
             loaded[part] = checkpoint.load_model(kind, part, part_dtype(part, dtype), device)
         tokenizers = {part: checkpoint.load_tokenizer(part) for part in ("tokenizer", "tokenizer_2")}
-        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded, **tokenizers))
+        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded, **tokenizers), device)
 
     def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
         """A picture from text; without width and height, of the checkpoint's own size.
@@ -67,19 +73,25 @@ class SdxlTextToImage:
         for field, side in (("width", sampling.width), ("height", sampling.height)):
             if side is not None and side % self._pipeline.vae_scale_factor:
                 raise InvalidRequest(field, f"The {field} must be a multiple of {self._pipeline.vae_scale_factor}.")
-        picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
+        own_px = self._pipeline.default_sample_size * self._pipeline.vae_scale_factor
+        self._longest_px = max(sampling.width or own_px, sampling.height or own_px)
+        try:
+            picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
+        finally:
+            self._relief.settle()
         return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling))
 
     def relieve(self) -> str | None:
-        """Nothing that can be given up."""
-        return None
+        """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""
+        return self._relief.relieve(self._longest_px)
 
     def relieve_last(self) -> str | None:
-        """Nothing that can be given up."""
-        return None
+        """Every layer on the GPU only while it works."""
+        return self._relief.relieve_last()
 
     def restore(self) -> None:
-        """Nothing was given up."""
+        """What the next run computes is what a fresh engine would."""
+        self._relief.restore()
 
     def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""
@@ -88,10 +100,11 @@ class SdxlTextToImage:
             return {}
 
         self._pipeline.scheduler = make_scheduler(self._scheduler, None)
-        return self._pipeline(
-            sampling.prompt, negative_prompt=sampling.negative_prompt or None, width=sampling.width, height=sampling.height,
-            num_inference_steps=sampling.num_inference_steps or DEFAULT_STEPS, guidance_scale=sampling.guidance_scale or 0.0,
-            generator=seeded(sampling.seed), callback_on_step_end=on_step_end, output_type="latent").images
+        with standing_in(self._pipeline, encode_prompt=self._encode_prompt):
+            return self._pipeline(
+                sampling.prompt, negative_prompt=sampling.negative_prompt or None, width=sampling.width, height=sampling.height,
+                num_inference_steps=sampling.num_inference_steps or DEFAULT_STEPS, guidance_scale=sampling.guidance_scale or 0.0,
+                generator=seeded(sampling.seed), callback_on_step_end=on_step_end, output_type="latent").images
 
     @torch.no_grad()
     def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
@@ -101,17 +114,3 @@ class SdxlTextToImage:
             picture = vae.decode(unscaled(latents.to(vae.dtype), vae.config)).sample
         require_finite(picture, "picture decoder")
         return to_pixels((picture * 0.5 + 0.5).clamp(0, 1))
-
-
-def part_dtype(part: str, dtype: str) -> torch.dtype:
-    """The autoencoder stays in float32 beside float16 parts: in float16 it overflows, and the picture is black."""
-    return torch.float32 if part == "vae" and dtype == "float16" else DTYPES[dtype]
-
-
-def unscaled(latents: torch.Tensor, config: Any) -> torch.Tensor:
-    """Latents as the autoencoder made them. source: StableDiffusionXLPipeline.__call__; few checkpoints have a mean."""
-    mean, deviation = config.get("latents_mean"), config.get("latents_std")
-    if not mean or not deviation:
-        return latents / config.scaling_factor
-    mean, deviation = (torch.tensor(value).view(1, -1, 1, 1).to(latents) for value in (mean, deviation))
-    return latents * deviation / config.scaling_factor + mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -123,3 +124,33 @@ def test_a_missing_part_is_refused(sdxl_folder, tmp_path, part) -> None:
     with pytest.raises(ModelUnavailable) as caught:
         load(folder)
     assert "models --download sdxl-turbo" in caught.value.hint
+
+
+def test_candidates_share_the_reading_of_the_words(engine, sdxl_folder, monkeypatch) -> None:
+    encoder, read = engine._pipeline.text_encoder_2, []
+    forward = encoder.forward
+
+    def counted(*args, **options):
+        read.append(args)
+        return forward(*args, **options)
+
+    monkeypatch.setattr(encoder, "forward", counted)
+    first = engine.generate(GUIDED, Watcher()).picture
+    another = dataclasses.replace(GUIDED, seed=6)
+    second = engine.generate(another, Watcher()).picture
+    assert len(read) == 2 and not np.array_equal(first, second)
+    assert np.array_equal(second, load(sdxl_folder).generate(another, Watcher()).picture)
+    for changed in ({"prompt": "a cat"}, {"negative_prompt": "a cat"}, {"guidance_scale": 1.0}):
+        engine.generate(dataclasses.replace(GUIDED, **changed), Watcher())
+    assert len(read) == 2 + 2 + 2 + 1
+
+
+def test_what_was_given_up_for_memory_comes_back(engine) -> None:
+    wide = dataclasses.replace(TURBO, width=1024, num_inference_steps=1)
+    expected = engine.generate(wide, Watcher()).picture
+    assert [engine.relieve(), engine.relieve()] == ["attention was computed in slices", "the picture was decoded in tiles"]
+    assert engine.relieve() is None and engine.relieve_last() is None
+    near = engine.generate(wide, Watcher()).picture
+    assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
+    engine.restore()
+    assert np.array_equal(engine.generate(wide, Watcher()).picture, expected)

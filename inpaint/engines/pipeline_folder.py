@@ -1,0 +1,130 @@
+"""Reads from a repository in diffusers' layout which inpainting pipeline it makes, and loads that pipeline part by part.
+
+Safetensors only; code that a repository brings is never run. Knows no single model.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import diffusers
+import transformers
+from diffusers import AsymmetricAutoencoderKL, AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin
+from diffusers.pipelines import auto_pipeline
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from inpaint.core.result import Progress
+from inpaint.engines.autoencoder import part_dtype
+from inpaint.engines.base import Report
+from inpaint.engines.checkpoint import Checkpoint
+from inpaint.errors import ModelUnavailable
+
+Index = Mapping[str, Any]
+
+LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
+NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
+"""Optional in every pipeline that has them: a judge of finished pictures, and what reads pictures given as prompts."""
+
+GIVEN = frozenset({"prompt", "image", "mask_image", "height", "width", "num_inference_steps", "generator",
+                   "callback_on_step_end", "output_type"})
+"""What an inpainting pipeline must take, so that it can be given its work and be cancelled."""
+
+TASKS = (auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING, auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING)
+
+
+def load_inpaint_pipeline(checkpoint: Checkpoint, dtype: str, device: str, report: Report) -> Any:
+    """The checkpoint's inpainting pipeline of diffusers, each part on the device, without watermark and safety checker.
+
+    Raises ModelUnavailable with a sentence for what is no such checkpoint; OutOfMemory; EditCancelled (from report).
+    """
+    index = _read_index(checkpoint)
+    kind = _pipeline_kind(index, checkpoint)
+    names, options = kind._get_signature_keys(kind)  # pyright: ignore[reportPrivateUsage]: from_pretrained's own question
+    wanted = [name for name in sorted(names) if name not in NOT_NEEDED and _is_named(index.get(name))]
+    parts: dict[str, Any] = dict.fromkeys(names)
+    for number, name in enumerate(wanted, start=1):
+        report(Progress("loading", number, len(wanted)))
+        parts[name] = _load_part(checkpoint, name, index[name], dtype, device)
+    _check_parts(checkpoint, kind, parts)
+    chosen = {name: index[name] for name in options if name in index}
+    without = {"add_watermarker": False, "requires_safety_checker": False}
+    return kind(**parts, **(chosen | {name: value for name, value in without.items() if name in options}))
+
+
+def _read_index(checkpoint: Checkpoint) -> Index:
+    try:
+        index = json.loads((checkpoint.folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        index = None
+    if not isinstance(index, dict):
+        raise checkpoint.unavailable(f"The file model_index.json of {checkpoint.model} is missing or damaged.")
+    return index
+
+
+def _is_named(entry: Any) -> bool:
+    return isinstance(entry, list) and any(entry)
+
+
+def _pipeline_kind(index: Index, checkpoint: Checkpoint) -> Any:
+    """The class that the index names where it inpaints, else the inpainting one of the same model."""
+    name = index.get("_class_name")
+    if not isinstance(name, str):
+        raise _code_of_its_own(checkpoint, "its pipeline")
+    kind = getattr(diffusers, name, None)
+    if not (inspect.isclass(kind) and issubclass(kind, DiffusionPipeline)):
+        raise _refused(checkpoint, f"it names the pipeline {name[:60]!r}, which diffusers {diffusers.__version__} does not have")
+    for candidate in (kind, _sibling(name)):
+        if candidate is not None and _can_inpaint(candidate):
+            return candidate
+    raise _refused(checkpoint, f"{name} is no inpainting pipeline that can be run here")
+
+
+def _sibling(name: str) -> Any:
+    """source: AutoPipelineForInpainting, which pairs pipelines of one model by these tables."""
+    models = [model for task in TASKS for model, kind in task.items() if kind.__name__ == name]
+    return auto_pipeline.AUTO_INPAINT_PIPELINES_MAPPING.get(models[0]) if models else None
+
+
+def _can_inpaint(kind: Any) -> bool:
+    parameters = inspect.signature(kind.__call__).parameters
+    needed = {name for name, one in parameters.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD}
+    names, _ = kind._get_signature_keys(kind)  # pyright: ignore[reportPrivateUsage]: from_pretrained's own question
+    return set(parameters) >= GIVEN and needed <= {*GIVEN, "self"} and "vae" in names and "controlnet" not in names
+
+
+def _load_part(checkpoint: Checkpoint, name: str, entry: list[Any], dtype: str, device: str) -> Any:
+    library, kind_name = entry if len(entry) == 2 else (None, None)
+    if library not in LIBRARIES or not isinstance(kind_name, str):
+        raise _code_of_its_own(checkpoint, f"the part {name}")
+    kind = getattr(LIBRARIES[library], kind_name, None)
+    if inspect.isclass(kind) and issubclass(kind, ModelMixin | PreTrainedModel):
+        return checkpoint.load_model(kind, name, part_dtype(name, dtype), device)
+    if inspect.isclass(kind) and issubclass(kind, SchedulerMixin):
+        return checkpoint.load_scheduler((kind,), name)
+    if inspect.isclass(kind) and issubclass(kind, PreTrainedTokenizerBase):
+        return checkpoint.load_tokenizer(name, kind)
+    raise _refused(checkpoint, f"its part {name} is of a kind that is not known here ({kind_name[:60]})")
+
+
+def _check_parts(checkpoint: Checkpoint, kind: Any, parts: Mapping[str, Any]) -> None:
+    optional = {*kind._optional_components, *NOT_NEEDED}  # pyright: ignore[reportPrivateUsage]: no public name for it
+    lacking = sorted(name for name, part in parts.items() if part is None and name not in optional)
+    if lacking:
+        raise _refused(checkpoint, f"{kind.__name__} needs {', '.join(lacking)}, which its model_index.json does not name")
+    if not isinstance(parts["vae"], AutoencoderKL | AsymmetricAutoencoderKL):
+        raise _refused(checkpoint, f"its autoencoder is a {type(parts['vae']).__name__}, not an AutoencoderKL")
+    channels, own = getattr(parts.get("unet"), "config", {}).get("in_channels"), parts["vae"].config.latent_channels
+    if channels is not None and channels not in (own, 2 * own + 1):
+        raise _refused(checkpoint, f"its UNet takes {channels} channels, not {own} or {2 * own + 1}")
+
+
+def _refused(checkpoint: Checkpoint, reason: str) -> ModelUnavailable:
+    return ModelUnavailable(f"{checkpoint.model} cannot be used for inpainting: {reason}.",
+                            "Name another repository in its file.")
+
+
+def _code_of_its_own(checkpoint: Checkpoint, what: str) -> ModelUnavailable:
+    return _refused(checkpoint, f"it brings code of its own for {what}, and such code is never run")
