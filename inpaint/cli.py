@@ -10,15 +10,18 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from inpaint import __version__
-from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, OutOfMemory, StorageFull
+from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory, StorageFull
 
 if TYPE_CHECKING:
     from inpaint.core.result import EditResult
+    from inpaint.core.spec import ModelSpec, Task
+    from inpaint.engines.downloads import Transfer
+    from inpaint.engines.verification import Verdict
     from inpaint.jobs import Job
     from inpaint.service import Service
 
@@ -107,8 +110,9 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_models)
-    parser.add_argument("--download", metavar="NAME", help="fetch a model's weights")
-    parser.add_argument("--verify", metavar="NAME", nargs="?", const="", help="not built yet")
+    parser.add_argument("--download", metavar="NAME", help="fetch a model's weights, or mend them")
+    parser.add_argument("--task", choices=("inpaint", "image-to-image", "generate"), help="download only what this task needs")
+    parser.add_argument("--verify", metavar="NAME", nargs="?", const="", help="compare every file with its locked sha256 (all models)")
     _add_settings(parser)
 
 
@@ -123,6 +127,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", metavar="T", help="auto, float16, bfloat16 or float32")
     parser.add_argument("--config", type=Path, metavar="DIR", help="settings of your own: app.toml, models/*.toml")
     parser.add_argument("--data-dir", metavar="DIR")
+    parser.add_argument("--cache-dir", metavar="DIR", help="where weights lie (HF_HUB_CACHE or HF_HOME)")
     parser.add_argument("--json", action="store_true", help="print one object")
 
 
@@ -181,20 +186,108 @@ def _reimagine(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    from inpaint.engines import weights
-
-    if options.verify is not None:
-        raise InvalidRequest("verify", "Verifying weights is not built yet.")
+    if options.task and options.download is None:
+        raise InvalidRequest("task", "--task narrows a download.", "Say which with --download NAME.")
     service = _service(options)
     if options.download is not None:
-        spec = service.models.specs.get(options.download)
-        if spec is None:
-            raise InvalidRequest("model", f"There is no model {ascii(options.download)[:40]}.",
-                                 f"There are: {', '.join(service.models.specs)}.")
-        weights.download(spec, _tell)
+        _download(_named(service, options.download), options.task)
+    if options.verify is not None:
+        specs = [_named(service, options.verify)] if options.verify else list(service.models.specs.values())
+        return _verify(specs, options)
     described = service.models.describe()
-    _say(json.dumps({"models": described}, indent=2) if options.json else _model_table(described))
+    _say(json.dumps({"models": described}, indent=2) if options.json else _model_table(list(service.models.specs.values())))
     return 0
+
+
+def _named(service: Service, name: str) -> ModelSpec:
+    if name not in service.models.specs:
+        raise InvalidRequest("model", f"There is no model {ascii(name)[:40]}.", f"There are: {', '.join(service.models.specs)}.")
+    return service.models.specs[name]
+
+
+def _download(spec: ModelSpec, task: Task | None) -> None:
+    """Says what it will fetch before it does. Ctrl-C keeps the files that are complete."""
+    from inpaint.engines import downloads
+
+    try:
+        plan = downloads.plan(spec, _parts(spec, task) if task else None)
+        _tell(f"inpaint: {plan.sentence}")
+        with _byte_bar(_PercentLines()) as report:
+            fetched = downloads.download(plan, report)
+    except KeyboardInterrupt:
+        raise EditCancelled("The download was stopped; files that are complete are kept.",
+                            f"Go on with: python -m inpaint models --download {spec.name}") from None
+    if plan.parcels:
+        _tell(f"inpaint: {spec.title} is complete, and every file is as it should be."
+              f"{'' if fetched else ' Nothing was fetched.'}")
+
+
+def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
+    from inpaint.engines.registry import FAMILIES
+
+    if not spec.can(task):
+        raise InvalidRequest("task", f"{spec.title} cannot {task}.", f"It can: {', '.join(spec.tasks)}.")
+    return FAMILIES[spec.family][task].parts
+
+
+class _PercentLines:
+    """Progress where nothing can be drawn over: a line at every twentieth."""
+
+    def __init__(self) -> None:
+        self._said = 0
+
+    def __call__(self, transfer: Transfer) -> None:
+        from inpaint.engines.downloads import size_text
+
+        twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
+        if twentieth > self._said:
+            self._said = twentieth
+            _tell(f"inpaint: {size_text(transfer.done_bytes)} of {size_text(transfer.all_bytes)} ({5 * twentieth} %)")
+
+
+@contextlib.contextmanager
+def _byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Transfer], None]]:
+    """otherwise: hears of the bytes where there is no terminal to draw on."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield otherwise
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=1, unit="B", unit_scale=True, leave=False) as bar:
+        def draw(transfer: Transfer) -> None:
+            bar.set_description_str(transfer.file[-40:], refresh=False)
+            bar.total = transfer.all_bytes
+            bar.update(transfer.done_bytes - bar.n)
+
+        yield draw
+
+
+def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
+    """Models that are not here are left out, unless one was named. Raises ModelUnavailable where something is damaged."""
+    from inpaint.engines import verification, weights
+
+    found = [spec for spec in specs if verification.is_here(spec)]
+    if options.verify and specs[0].sources and not found:
+        raise weights.missing(specs[0])
+    with _byte_bar(lambda _: None) as report:
+        verdicts = [verification.verify(spec, report) for spec in found]
+    _say(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
+         else "\n".join(_verdict_line(verdict) for verdict in verdicts) or "Nothing to verify: no model is downloaded.")
+    damaged = [verdict for verdict in verdicts if verdict.damage]
+    if damaged:
+        raise ModelUnavailable(f"Damaged or missing files: {', '.join(verdict.model for verdict in damaged)}.",
+                               " ".join(verdict.mend for verdict in damaged))
+    return 0
+
+
+def _verdict_facts(verdict: Verdict) -> dict[str, object]:
+    return {"name": verdict.model, "ok": not verdict.damage, "files": verdict.files, "damage": list(verdict.damage),
+            "mend": verdict.mend, "notes": list(verdict.notes)}
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    state = "; ".join(verdict.damage) or (f"ok: {verdict.files} files as they were locked" if verdict.files else "not locked")
+    return f"{verdict.model:<20}{'; '.join([state, *verdict.notes])}"
 
 
 def _recipe(options: argparse.Namespace) -> int:
@@ -205,7 +298,7 @@ def _service(options: argparse.Namespace) -> Service:
     from inpaint.config import load_config
     from inpaint.service import Service
 
-    flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir}
+    flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir, "cache_dir": options.cache_dir}
     return Service.build(load_config(options.config, flags))
 
 
@@ -267,15 +360,29 @@ def _texts(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _model_table(described: list[dict[str, object]]) -> str:
-    def row(model: dict[str, object]) -> str:
-        parameters = int(str(model["parameters"]))
-        size = f"{parameters * 2 / 1e9:.1f} GB in float16 (computed)" if parameters else \
-            "size not stated" if model["sources"] else "nothing to download"
-        state = "here" if model["on_disk"] else "not downloaded"
-        return f"{model['name']:<16}{state:<16}{', '.join(_texts(model['tasks'])):<12}{size:<32}{model['licence']}"
+def _model_table(specs: Sequence[ModelSpec]) -> str:
+    rows = [(spec.name, _state(spec), ", ".join(spec.tasks), _size(spec), spec.licence) for spec in specs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
-    return "\n".join(row(model) for model in described)
+
+def _state(spec: ModelSpec) -> str:
+    from inpaint.engines import weights
+
+    here = [task for task in spec.tasks if weights.are_on_disk(spec, _parts(spec, task))]
+    return "not downloaded" if not here else "here" if len(here) == len(spec.tasks) else f"here for {', '.join(here)}"
+
+
+def _size(spec: ModelSpec) -> str:
+    """Bytes on the disk where they are locked; before that what follows from the parameter counts."""
+    from inpaint.engines.locks import lock_of
+
+    if not spec.sources:
+        return "nothing to download"
+    locked = sum(file.size for source in spec.sources.values() if (lock := lock_of(source)) for file in lock.files.values())
+    if locked:
+        return f"{locked / 1e9:.1f} GB on the disk"
+    return f"{spec.weight_bytes('float16') / 1e9:.1f} GB in float16 (computed)" if spec.parameter_count else "size not stated"
 
 
 def _say(text: str) -> None:

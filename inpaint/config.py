@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
+from urllib.parse import quote
 
 from inpaint.core.request import SAMPLING_FIELDS
 from inpaint.core.spec import STRICT, Limit, ModelSpec, Source, WorkingLimits
@@ -54,9 +55,20 @@ class QueueLimits:
 
 
 @dataclass(frozen=True)
+class MemoryLimits:
+    """budget_gb: what models may take on their device, in 10**9 bytes; "auto" = what it has, less a reserve."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    budget_gb: float | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True)
 class Settings:
     """app.toml. device, dtype: "auto" or a name torch knows. host None = Gradio's own default and variables.
-    log: the form of the server's log.
+    cache_dir: where downloaded weights lie; None = the hub library's own place (HF_HOME, HF_HUB_CACHE).
+    log: the form of the server's log. page_downloads: whether whoever opens the page may have models downloaded; auto = only on a
+    server that nobody but this machine reaches.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -68,13 +80,19 @@ class Settings:
     share: bool = False
     auth: str | None = field(default=None, repr=False)
     data_dir: str | None = None
+    cache_dir: str | None = None
     log: Literal["text", "json"] = "text"
+    page_downloads: Literal["auto", "on", "off"] = "auto"
     pictures: PictureLimits = PictureLimits()
     queue: QueueLimits = QueueLimits()
+    memory: MemoryLimits = MemoryLimits()
 
 
-SECTIONS: Mapping[str, type[Any]] = MappingProxyType({"pictures": PictureLimits, "queue": QueueLimits})
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType({"pictures": PictureLimits, "queue": QueueLimits, "memory": MemoryLimits})
 """The tables of app.toml, each all positive numbers."""
+
+ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB"})
+"""Where INPAINT_ and the setting's own name would not say what it is."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +114,9 @@ def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | No
               {name: value for name, value in (flags or {}).items() if value is not None}]
     settings = _validated(Settings, _merged(layers), "settings")
     _check_settings(settings)
-    models = {spec.name: spec for folder in folders for spec in _read_models(folder / "models")}
-    return AppConfig(settings, models, _data_dir(settings, environment))
+    data_dir, cache_dir = _data_dir(settings, environment), _folder("cache_dir", settings.cache_dir)
+    models = {spec.name: _placed(spec, data_dir, cache_dir) for folder in folders for spec in _read_models(folder / "models")}
+    return AppConfig(settings, models, data_dir)
 
 
 def parse_auth(auth: str | None) -> tuple[str, str] | None:
@@ -133,10 +152,24 @@ def _read_model(path: Path) -> ModelSpec:
     spec = _validated(ModelSpec, _read_toml(path), str(path))
     for name, limit in spec.limits.items():
         _check_limit(f"{path}: limits.{name}", name, limit)
+    for task, limits in spec.task_limits.items():
+        for name, limit in limits.items():
+            _check_limit(f"{path}: task_limits.{task}.{name}", name, limit)
     if spec.working is not None:
         _check_working(f"{path}: working", spec.working)
+    for part, source in spec.sources.items():
+        if source.cache_dir or source.lock:
+            raise BadConfig(f"{path}: sources.{part}: cache_dir and lock are not set by a model's file.")
     sources = {part: _located(source, path.parent) for part, source in spec.sources.items()}
     return dataclasses.replace(spec, sources=sources)
+
+
+def _placed(spec: ModelSpec, data_dir: Path, cache_dir: Path | None) -> ModelSpec:
+    """The same model, knowing where its downloads lie and where they are locked."""
+    lock = str(data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
+    place = {"cache_dir": str(cache_dir) if cache_dir else None, "lock": lock}
+    return dataclasses.replace(spec, sources={part: source if source.is_local else dataclasses.replace(source, **place)
+                                              for part, source in spec.sources.items()})
 
 
 def _check_settings(settings: Settings) -> None:
@@ -144,7 +177,7 @@ def _check_settings(settings: Settings) -> None:
         raise BadConfig(f"settings: port: {settings.port} is not between 0 and {MAX_PORT}.")
     for section in SECTIONS:
         for name, value in vars(getattr(settings, section)).items():
-            if not 0 < value < math.inf:
+            if value != "auto" and not 0 < value < math.inf:
                 raise BadConfig(f"settings: {section}.{name}: {value:g} is not a positive number.")
 
 
@@ -181,7 +214,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """INPAINT_DEVICE, INPAINT_DATA_DIR, ...; the numbers of a section by their own name: INPAINT_MAX_SIDE, ..."""
     def given(kind: type[Any]) -> dict[str, Any]:
         names = (field.name for field in dataclasses.fields(kind) if field.name not in SECTIONS)
-        return {name: value for name in names if (value := environment.get(f"INPAINT_{name.upper()}"))}
+        return {name: value for name in names if (value := environment.get(ENVIRONMENT_NAMES.get(name, f"INPAINT_{name.upper()}")))}
 
     sections = {section: given(kind) for section, kind in SECTIONS.items()}
     return given(Settings) | {section: values for section, values in sections.items() if values}
@@ -209,14 +242,18 @@ def _validated(kind: type[_Valid], values: dict[str, Any], where: str) -> _Valid
 
 def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
     """--data-dir, else /data on a Space that has it, else the platform's user data folder."""
-    if settings.data_dir:
-        try:
-            return Path(settings.data_dir).expanduser().resolve()
-        except (RuntimeError, ValueError, OSError) as error:
-            raise BadConfig(f"settings: data_dir: {settings.data_dir} cannot be used: {error}.") from None
+    if chosen := _folder("data_dir", settings.data_dir):
+        return chosen
     space_disk = Path("/data")
     if environment.get("SPACE_ID") and os.access(space_disk, os.W_OK):
         return space_disk / "inpaint"
     from platformdirs import user_data_path
 
     return user_data_path("inpaint", appauthor=False)
+
+
+def _folder(name: str, chosen: str | None) -> Path | None:
+    try:
+        return Path(chosen).expanduser().resolve() if chosen else None
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BadConfig(f"settings: {name}: {chosen} cannot be used: {error}.") from None

@@ -155,7 +155,7 @@ def test_a_format_too_small_for_the_picture_is_refused_first(folder: Path, capsy
     ["generate", "--output", "o.png"], ["generate", "--prompt", " ", "--output", "o.png"], ["recipe", "photo.png"], ["recipe"],
     ["generate", "--prompt", "dog", "--output", "o.png", "--width", "300"], ["generate", "--prompt", "dog", "--output", "o.png", "--steps", "nan"],
     ["generate", "--prompt", "dog", "--output", "o.png", "--guidance-scale", "2"], ["generate", "--prompt", "dog", "--output", "nowhere/o.png"],
-    ["generate", "--prompt", "\udcff", "--output", "o.png"], ["models", "--download", "magic"], ["models", "--verify"],
+    ["generate", "--prompt", "\udcff", "--output", "o.png"], ["models", "--download", "magic"], ["models", "--verify", "magic"], ["models", "--task", "inpaint"],
     ["models", "--config", "nowhere"], ["edit", "photo.png", "--mas", "mask.png", "--output", "o.png"],
 ], ids=lambda arguments: ascii(" ".join(arguments)))
 def test_wrong_commands(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,9 @@ class WorkingLimits:
 class Source:
     """Where one part of a model comes from. repo_id: a hub repository or a local folder.
 
-    revision: a commit that was seen in public use, or "main" where none is known.
+    revision: a commit that was seen in public use, or "main" where none is known. cache_dir, lock: filled in by the settings, never
+    by a model's file: the hub cache that it lies in (None = the hub library's own), and the file that names the commit and the
+    hashes of what was downloaded (engines/locks.py).
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -71,6 +73,8 @@ class Source:
     repo_id: str
     revision: str = "main"
     variant: str | None = None
+    cache_dir: str | None = None
+    lock: str | None = None
 
     @property
     def is_local(self) -> bool:

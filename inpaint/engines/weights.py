@@ -1,35 +1,30 @@
-"""Where a model's weights lie on disk, and fetching them when a person asks. Imports no torch; loads nothing.
-
-Nothing is fetched unasked: everything but `download` works from the disk alone.
-"""
+"""Where a model's weights lie on disk. Imports no torch, loads nothing and asks no hub (engines/downloads.py does, when asked to)."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from inpaint.core.spec import ModelSpec, Source
+from inpaint.engines.locks import has_size, lock_of
+from inpaint.engines.selection import INDEX, PART_OF, component_names
 from inpaint.errors import ModelUnavailable
 
-INDEX = "model_index.json"
-SHARD = re.compile(r"-\d+-of-\d+")
-PLAIN_FILES = (INDEX, "*/*.json", "*/*.txt", "*/*.model")
-"""Configurations and tokenizers; with the safetensors of one variant, all that from_pretrained reads."""
+SHARD = re.compile(PART_OF)
 
 
 def find(source: Source) -> Path | None:
-    """The complete folder of a source on this disk, or None."""
+    """The complete folder of a source on this disk, or None. Of the hub's cache exactly the commit that is locked, once one is."""
     folder = Path(source.repo_id) if source.is_local else _cached(source)
-    return folder if folder is not None and _is_complete(folder, source) else None
+    return find_in(folder, source) if folder is not None else None
 
 
-def is_on_disk(spec: ModelSpec) -> bool:
-    """Whether everything that its file names is here."""
-    return are_on_disk(spec, spec.sources)
+def find_in(folder: Path, source: Source) -> Path | None:
+    """The folder if it holds all of a source, else None."""
+    return folder if _is_complete(folder, source) else None
 
 
 def are_on_disk(spec: ModelSpec, parts: Iterable[str]) -> bool:
@@ -55,61 +50,24 @@ def missing(spec: ModelSpec) -> ModelUnavailable:
                             f"Get them with: python -m inpaint models --download {spec.name}")
 
 
-def download(spec: ModelSpec, say: Callable[[str], None]) -> None:
-    """Fetch what the pipelines need: safetensors of one variant, configurations, tokenizers; no pickles, no code.
-
-    Raises ModelUnavailable with what to do.
-    """
-    for part, source in spec.sources.items():
-        if find(source) is None:
-            say(f"{spec.title}: fetching {part} from {source.repo_id} at {source.revision[:12]}")
-            _fetch(spec, source)
-    if not is_on_disk(spec):
-        raise ModelUnavailable(f"{spec.title} came without safetensors for every part.",
-                               "Pickled weights are never loaded.")
-
-
-def _fetch(spec: ModelSpec, source: Source) -> None:
-    if source.is_local:
-        raise missing(spec)
-    from huggingface_hub import errors, snapshot_download
-
-    try:
-        snapshot_download(source.repo_id, revision=source.revision, allow_patterns=[*PLAIN_FILES, _weights(source)],
-                          ignore_patterns=None if source.variant else ["*.fp16.*", "*.bf16.*"])
-    except errors.GatedRepoError:
-        raise ModelUnavailable(f"{source.repo_id} asks for its licence to be accepted first.",
-                               f"Accept it on {spec.licence_url}, then log in with: hf auth login") from None
-    except errors.RevisionNotFoundError:
-        raise ModelUnavailable(f"{source.repo_id} has no revision {source.revision}.",
-                               f'Set revision = "main" in a {spec.name}.toml of your own (--config DIR).') from None
-    except (errors.RepositoryNotFoundError, errors.HFValidationError):
-        raise ModelUnavailable(f"There is no repository {source.repo_id} on the hub.",
-                               "It may have moved: set repo_id in a file of your own (--config DIR).") from None
-    except (errors.OfflineModeIsEnabled, errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
-        logging.getLogger(__name__).info("download of %s failed", source.repo_id, exc_info=error)
-        raise ModelUnavailable(f"{source.repo_id} could not be fetched ({type(error).__name__}).",
-                               "Check the network and the free disk space, then run the same command again.") from None
-
-
-def _weights(source: Source) -> str:
-    return f"*/*.{source.variant}*.safetensors*" if source.variant else "*/*.safetensors*"
-
-
 def _cached(source: Source) -> Path | None:
     from huggingface_hub import errors, try_to_load_from_cache
 
+    lock = lock_of(source)
     try:
-        index = try_to_load_from_cache(source.repo_id, INDEX, revision=source.revision)
+        index = try_to_load_from_cache(source.repo_id, INDEX, revision=lock.commit if lock else source.revision,
+                                       cache_dir=source.cache_dir)
     except (errors.HFValidationError, OSError):
         return None
-    return Path(index).parent if isinstance(index, str) else None
+    if not isinstance(index, str):
+        return None
+    folder = Path(index).parent
+    return folder if lock is None or all(has_size(folder / name, file.size) for name, file in lock.files.items()) else None
 
 
 def _is_complete(folder: Path, source: Source) -> bool:
     """Every component the index names is there, with safetensors wherever it has a config.json."""
-    index = _read_json(folder / INDEX)
-    components = [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by)]
+    components = component_names(_read_json(folder / INDEX))
     return bool(components) and all(_is_component_complete(folder / name, source) for name in components)
 
 

@@ -97,46 +97,8 @@ def spec(source: Source) -> ModelSpec:
 
 
 def test_locate_gives_the_folders_or_names_the_command(tmp_path: Path, cache: Path) -> None:
-    assert weights.locate(spec(Source(str(written(tmp_path / "w", COMPLETE))))) == {"pipeline": tmp_path / "w"}
+    assert weights.locate(spec(Source(str(written(tmp_path / "w", COMPLETE)))), ["pipeline"]) == {"pipeline": tmp_path / "w"}
     with pytest.raises(ModelUnavailable, match="models --download mine"):
-        weights.locate(spec(Source(REPO, REVISION)))
+        weights.locate(spec(Source(REPO, REVISION)), ["pipeline"])
     with pytest.raises(ModelUnavailable, match="not complete in /nowhere"):
-        weights.locate(spec(Source("/nowhere")))
-
-
-@pytest.mark.parametrize(("source", "message"), [
-    pytest.param(Source(REPO, REVISION), "could not be fetched", id="offline"),
-    pytest.param(Source("./nowhere"), "not complete in ./nowhere", id="a local folder"),
-    pytest.param(Source("a/b/c"), "could not be fetched|no repository", id="an impossible name"),
-])
-def test_a_download_that_cannot_be_is_one_sentence(source: Source, message: str, cache: Path) -> None:
-    with pytest.raises(ModelUnavailable, match=message):
-        weights.download(spec(source), lambda line: None)
-
-
-def test_what_is_there_is_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("fetched"))
-    said: list[str] = []
-    weights.download(spec(Source(str(written(tmp_path, COMPLETE)))), said.append)
-    assert said == []
-
-
-@pytest.mark.parametrize(("variant", "wanted", "unwanted"), [
-    pytest.param(None, ["unet/model.safetensors", "unet/model-00001-of-00002.safetensors", "unet/model.safetensors.index.json"],
-                 ["unet/model.fp16.safetensors"], id="no variant"),
-    pytest.param("fp16", ["unet/model.fp16.safetensors", "unet/model.safetensors.index.fp16.json"],
-                 ["unet/model.safetensors", "unet/model-00001-of-00002.safetensors"], id="fp16"),
-])
-def test_only_plain_files_and_safetensors_of_one_variant_are_asked_for(
-        variant: str | None, wanted: list[str], unwanted: list[str], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub.utils import filter_repo_objects
-
-    asked: dict[str, list[str]] = {}
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **options: asked.update(options))
-    with pytest.raises(ModelUnavailable, match="without safetensors"):
-        weights.download(spec(Source(REPO, REVISION, variant)), lambda line: None)
-    plain = ["model_index.json", "unet/config.json", "tokenizer/merges.txt"]
-    code = ["unet/model.bin", "pipeline.py", "unet/modeling.py", "model.ckpt", "unet/pytorch_model.pt", "model.safetensors"]
-    kept = filter_repo_objects([*plain, *wanted, *unwanted, *code], allow_patterns=asked["allow_patterns"],
-                               ignore_patterns=asked["ignore_patterns"])
-    assert sorted(kept) == sorted([*plain, *wanted])
+        weights.locate(spec(Source("/nowhere")), ["pipeline"])

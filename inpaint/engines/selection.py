@@ -1,0 +1,66 @@
+"""Which files of a diffusers repository the loaders read: of all its formats one, of all its variants one. Pure.
+
+Everything else is never fetched: pickles, code, single-file checkpoints, ONNX, Flax, OpenVINO, pictures, cards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+INDEX = "model_index.json"
+STEM = "(?:model|diffusion_pytorch_model)"
+"""How transformers and diffusers name a part's weights. Other safetensors are adapters or conversions."""
+
+PART_OF = r"-\d+-of-\d+"
+PLAIN_ENDINGS = (".json", ".txt", ".model")
+"""Configurations and vocabularies."""
+
+WEIGHTS_INDEX = re.compile(r"\.index(\.[^.]+)?\.json$")
+PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One folder of a repository. files: to fetch, by their names in the repository. has_weights: whether those hold weights.
+
+    needs_weights: it has a model's config.json. only_pickled: its weights are there, but as pickles alone.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    has_weights: bool
+    needs_weights: bool
+    only_pickled: bool
+
+
+def component_names(index: Mapping[str, object]) -> list[str]:
+    """The folders that a model_index.json names: [library, class] where there is one, [null, null] where there is none."""
+    return [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by)]
+
+
+def select(index: Mapping[str, object], listed: Iterable[str], variant: str | None) -> list[Component]:
+    """What of the listed files the components of an index need."""
+    folders: dict[str, list[str]] = {}
+    for path in listed:
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, []).append(name)
+    return [_component(name, folders.get(name, []), variant) for name in component_names(index)]
+
+
+def _component(folder: str, names: Collection[str], variant: str | None) -> Component:
+    weights = _weights(names, variant)
+    plain = [name for name in names if name.endswith(PLAIN_ENDINGS) and not WEIGHTS_INDEX.search(name)]
+    is_pickled = any(name.endswith(PICKLE_ENDINGS) for name in names)
+    return Component(folder, tuple(f"{folder}/{name}" for name in sorted([*plain, *weights])), bool(weights),
+                     "config.json" in names, is_pickled and not any(name.endswith(".safetensors") for name in names))
+
+
+def _weights(names: Iterable[str], variant: str | None) -> list[str]:
+    """One file, else its shards with their list. Shards carry the variant before or behind their number."""
+    kind = re.escape(f".{variant}") if variant else ""
+    whole = re.compile(rf"{STEM}{kind}\.safetensors")
+    shards = re.compile(rf"{STEM}(?:{kind}{PART_OF}|{PART_OF}{kind})\.safetensors|{STEM}\.safetensors\.index{kind}\.json")
+    single = [name for name in names if whole.fullmatch(name)]
+    return single or [name for name in names if shards.fullmatch(name)]

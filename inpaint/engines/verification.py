@@ -1,0 +1,91 @@
+"""Whether what lies on the disk is still what was downloaded: every sha256 computed anew and compared with the lock.
+
+Changes nothing and asks no hub. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpaint.core.spec import ModelSpec, Source
+from inpaint.engines import weights
+from inpaint.engines.downloads import Report, Transfer, repo_folder
+from inpaint.engines.locks import Lock, has_size, lock_of, sha256_of
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found of one model. damage: each file that is missing or not as it was locked. mend: what to do then, else "".
+
+    notes: what could not be checked, and why. files: how many were found as they were locked.
+    """
+
+    model: str
+    files: int
+    damage: tuple[str, ...]
+    mend: str
+    notes: tuple[str, ...]
+
+
+def is_here(spec: ModelSpec) -> bool:
+    """Whether anything of a model with weights is on this disk, whole or not."""
+    return any(_is_here(source) for source in spec.sources.values())
+
+
+def verify(spec: ModelSpec, report: Report) -> Verdict:
+    """Check all sources of a model of which anything is here; one that was never downloaded is no damage.
+
+    report: hears of the bytes of one source after another; what it raises stops the check and passes through.
+    """
+    files, damage, notes = 0, list[str](), list[str]()
+    for part, source in spec.sources.items():
+        lock = lock_of(source)
+        if not _is_here(source):
+            notes.append(f"{part} is not downloaded")
+        elif lock is not None:
+            bad = list(_damage(repo_folder(source) / "snapshots" / lock.commit, lock, report))
+            files += len(lock.files) - len(bad)
+            damage += bad
+        elif weights.find(source) is None:
+            damage.append(f"{part}: not complete in {source.repo_id}")
+        elif source.is_local:
+            notes.append(f"{part} is a local folder and complete; nothing is locked for it")
+        else:
+            notes.append(f"{part} is complete, but not locked: --download checks and locks it")
+    return Verdict(spec.name, files, tuple(damage), _mend(spec) if damage else "", tuple(notes))
+
+
+def _mend(spec: ModelSpec) -> str:
+    if all(source.is_local for source in spec.sources.values()):
+        return f"Put the files of {spec.title} back into their folder."
+    return f"Mend with: python -m inpaint models --download {spec.name}."
+
+
+def _is_here(source: Source) -> bool:
+    if source.is_local:
+        return Path(source.repo_id).is_dir()
+    lock = lock_of(source)
+    return (repo_folder(source) / "snapshots" / lock.commit).is_dir() if lock else weights.find(source) is not None
+
+
+def _damage(folder: Path, lock: Lock, report: Report) -> Iterator[str]:
+    before, all_bytes = 0, sum(file.size for file in lock.files.values())
+    for name, file in lock.files.items():
+        def tell(done: int, name: str = name, before: int = before) -> None:
+            report(Transfer(name, before + done, all_bytes))
+
+        path, before = folder / name, before + file.size
+        if not path.is_file():
+            yield f"{name} of {lock.repo_id} is missing"
+        elif not has_size(path, file.size) or not _is_intact(path, file.sha256, tell):
+            yield f"{name} of {lock.repo_id} is damaged"
+
+
+def _is_intact(path: Path, sha256: str, tell: Callable[[int], None]) -> bool:
+    """What the disk can no longer read is damaged too."""
+    try:
+        return sha256_of(path, tell) == sha256
+    except OSError:
+        return False
