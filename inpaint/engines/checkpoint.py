@@ -21,6 +21,9 @@ from transformers.utils.logging import disable_progress_bar as disable_weights_b
 from inpaint.core.spec import Source
 from inpaint.engines import weights
 from inpaint.engines.diffusion import guard_memory, is_out_of_memory, release_memory
+from inpaint.engines.embeddings import weights_identity
+from inpaint.engines.memory import count_parameters
+from inpaint.engines.residency import Part, Residency
 from inpaint.errors import ModelUnavailable
 
 log = logging.getLogger(__name__)
@@ -53,14 +56,29 @@ class Checkpoint:
         self._refuse_pickle(part)
         return guard_memory(lambda: self._load_model(kind, part, dtype).to(device), f"loading {self.model}")
 
+    def part(self, residency: Residency, kind: Any, part: str, dtype: torch.dtype) -> Part[Any]:
+        """The handle of a part that load_model gives when it is first brought; the same files in the same dtype share one.
+
+        Raises ModelUnavailable where there is no such part.
+        """
+        folder = self.folder / part
+        identity = self._explained(part, lambda: weights_identity(folder))
+        nbytes = count_parameters(folder, self.variant) * dtype.itemsize
+        return residency.part(f"{identity} {self.variant} {kind.__name__} {dtype}", part.replace("_", " "), nbytes,
+                              lambda device: self.load_model(kind, part, dtype, device))
+
+    def read_config(self, part: str) -> dict[str, Any]:
+        """What a part's config.json says. Raises ModelUnavailable."""
+        return self._explained(part, lambda: dict(json.loads((self.folder / part / "config.json").read_text(encoding="utf-8"))))
+
     def load_pipeline(self, kind: Any, **parts: Any) -> Any:
         """A whole pipeline round parts with weights that were loaded before. Raises ModelUnavailable."""
         disable_pipeline_bar()
         return self._explained("pipeline", lambda: kind.from_pretrained(self.folder, local_files_only=True, **parts))
 
-    def load_tokenizer(self, part: str = "tokenizer") -> Any:
-        """CLIP's tokenizer. Raises ModelUnavailable, also where transformers would make up an empty vocabulary."""
-        tokenizer = self._explained(part, lambda: CLIPTokenizer.from_pretrained(self.folder / part, local_files_only=True))
+    def load_tokenizer(self, part: str = "tokenizer", kind: Any = CLIPTokenizer) -> Any:
+        """kind: its transformers class. Raises ModelUnavailable, also where transformers would make up an empty vocabulary."""
+        tokenizer = self._explained(part, lambda: kind.from_pretrained(self.folder / part, local_files_only=True))
         if tokenizer.vocab_size < BYTE_TOKENS:
             raise self.unavailable(f"The vocabulary of {self.model} is missing in {self.folder / part}.")
         return tokenizer

@@ -1,4 +1,4 @@
-"""Image embeddings that were computed once: in memory by prompt and seed, on disk for the constant of an empty picture.
+"""Image embeddings: what decides them, and the constant one of an empty picture on disk.
 
 Knows no model: keys and tensors.
 """
@@ -6,9 +6,9 @@ Knows no model: keys and tensors.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,26 +37,6 @@ class PriorEmbeddings:
 
     positive: torch.Tensor
     negative: torch.Tensor | None
-
-
-class RecentEmbeddings:
-    """The embeddings of the last requests, for one set of weights in one dtype (the owner's); the oldest goes first."""
-
-    def __init__(self, capacity: int = 32) -> None:
-        self._capacity = capacity
-        self._kept: OrderedDict[PriorRequest, PriorEmbeddings] = OrderedDict()
-
-    def get(self, asked: PriorRequest) -> PriorEmbeddings | None:
-        """What was kept for the same request, which then counts as the latest."""
-        if asked in self._kept:
-            self._kept.move_to_end(asked)
-        return self._kept.get(asked)
-
-    def keep(self, asked: PriorRequest, embeddings: PriorEmbeddings) -> None:
-        """Keep it, and drop the oldest beyond the capacity."""
-        self._kept[asked] = embeddings
-        while len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
 
 
 class EmbeddingFile:
@@ -88,11 +68,18 @@ class EmbeddingFile:
 def weights_identity(folder: Path) -> str:
     """A name for the weights in folder (all its .safetensors and its config.json) that changes when they do.
 
-    A file in the hub's cache is named by its content's hash, which decides. Elsewhere size, modification time, beginning and
-    end are hashed: reading gigabytes at each start would cost more than the image encoder that this saves.
+    A file in the hub's cache is named by its content's hash, which decides: the same part in two repositories has one name.
+    Elsewhere size, modification time, beginning and end are hashed: reading gigabytes at each start would cost more than the
+    image encoder that this saves. Raises OSError, ValueError.
     """
-    files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
-    return hashlib.sha256("\n".join(_file_identity(file) for file in files).encode()).hexdigest()
+    files = [_file_identity(file) for file in sorted(folder.glob("*.safetensors"))]
+    return hashlib.sha256("\n".join([*files, _configuration(folder / "config.json")]).encode()).hexdigest()
+
+
+def _configuration(file: Path) -> str:
+    """Without the notes (keys with an underscore) on who saved it and where, which decide no number."""
+    values = json.loads(file.read_text(encoding="utf-8"))
+    return json.dumps({name: value for name, value in values.items() if not name.startswith("_")}, sort_keys=True)
 
 
 def _file_identity(file: Path) -> str:

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from inpaint.config import AppConfig
 from inpaint.core.result import Progress
-from inpaint.core.spec import DeviceKind, ModelSpec, Task, WorkingLimits
+from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind, ModelSpec, Task, WorkingLimits
 from inpaint.engines import weights
-from inpaint.engines.base import Generator, Inpainter, Report
+from inpaint.engines.base import Generator, Inpainter, Reimaginer, Report
 from inpaint.engines.device import probe_device
+from inpaint.engines.memory import GB, MemoryPlan, Needs, Turn, count_parameters, plan_memory
+from inpaint.engines.recent import Recent
+from inpaint.engines.residency import Residency
 from inpaint.errors import BadConfig, InvalidRequest, ModelUnavailable
 
 ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
+WORKING_BYTES = 1_500_000_000
+"""Kept free beside an engine that is loaded as a whole, for its activations."""
+
 DEVICE_TITLES: Mapping[DeviceKind, str] = {"cpu": "the CPU", "cuda": "the GPU (CUDA)", "mps": "the GPU (Metal)"}
 
 
@@ -33,11 +39,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What an engine needs to know of this machine. made_dir: for what can be made again (the zero embedding)."""
+    """What an engine needs to know of this machine. made_dir: for what can be made again (the zero embedding).
+
+    residency, recent: the parts in memory and the embeddings of all models, which engines share.
+    """
 
     device: str
     dtype: str | None
     made_dir: Path
+    residency: Residency = field(default_factory=lambda: Residency("cpu"))
+    recent: Recent[Any, Any] = field(default_factory=Recent[Any, Any])
 
 
 def _hush_libraries() -> None:
@@ -46,25 +57,57 @@ def _hush_libraries() -> None:
 
 
 def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
-    from inpaint.engines.diffusion import choose_device, choose_dtype
     from inpaint.engines.kandinsky22 import Kandinsky22
 
-    folders = weights.locate(spec, ("prior", "decoder"))
+    return Kandinsky22.load(**_kandinsky22(spec, runtime, "decoder"), report=report)
+
+
+def _load_kandinsky22_image(spec: ModelSpec, runtime: Runtime, report: Report) -> Reimaginer:
+    from inpaint.engines.kandinsky22 import Kandinsky22ImageToImage
+
+    return Kandinsky22ImageToImage.load(**_kandinsky22(spec, runtime, "image_decoder"), report=report)
+
+
+def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, Any]:
+    from inpaint.engines.diffusion import choose_device, choose_dtype
+
+    folders = weights.locate(spec, ("prior", decoder))
     device = choose_device(runtime.device)
-    return Kandinsky22.load(str(folders["prior"]), str(folders["decoder"]), device=device,
-                            dtype=choose_dtype(device, runtime.dtype), cache_dir=runtime.made_dir, report=report,
-                            prior_variant=spec.sources["prior"].variant, decoder_variant=spec.sources["decoder"].variant,
-                            model=spec.name)
+    return {"prior": str(folders["prior"]), "decoder": str(folders[decoder]), "device": device,
+            "dtype": choose_dtype(device, runtime.dtype), "cache_dir": runtime.made_dir, "model": spec.name,
+            "prior_variant": spec.sources["prior"].variant, "decoder_variant": spec.sources[decoder].variant,
+            "residency": runtime.residency, "recent": runtime.recent}
 
 
 def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: Report) -> Generator:
-    from inpaint.engines.diffusion import choose_device, choose_dtype
     from inpaint.engines.sdxl import SdxlTextToImage
 
-    folder = weights.locate(spec, ("pipeline",))["pipeline"]
+    return SdxlTextToImage.load(**_pipeline(spec, runtime), report=report)
+
+
+def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+    """Also raises BadConfig: which controls a pipeline has is known once its repository is here."""
+    from inpaint.engines.diffusers_inpaint import DiffusersInpaint
+
+    engine = DiffusersInpaint.load(**_pipeline(spec, runtime), report=report)
+    if lacking := engine.lacks([*spec.limits, *(["negative_prompt"] if spec.negative_prompt else [])]):
+        raise BadConfig(f"{spec.name}: limits: {engine.pipeline} has no {', '.join(lacking)}.", "Take it out of the model's file.")
+    if spec.working is not None and spec.working.multiple % engine.size_multiple:
+        raise BadConfig(f"{spec.name}: working.multiple: {engine.pipeline} needs a multiple of {engine.size_multiple}.")
+    return engine
+
+
+def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
+    """What engines of one whole pipeline are loaded with; on a small GPU it is there part by part."""
+    from inpaint.engines.diffusion import choose_device, choose_dtype
+    from inpaint.engines.relief import choose_place
+
+    source, folder = spec.sources["pipeline"], weights.locate(spec, ("pipeline",))["pipeline"]
     device = choose_device(runtime.device)
-    return SdxlTextToImage.load(str(folder), device=device, dtype=choose_dtype(device, runtime.dtype),
-                                variant=spec.sources["pipeline"].variant, report=report, model=spec.name)
+    dtype = choose_dtype(device, runtime.dtype)
+    sizes = [count_parameters(part, source.variant) * BYTES_PER_PARAMETER[dtype] for part in folder.iterdir() if part.is_dir()]
+    return {"source": str(folder), "device": device, "dtype": dtype, "variant": source.variant, "model": spec.name,
+            "place": choose_place(sizes, WORKING_BYTES, runtime.residency.budget, device)}
 
 
 def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
@@ -75,15 +118,33 @@ def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpai
 
 @dataclass(frozen=True)
 class Ability:
-    """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task."""
+    """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task.
+
+    in_parts: the engine brings its weights by itself, through runtime.residency; another one is loaded and dropped as a whole.
+    turns: which of the spec's parameters are needed at the same time, for what is said of a memory budget.
+    """
 
     parts: tuple[str, ...]
     load: Callable[[ModelSpec, Runtime, Report], Any]
+    in_parts: bool = False
+    turns: tuple[Turn, ...] = ()
 
+
+def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
+    """Activations: at 768 x 768 px in float16."""
+    return (Turn("prior", ("text_encoder", "prior"), 300_000_000), Turn("image encoder", ("image_encoder",), 300_000_000, once=True),
+            Turn("decoder", ("movq", unet), 1_500_000_000, streams=True))
+
+
+SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), WORKING_BYTES),
+              Turn("UNet", ("unet",), WORKING_BYTES, streams=True), Turn("autoencoder", ("vae",), WORKING_BYTES))
 
 FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
-    "kandinsky22": {"inpaint": Ability(("prior", "decoder"), _load_kandinsky22)},
-    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl)},
+    "kandinsky22": {
+        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, True, _kandinsky22_turns("unet")),
+        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, True, _kandinsky22_turns("image_unet"))},
+    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, turns=SDXL_TURNS)},
+    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, turns=SDXL_TURNS)},
     "patchmatch": {"inpaint": Ability((), _load_patchmatch)},
 }
 """What each family's code does."""
@@ -103,23 +164,23 @@ def _check(spec: ModelSpec) -> None:
 
 
 class Models:
-    """All specs, and at most one loaded engine with weights at a time. `engine` is called by the worker only."""
+    """All specs, and their engines: what fits into the memory budget stays loaded. `engine` is called by the worker only."""
 
     def __init__(self, config: AppConfig) -> None:
         for spec in config.models.values():
             _check(spec)
         self.specs = config.models
         self.device: DeviceKind = probe_device(config.settings.device)
-        dtype = config.settings.dtype
-        self._runtime = Runtime(self.device if config.settings.device == "auto" else config.settings.device,
-                                None if dtype == "auto" else dtype, config.data_dir / "made")
-        self._light: dict[tuple[str, Task], Any] = {}
-        self._heavy: tuple[tuple[str, Task], Any] | None = None
+        dtype, gb = config.settings.dtype, config.settings.memory.budget_gb
+        device = self.device if config.settings.device == "auto" else config.settings.device
+        self.residency = Residency(device, None if gb == "auto" else int(gb * GB))
+        self._runtime = Runtime(device, None if dtype == "auto" else dtype, config.data_dir / "made", self.residency)
+        self._engines: dict[tuple[str, Task], Any] = {}
 
     @property
     def default_dtype(self) -> str:
         """For the memory that is stated before anything is loaded."""
-        return self._runtime.dtype or ("float16" if self.device == "cuda" else "float32")
+        return self._runtime.dtype or ("float32" if self.device == "cpu" else "float16")
 
     def spec(self, name: object, task: Task) -> ModelSpec:
         """With the controls that it has for this task. Raises InvalidRequest where there is no such model or it does something else."""
@@ -156,22 +217,46 @@ class Models:
                                "or leave the prompt out to erase.")
 
     def engine(self, spec: ModelSpec, task: Task, report: Report) -> Any:
-        """The loaded engine of a spec for a task, kept for the next job. Another model's weights are released first."""
-        ability = FAMILIES[spec.family][task]
+        """The engine of a spec for a task. Other models' parts are let go only where the memory budget asks for it.
+
+        Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays half-loaded.
+        """
         key: tuple[str, Task] = (spec.name, task)
-        if key in self._light:
-            return self._light[key]
-        if self._heavy and self._heavy[0] == key:
-            return self._heavy[1]
+        if key in self._engines:
+            return self._engines[key]
+        ability = FAMILIES[spec.family][task]
         report(Progress("loading"))
-        if not ability.parts:
-            self._light[key] = ability.load(spec, self._runtime, report)
-            return self._light[key]
         weights.locate(spec, ability.parts)
-        self._heavy = None
         _hush_libraries()
-        self._heavy = (key, ability.load(spec, self._runtime, report))
-        return self._heavy[1]
+        if ability.parts and not ability.in_parts:
+            return self._whole(spec, task, ability, report)
+        self._engines[key] = ability.load(spec, self._runtime, report)
+        return self._engines[key]
+
+    def residency_words(self, spec: ModelSpec) -> str:
+        """What the memory budget restricts for a model, as a sentence; "" where nothing, or where its parameters are not known."""
+        plans = (self.memory_plan(spec, task) for task in spec.tasks)
+        return next((plan.words for plan in plans if plan and plan.words), "")
+
+    def memory_plan(self, spec: ModelSpec, task: Task) -> MemoryPlan | None:
+        """Computed from the parameters in the model's file; None where those or the family's turns are not known."""
+        turns = FAMILIES[spec.family][task].turns
+        if not turns or any(name not in spec.parameters for turn in turns for name in turn.parts):
+            return None
+        return plan_memory(Needs(turns, spec.parameters, self.default_dtype), self.residency.budget, self.device)
+
+    def _whole(self, spec: ModelSpec, task: Task, ability: Ability, report: Report) -> Any:
+        """An engine that loads everything at once, as one part. It cannot be let go while it runs: only the next job brings others."""
+        def load(_device: str) -> Any:
+            return ability.load(spec, self._runtime, report)
+
+        folders = weights.locate(spec, ability.parts)
+        stored = sum(count_parameters(folder, spec.sources[part].variant)
+                     for part, root in folders.items() for folder in root.iterdir() if folder.is_dir())
+        part = self.residency.part(f"{spec.name} {task}", spec.title, stored * BYTES_PER_PARAMETER[self.default_dtype], load, False)
+        part.load = load
+        with self.residency.using(report, part, working=WORKING_BYTES) as (engine,):
+            return engine
 
     def describe(self) -> list[dict[str, object]]:
         """Every model as plain data, for `models --json`, HTTP and the page."""
@@ -186,6 +271,7 @@ class Models:
                 "sources": {part: f"{source.repo_id}@{source.revision}" for part, source in spec.sources.items()},
                 "parameters": spec.parameter_count,
                 "weights_bytes_computed": {dtype: spec.weight_bytes(dtype) for dtype in ("float16", "float32")},
+                "memory": self.residency_words(spec),
                 "controls": sorted([*spec.limits, *(["prompt"] if spec.prompt else []),
                                     *(["negative_prompt"] if spec.negative_prompt else [])]),
                 "schedulers": list(spec.schedulers)}

@@ -81,7 +81,7 @@ def test_damage_is_refused_in_a_sentence(load, learned, tmp_path, part, damage) 
     copy = learned.copy(tmp_path)
     damage(tmp_path, part)
     with pytest.raises(ModelUnavailable) as caught:
-        load(copy, model="kandinsky-mini")
+        edit(load(copy, model="kandinsky-mini"))
     assert "kandinsky-mini" in caught.value.message
     assert "python -m inpaint models --download kandinsky-mini" in caught.value.hint
 
@@ -103,7 +103,7 @@ def test_a_pickle_is_never_opened(load, learned, tmp_path, part, monkeypatch) ->
     file.unlink()
     monkeypatch.setattr(torch, "load", lambda *_args, **_options: pytest.fail("a pickle was opened"))
     with pytest.raises(ModelUnavailable, match="only as a pickle file"):
-        load(copy)
+        edit(load(copy))
 
 
 def test_a_scheduler_that_the_loop_cannot_use_is_refused(load, learned, tmp_path) -> None:
@@ -141,7 +141,7 @@ def test_a_damaged_download_names_the_folder_to_delete(load, learned, tmp_path, 
     shutil.copytree(learned.prior, snapshot)
     truncated(snapshot, "prior")
     with pytest.raises(ModelUnavailable) as caught:
-        load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="a" * 40)
+        edit(load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="a" * 40))
     assert f"Delete {tmp_path / 'hub' / 'models--someone--prior'} " in caught.value.hint
 
 
@@ -152,8 +152,9 @@ def test_a_revision_that_was_not_downloaded_is_refused(load, learned, tmp_path, 
         load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="b" * 40)
 
 
-def test_loading_can_be_cancelled(learned, tmp_path) -> None:
-    from inpaint.engines.kandinsky22 import Kandinsky22
+@pytest.mark.parametrize("step", [1, 2, 4])
+def test_loading_can_be_cancelled_and_begun_again(load, step) -> None:
+    engine = load()
     with pytest.raises(EditCancelled):
-        Kandinsky22.load(str(learned.prior), str(learned.decoder), device="cpu", dtype="float32", cache_dir=tmp_path,
-                         report=Watcher(cancel_at=("loading", 2)))
+        edit(engine, Watcher(cancel_at=("loading", step)))
+    assert np.array_equal(edit(engine), edit(load()))

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from inpaint.engines.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest, RecentEmbeddings, weights_identity
-
-
-def request(seed: int) -> PriorRequest:
-    return PriorRequest("a hat", None, 25, 4.0, seed)
-
-
-def embeddings(number: float) -> PriorEmbeddings:
-    return PriorEmbeddings(torch.full((1, 4), number), None)
+from inpaint.engines.embeddings import EmbeddingFile, weights_identity
+from inpaint.engines.recent import Recent
 
 
 def test_the_one_not_used_for_longest_goes_first() -> None:
-    recent = RecentEmbeddings(capacity=2)
-    recent.keep(request(1), embeddings(1))
-    recent.keep(request(2), embeddings(2))
-    recent.get(request(1))
-    recent.keep(request(3), embeddings(3))
-    assert [recent.get(request(seed)) is not None for seed in (1, 2, 3)] == [True, False, True]
+    recent: Recent[int, str] = Recent(capacity=2)
+    recent.keep(1, "one")
+    recent.keep(2, "two")
+    recent.get(1)
+    recent.keep(3, "three")
+    assert [recent.get(key) for key in (1, 2, 3)] == ["one", None, "three"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -70,13 +64,14 @@ class TestWeightsIdentity:
         assert weights_identity(folder) != before
 
     def test_in_the_hubs_cache_the_content_hash_decides(self, tmp_path) -> None:
+        """Not the folder, nor who saved the configuration: two repositories may hold the same part."""
         identities = []
         for name, blob in (("one", "aa"), ("two", "aa"), ("three", "bb")):
             blobs, snapshot = tmp_path / name / "blobs", tmp_path / name / "snapshots" / "c0ffee"
             blobs.mkdir(parents=True)
             snapshot.mkdir(parents=True)
             for target, link in ((blob, "model.safetensors"), ("cc", "config.json")):
-                (blobs / target).write_text(name)
+                (blobs / target).write_text(json.dumps({"_name_or_path": name}))
                 (snapshot / link).symlink_to(blobs / target)
             identities.append(weights_identity(snapshot))
         assert identities[0] == identities[1] != identities[2]

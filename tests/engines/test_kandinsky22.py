@@ -15,7 +15,7 @@ from transformers import CLIPVisionModelWithProjection
 
 from inpaint.core.result import Progress
 from inpaint.engines.base import UseAsIs
-from inpaint.engines.kandinsky22 import max_pool_to_cells
+from inpaint.engines.kandinsky_decoder import max_pool_to_cells
 from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
@@ -25,7 +25,8 @@ class TestProgress:
     def test_each_stage_is_told_in_order_with_its_steps(self, load) -> None:
         watcher = Watcher()
         edit(load(), watcher)
-        assert watcher.stages == ["prior", "loading", "encoding", "denoising", "decoding"]
+        assert watcher.stages == ["loading", "prior", "encoding", "denoising", "decoding"]
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "loading"][:4] == [(1, 4), (2, 4), (3, 4), (4, 4)]
         assert [(p.step, p.total) for p in watcher.heard if p.stage == "prior"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
         assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
 
@@ -51,7 +52,7 @@ class TestProgress:
         assert np.array_equal(*[next(p.preview for p in w.heard if p.preview is not None) for w in (first, second)])
 
 
-CANCEL_POINTS = [("prior", 0), ("prior", 2), ("loading", 0), ("encoding", 0), ("encoding", 3), ("denoising", 1), ("denoising", 3),
+CANCEL_POINTS = [("prior", 0), ("prior", 2), ("loading", 1), ("loading", 3), ("encoding", 0), ("encoding", 3), ("denoising", 1), ("denoising", 3),
                  ("decoding", 0), ("decoding", 4)]
 CANCELS = [*[pytest.param(None, point, id=f"{point[0]}-{point[1]}") for point in CANCEL_POINTS],
            pytest.param("dpm++", ("denoising", 2), id="dpm++-denoising-2"), pytest.param("ddim", ("denoising", 2), id="ddim-denoising-2")]
@@ -166,7 +167,7 @@ class TestTrouble:
     def test_a_picture_that_overflows_in_float16_is_decoded_in_float32(self, load, monkeypatch) -> None:
         engine = load(dtype="float16")
         expected = edit(engine)
-        movq = engine._decoder._movq
+        movq = engine._decoder._movq.value
         decode, dtypes = movq.decode, []
 
         def overflowing(latents, **options):
@@ -191,7 +192,7 @@ class TestTrouble:
             raise RuntimeError("CUDA error: out of memory")
 
         with monkeypatch.context() as patched:
-            patched.setattr(engine._decoder._unet, "forward", failing)
+            patched.setattr(engine._decoder._unet.value, "forward", failing)
             gc.disable()
             try:
                 with pytest.raises(OutOfMemory, match="64 x 64") as caught:
@@ -203,11 +204,12 @@ class TestTrouble:
 
     def test_another_runtime_error_stays_what_it_is(self, load, monkeypatch) -> None:
         engine = load()
+        edit(engine)
 
         def failing(*_args, **_options):
             raise RuntimeError("shapes do not match")
 
-        monkeypatch.setattr(engine._decoder._unet, "forward", failing)
+        monkeypatch.setattr(engine._decoder._unet.value, "forward", failing)
         with pytest.raises(RuntimeError, match="shapes"):
             edit(engine)
 
@@ -308,7 +310,7 @@ class TestMemoryReliefs:
         """The registry drops one engine before it loads the next; a cycle would keep ten gigabytes until some collection."""
         engine = load()
         edit(engine)
-        unet = weakref.ref(engine._decoder._unet)
+        unet = weakref.ref(engine._decoder._unet.value)
         gc.collect()
         gc.disable()
         try:

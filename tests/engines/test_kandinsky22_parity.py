@@ -16,7 +16,8 @@ from diffusers.pipelines.kandinsky2_2.pipeline_kandinsky2_2_inpainting import pr
 from PIL import Image
 
 from inpaint.engines.base import EngineInput
-from inpaint.engines.kandinsky22 import Kandinsky22, max_pool_to_cells, spread
+from inpaint.engines.kandinsky22 import Kandinsky22
+from inpaint.engines.kandinsky_decoder import max_pool_to_cells, spread
 from tests.engines.conftest import Repositories, Watcher, an_edit, blob
 
 UPSTREAM_SCHEDULERS = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}

@@ -1,4 +1,4 @@
-"""Which model runs, and that at most one with weights is kept. Loads no real model."""
+"""Which model runs, and what is kept of it. Loads no real model."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_a_model_that_does_something_else_is_refused(models: Models) -> None:
 class Loaders:
     """Stand for every family's loader, and count."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, in_parts: bool = True) -> None:
         self.loaded: list[str] = []
         self.error: Exception | None = None
         monkeypatch.setattr(registry, "FAMILIES", {
-            family: {task: Ability(ability.parts, self.load) for task, ability in abilities.items()}
+            family: {task: Ability(ability.parts, self.load, in_parts) for task, ability in abilities.items()}
             for family, abilities in registry.FAMILIES.items()})
 
     def load(self, spec: Any, runtime: Any, report: Any) -> object:
@@ -87,17 +87,35 @@ class Loaders:
         return object()
 
 
-def test_an_engine_is_kept_and_another_one_takes_its_place(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("gb", "loaded"), [
+    pytest.param(8.0, ["sdxl-turbo", "playground-v2"], id="room for both"),
+    pytest.param(5.0, ["sdxl-turbo", "playground-v2", "sdxl-turbo"], id="room for one"),
+])
+def test_whole_engines_stay_while_the_budget_allows(gb: float, loaded: list[str], tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each counts as 2 GB in float32, and 1.5 GB are kept free."""
+    models = Models(load(device="cpu", memory={"budget_gb": gb}))
+    has(monkeypatch, "sdxl-turbo", "playground-v2")
+    (tmp_path / "unet").mkdir()
+    monkeypatch.setattr(registry.weights, "locate", lambda spec, parts: dict.fromkeys(parts, tmp_path))
+    monkeypatch.setattr(registry, "count_parameters", lambda folder, variant: 500_000_000)
+    loaders = Loaders(monkeypatch, in_parts=False)
+    turbo, playground = models.specs["sdxl-turbo"], models.specs["playground-v2"]
+    first = models.engine(turbo, "generate", lambda progress: None)
+    assert models.engine(turbo, "generate", lambda progress: None) is first
+    models.engine(playground, "generate", lambda progress: None)
+    models.engine(turbo, "generate", lambda progress: None)
+    assert loaders.loaded == loaded
+
+
+def test_an_engine_that_brings_its_own_parts_is_opened_once_for_each_task(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     has(monkeypatch, HEART, MINI)
     loaders = Loaders(monkeypatch)
     heart, mini, erase = (models.specs[name] for name in (HEART, MINI, ERASE))
-    first = models.engine(heart, "inpaint", lambda progress: None)
-    eraser = models.engine(erase, "inpaint", lambda progress: None)
-    assert models.engine(heart, "inpaint", lambda progress: None) is first
-    models.engine(mini, "inpaint", lambda progress: None)
-    assert models.engine(heart, "inpaint", lambda progress: None) is not first
-    assert models.engine(erase, "inpaint", lambda progress: None) is eraser
-    assert loaders.loaded == [HEART, ERASE, MINI, HEART]
+    engines = [models.engine(spec, task, lambda progress: None)
+               for spec, task in ((heart, "inpaint"), (heart, "image-to-image"), (mini, "inpaint"), (erase, "inpaint"), (heart, "inpaint"))]
+    assert engines[0] is engines[-1] and len({id(engine) for engine in engines}) == 4
+    assert loaders.loaded == [HEART, HEART, MINI, ERASE]
 
 
 def test_a_load_that_failed_is_tried_again(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +153,22 @@ def test_weights_that_are_gone_are_said_by_name(config: AppConfig) -> None:
 def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: str, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=f"mine: {needed}"):
         Models(load(with_model(tmp_path, MODEL.replace("patchmatch", family))))
+
+
+FP16 = {"dtype": "float16", "device": "cuda"}
+
+
+@pytest.mark.parametrize(("gb", "peak", "words"), [
+    pytest.param(24.0, 7.6, "", id="everything stays"),
+    pytest.param(6.0, 4.2, "6 GB of memory for models: prior and decoder take turns.", id="6 GB"),
+    pytest.param(4.0, 4.0, "4 GB of memory for models: the decoder's weights", id="parts one by one do not fit either"),
+])
+def test_what_a_memory_budget_means_for_kandinsky(gb: float, peak: float, words: str) -> None:
+    """Computed from the parameter counts: an edit at 768 px in float16 peaks under 6 GB where prior and decoder take turns."""
+    models = Models(load(**FP16, memory={"budget_gb": gb}))
+    plan = models.memory_plan(models.specs[HEART], "inpaint")
+    assert plan is not None and plan.words.startswith(words) and bool(plan.words) == bool(words)
+    assert plan.peak / 1e9 == pytest.approx(peak, abs=0.06) and models.residency_words(models.specs[HEART]) == plan.words
 
 
 def test_models_are_described_as_plain_data(models: Models) -> None:

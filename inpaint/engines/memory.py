@@ -1,0 +1,148 @@
+"""How many bytes there are for models, found without importing torch, and what a spec needs of them. Loads nothing.
+
+GB means 10**9 bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind
+from inpaint.engines.device import cuda_driver
+
+GB = 10**9
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+RESERVES: Mapping[DeviceKind, int] = {"cuda": GB, "cpu": 2 * GB, "mps": 0}
+"""Left to others. On CUDA: the context, the libraries' workspaces and what fragmentation wastes."""
+
+MAX_HEADER_BYTES = 100_000_000
+"""safetensors' own limit."""
+
+METAL_SHARE = 2 / 3
+"""Of a Mac's memory: what Metal recommends as the largest working set (recommendedMaxWorkingSetSize) up to 36 GB."""
+
+
+def budget_bytes(kind: DeviceKind, index: int = 0) -> int:
+    """What models and their activations may take on the device, less a reserve; at least 0."""
+    total = {"cuda": lambda: _cuda_bytes(index), "cpu": free_ram_bytes,
+             "mps": lambda: int(psutil.virtual_memory().total * METAL_SHARE)}[kind]()
+    return max(0, total - RESERVES[kind])
+
+
+def free_ram_bytes() -> int:
+    """What programs could still take without swapping; inside a container no more than it is allowed."""
+    return min([psutil.virtual_memory().available, *(_cgroup_bytes(file) for file in CGROUP_LIMITS)])
+
+
+def _cgroup_bytes(file: Path) -> int:
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 1 << 62
+
+
+def _cuda_bytes(index: int) -> int:
+    """The card's own memory, asked of the driver; 0 where there is no such card."""
+    driver, handle, size = cuda_driver(), ctypes.c_int(0), ctypes.c_size_t(0)
+    if driver is None or driver.cuDeviceGet(ctypes.byref(handle), index) != 0:
+        return 0
+    return size.value if driver.cuDeviceTotalMem_v2(ctypes.byref(size), handle) == 0 else 0
+
+
+def count_parameters(folder: Path, variant: str | None) -> int:
+    """Of one variant's .safetensors files in the folder, told from their headers; damaged ones count as nothing."""
+    return sum(_parameters_in(file) for file in folder.glob("*.safetensors") if _variant(file) == (variant or ""))
+
+
+def _variant(file: Path) -> str:
+    """"fp16" of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors, "" of model.safetensors."""
+    return Path(file.stem).suffix.lstrip(".").partition("-")[0]
+
+
+def _parameters_in(file: Path) -> int:
+    """source: the safetensors format, eight bytes with the length of a JSON object of tensors."""
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            tensors = json.loads(stream.read(min(length, MAX_HEADER_BYTES)))
+        return sum(math.prod(tensor["shape"]) for name, tensor in tensors.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Parts of a model that are needed at the same time. parts: names in the spec's [parameters].
+
+    working: bytes of activations beside them, at the native extent. once: let go right after its only use. streams: where even
+    its largest part does not fit on a GPU, that part's weights are brought there layer by layer.
+    """
+
+    title: str
+    parts: tuple[str, ...]
+    working: int = 0
+    once: bool = False
+    streams: bool = False
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """peak: bytes on the device at the worst moment. words: the restriction as a sentence, "" where there is none."""
+
+    peak: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model's turns need in a number format; computed from the parameter counts."""
+
+    turns: Sequence[Turn]
+    parameters: Mapping[str, int]
+    dtype: str
+
+    def weights(self, *names: str) -> int:
+        return sum(self.parameters[name] for name in names) * BYTES_PER_PARAMETER[self.dtype]
+
+    @property
+    def together(self) -> int:
+        lasting = [turn for turn in self.turns if not turn.once]
+        stay = self.weights(*(name for turn in lasting for name in turn.parts)) + max(turn.working for turn in lasting)
+        return max([stay, *(self.weights(*turn.parts) + turn.working for turn in self.turns if turn.once)])
+
+    @property
+    def by_turn(self) -> int:
+        return max(self.weights(*turn.parts) + turn.working for turn in self.turns)
+
+    @property
+    def largest(self) -> tuple[int, Turn]:
+        """Bytes of the part that needs most by itself, and its turn."""
+        each = [(self.weights(name) + turn.working, turn) for turn in self.turns for name in turn.parts]
+        return max(each, key=lambda needed: needed[0])
+
+
+def plan_memory(needs: Needs, budget: int, kind: DeviceKind) -> MemoryPlan:
+    """What a budget means for a model: all its parts stay, groups take turns, parts take turns, or not even that fits.
+
+    The same rule as the residency's own, which lets the least recently used part go only when the next would not fit.
+    """
+    named = f"{budget / GB:.3g} GB of memory for models"
+    largest, turn = needs.largest
+    if needs.together <= budget:
+        return MemoryPlan(needs.together, "")
+    if needs.by_turn <= budget:
+        titles = [turn.title for turn in needs.turns if not turn.once]
+        return MemoryPlan(needs.by_turn, f"{named}: {', '.join(titles[:-1])} and {titles[-1]} take turns.")
+    if largest <= budget:
+        return MemoryPlan(largest, f"{named}: its parts take turns one by one, which takes longer.")
+    if turn.streams and kind == "cuda":
+        return MemoryPlan(budget, f"{named}: the {turn.title}'s weights go to the GPU layer by layer, which takes far longer.")
+    return MemoryPlan(largest, f"{named}, but its largest part needs {largest / GB:.2g} GB: memory may run out.")
