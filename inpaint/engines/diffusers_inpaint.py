@@ -25,7 +25,7 @@ from inpaint.engines.diffusion import SCHEDULERS, cut_notices, guard_memory, mak
 from inpaint.engines.estimate import Estimate
 from inpaint.engines.pipeline_folder import load_inpaint_pipeline
 from inpaint.engines.preview import LatentColours, PreviewTimer
-from inpaint.engines.relief import Relief
+from inpaint.engines.relief import Place, Relief
 from inpaint.errors import InvalidRequest
 
 Clock = Callable[[], float]
@@ -44,12 +44,12 @@ PROMPTS_KEPT = 2
 class DiffusersInpaint:
     """An Inpainter. Not for two threads at once."""
 
-    def __init__(self, pipeline: Any, device: str, clock: Clock = time.monotonic) -> None:
+    def __init__(self, pipeline: Any, device: str, clock: Clock = time.monotonic, place: Place = "whole") -> None:
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
         self._clock = clock
         self._gate = AutoencoderGate(pipeline.vae)
-        self._relief = Relief(pipeline, device)
+        self._relief = Relief(pipeline, device, place)
         # All candidates of a job, and the next job with the same words, read them once.
         self._encode_prompt = lru_cache(PROMPTS_KEPT)(pipeline.encode_prompt)
         self._longest_px = 0
@@ -57,15 +57,15 @@ class DiffusersInpaint:
 
     @classmethod
     def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, revision: str | None = None,
-             variant: str | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
+             variant: str | None = None, place: Place = "whole", clock: Clock = time.monotonic) -> DiffusersInpaint:
         """Load a checkpoint in diffusers' layout from disk, safetensors only.
 
         source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model: the name in the registry, for messages. Raises ModelUnavailable, OutOfMemory,
-        EditCancelled (from report); then nothing stays in memory.
+        choose_dtype return them. model: the name in the registry, for messages. place: what of it is on the device at a
+        time. Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays in memory.
         """
         checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
-        return cls(load_inpaint_pipeline(checkpoint, dtype, device, report), device, clock)
+        return cls(load_inpaint_pipeline(checkpoint, dtype, device if place == "whole" else "cpu", report), device, clock, place)
 
     @property
     def pipeline(self) -> str:
@@ -149,7 +149,7 @@ class DiffusersInpaint:
 
     def _fresh_scheduler(self, sampling: SamplingParams) -> Any:
         own, name = self._scheduler, sampling.scheduler
-        if name in SCHEDULERS and SCHEDULERS[name] not in {*own.compatibles, type(own)}:
+        if name is not None and name in SCHEDULERS and SCHEDULERS[name] not in {*own.compatibles, type(own)}:
             raise InvalidRequest("scheduler", f"This checkpoint cannot be sampled with {name}.", "Leave the scheduler out.")
         return make_scheduler(own, name)
 

@@ -41,13 +41,14 @@ class Estimate:
 
 def _original(scheduler: Any, done: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor | None:
     """sources: the schedulers' own step functions in diffusers."""
+    kind = type(scheduler)
     if getattr(done, "pred_original_sample", None) is not None:
         return done.pred_original_sample
-    if isinstance(scheduler, DPMSolverMultistepScheduler) and scheduler.config.algorithm_type in PREDICTS_ORIGINAL:
+    if issubclass(kind, DPMSolverMultistepScheduler) and scheduler.config.algorithm_type in PREDICTS_ORIGINAL:
         return scheduler.model_outputs[-1]
-    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
+    if issubclass(kind, FlowMatchEulerDiscreteScheduler):
         return (sample - scheduler.sigmas[scheduler.step_index - 1] * output).to(sample.dtype)
-    if isinstance(scheduler, PNDMScheduler) and scheduler.config.prediction_type == "epsilon":
+    if issubclass(kind, PNDMScheduler) and scheduler.config.prediction_type == "epsilon":
         share = scheduler.alphas_cumprod[int(timestep)]
         return (sample - (1 - share) ** 0.5 * output) / share**0.5
     return None

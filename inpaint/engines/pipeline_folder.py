@@ -28,6 +28,9 @@ LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 """Optional in every pipeline that has them: a judge of finished pictures, and what reads pictures given as prompts."""
 
+UNET_CHANNELS = (4, 9)
+"""The pipelines' own: noise alone, or noise with the mask and what is seen outside it."""
+
 GIVEN = frozenset({"prompt", "image", "mask_image", "height", "width", "num_inference_steps", "generator",
                    "callback_on_step_end", "output_type"})
 """What an inpainting pipeline must take, so that it can be given its work and be cancelled."""
@@ -85,7 +88,7 @@ def _pipeline_kind(index: Index, checkpoint: Checkpoint) -> Any:
 def _sibling(name: str) -> Any:
     """source: AutoPipelineForInpainting, which pairs pipelines of one model by these tables."""
     models = [model for task in TASKS for model, kind in task.items() if kind.__name__ == name]
-    return auto_pipeline.AUTO_INPAINT_PIPELINES_MAPPING.get(models[0]) if models else None
+    return next((kind for model, kind in auto_pipeline.AUTO_INPAINT_PIPELINES_MAPPING.items() if model in models), None)
 
 
 def _can_inpaint(kind: Any) -> bool:
@@ -116,9 +119,9 @@ def _check_parts(checkpoint: Checkpoint, kind: Any, parts: Mapping[str, Any]) ->
         raise _refused(checkpoint, f"{kind.__name__} needs {', '.join(lacking)}, which its model_index.json does not name")
     if not isinstance(parts["vae"], AutoencoderKL | AsymmetricAutoencoderKL):
         raise _refused(checkpoint, f"its autoencoder is a {type(parts['vae']).__name__}, not an AutoencoderKL")
-    channels, own = getattr(parts.get("unet"), "config", {}).get("in_channels"), parts["vae"].config.latent_channels
-    if channels is not None and channels not in (own, 2 * own + 1):
-        raise _refused(checkpoint, f"its UNet takes {channels} channels, not {own} or {2 * own + 1}")
+    channels = getattr(parts.get("unet"), "config", {}).get("in_channels")
+    if channels not in (None, *UNET_CHANNELS):
+        raise _refused(checkpoint, f"its UNet takes {channels} channels, not {UNET_CHANNELS[0]} or {UNET_CHANNELS[1]}")
 
 
 def _refused(checkpoint: Checkpoint, reason: str) -> ModelUnavailable:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 
+Place = Literal["whole", "parts", "layers"]
+"""What of a pipeline is on the device at a time: all of it, the part that works, or the layer that works."""
+
 TILE_PX = 512
 
 
-class Relief:
-    """The rungs of one pipeline. device: where it runs when nothing is given up."""
+def choose_place(part_bytes: Sequence[int], working: int, budget: int, device: str) -> Place:
+    """As much at a time as the budget takes beside `working` bytes of activations. All numbers in bytes."""
+    if not device.startswith("cuda") or sum(part_bytes) + working <= budget:
+        return "whole"
+    return "parts" if max(part_bytes) + working <= budget else "layers"
 
-    def __init__(self, pipeline: Any, device: str) -> None:
+
+class Relief:
+    """The rungs of one pipeline, which lies on the device, or for another place than "whole" on the CPU.
+
+    device: where it runs. place: what is there when nothing is given up.
+    """
+
+    def __init__(self, pipeline: Any, device: str, place: Place = "whole") -> None:
         self._pipeline = pipeline
         self._device = torch.device(device)
         self._denoiser: Any = getattr(pipeline, "unet", None)
         self._at_once: Any = None
         self._tiles: tuple[int, int] | None = None
-        self._offloaded: Literal["parts", "layers"] | None = None
+        self._usual: Place = place
+        self._place: Place = "whole"
+        self._put(place)
 
     def relieve(self, longest_px: int) -> str | None:
         """Give up one more thing. longest_px: the longer side of the picture that did not fit. As Engine.relieve."""
@@ -26,10 +42,9 @@ class Relief:
 
     def relieve_last(self) -> str | None:
         """As Engine.relieve_last."""
-        if self._offloaded == "layers" or self._device.type == "cpu":
+        if self._place == "layers" or self._device.type == "cpu":
             return None
-        self._pipeline.enable_sequential_cpu_offload(device=self._device)
-        self._offloaded = "layers"
+        self._put("layers")
         return "each layer of the model was on the GPU only while it worked, which is slow"
 
     def restore(self) -> None:
@@ -42,14 +57,11 @@ class Relief:
             vae.disable_tiling()
             vae.tile_sample_min_size, vae.tile_latent_min_size = self._tiles
             self._tiles = None
-        if self._offloaded is not None:
-            self._pipeline.remove_all_hooks()
-            self._pipeline.to(self._device)
-            self._offloaded = None
+        self._put(self._usual)
 
     def settle(self) -> None:
         """After a run that may have ended in the middle: parts that are fetched when needed go back."""
-        if self._offloaded == "parts":
+        if self._place == "parts":
             self._pipeline.maybe_free_model_hooks()
 
     def _attend_in_slices(self) -> str | None:
@@ -72,8 +84,19 @@ class Relief:
         return "the picture was decoded in tiles"
 
     def _offload_parts(self) -> str | None:
-        if self._offloaded is not None or self._device.type == "cpu":
+        if self._place != "whole" or self._device.type == "cpu":
             return None
-        self._pipeline.enable_model_cpu_offload(device=self._device)
-        self._offloaded = "parts"
+        self._put("parts")
         return "each part of the model was on the GPU only while it worked"
+
+    def _put(self, place: Place) -> None:
+        if place == self._place:
+            return
+        if place == "whole":
+            self._pipeline.remove_all_hooks()
+            self._pipeline.to(self._device)
+        elif place == "parts":
+            self._pipeline.enable_model_cpu_offload(device=self._device)
+        else:
+            self._pipeline.enable_sequential_cpu_offload(device=self._device)
+        self._place = place

@@ -26,7 +26,7 @@ from inpaint.engines.diffusion import (
     seeded,
     to_pixels,
 )
-from inpaint.engines.relief import Relief
+from inpaint.engines.relief import Place, Relief
 from inpaint.errors import InvalidRequest
 
 DEFAULT_STEPS = 50
@@ -36,10 +36,10 @@ DEFAULT_STEPS = 50
 class SdxlTextToImage:
     """A Generator. Not for two threads at once."""
 
-    def __init__(self, pipeline: Any, device: str) -> None:
+    def __init__(self, pipeline: Any, device: str, place: Place = "whole") -> None:
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
-        self._relief = Relief(pipeline, device)
+        self._relief = Relief(pipeline, device, place)
         # All candidates of a job, and the next job with the same words, read them once.
         self._encode_prompt = lru_cache(1)(pipeline.encode_prompt)
         self._longest_px = 0
@@ -47,12 +47,12 @@ class SdxlTextToImage:
 
     @classmethod
     def load(cls, source: str, *, device: str, dtype: str, report: Report, revision: str | None = None,
-             variant: str | None = None, model: str = "sdxl-turbo") -> SdxlTextToImage:
+             variant: str | None = None, model: str = "sdxl-turbo", place: Place = "whole") -> SdxlTextToImage:
         """Load a checkpoint from disk, safetensors only and without a watermark.
 
         source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model: the name in the registry, for messages. Raises ModelUnavailable, OutOfMemory,
-        EditCancelled (from report); then nothing stays in memory.
+        choose_dtype return them. model: the name in the registry, for messages. place: what of it is on the device at a
+        time. Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays in memory.
         """
         checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
         parts = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection,
@@ -60,9 +60,9 @@ class SdxlTextToImage:
         loaded: dict[str, Any] = {}
         for number, (part, kind) in enumerate(parts.items(), start=1):
             report(Progress("loading", number, len(parts)))
-            loaded[part] = checkpoint.load_model(kind, part, part_dtype(part, dtype), device)
+            loaded[part] = checkpoint.load_model(kind, part, part_dtype(part, dtype), device if place == "whole" else "cpu")
         tokenizers = {part: checkpoint.load_tokenizer(part) for part in ("tokenizer", "tokenizer_2")}
-        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded, **tokenizers), device)
+        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded, **tokenizers), device, place)
 
     def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
         """A picture from text; without width and height, of the checkpoint's own size.

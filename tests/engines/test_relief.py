@@ -12,7 +12,7 @@ import torch
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineInput
 from inpaint.engines.diffusers_inpaint import DiffusersInpaint
-from inpaint.engines.relief import Relief
+from inpaint.engines.relief import Place, Relief, choose_place
 from inpaint.errors import EditCancelled
 from tests.engines.conftest import Watcher, a_picture, blob
 from tests.tiny_models import make_flux, make_sdxl_inpaint
@@ -44,7 +44,7 @@ def a_work(width: int, height: int = 64) -> EngineInput:
 class OnAGpu:
     """Lets an engine believe that it runs on a GPU: diffusers' own offloading, with the CPU as the device to move parts to."""
 
-    def __init__(self, engine: DiffusersInpaint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, engine: DiffusersInpaint, monkeypatch: pytest.MonkeyPatch, place: Place = "whole") -> None:
         self.moved: list[str] = []
         pipeline = engine._pipeline
         own = {name: getattr(pipeline, name) for name in ("enable_model_cpu_offload", "to")}
@@ -62,7 +62,7 @@ class OnAGpu:
 
         for stand_in, name in ((offload_parts, "enable_model_cpu_offload"), (offload_layers, "enable_sequential_cpu_offload"), (to, "to")):
             monkeypatch.setattr(pipeline, name, stand_in)
-        engine._relief = Relief(pipeline, "cuda")
+        engine._relief = Relief(pipeline, "cuda", place)
 
 
 def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(engine: DiffusersInpaint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +97,23 @@ def test_the_rungs_and_their_order(engine: DiffusersInpaint) -> None:
     assert [engine.relieve(), engine.relieve(), engine.relieve(), engine.relieve_last()] == [SLICES, TILES, None, None]
     engine.restore()
     assert engine.relieve() == SLICES
+
+
+@pytest.mark.parametrize(("budget", "device", "place"), [
+    (110, "cuda", "whole"), (109, "cuda:1", "parts"), (80, "cuda", "parts"), (79, "cuda", "layers"), (1, "cpu", "whole"), (1, "mps", "whole"),
+])
+def test_as_much_is_on_the_gpu_as_the_budget_takes(budget: int, device: str, place: Place) -> None:
+    assert choose_place([20, 70, 10], working=10, budget=budget, device=device) == place
+
+
+def test_an_engine_of_a_small_gpu_goes_back_to_its_parts(engine: DiffusersInpaint, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = a_work(64)
+    expected = engine.inpaint(work, Watcher()).picture
+    gpu = OnAGpu(engine, monkeypatch, "parts")
+    assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
+    assert [engine.relieve(), engine.relieve(), engine.relieve_last()] == [SLICES, None, LAYERS]
+    engine.restore()
+    assert [move for move in gpu.moved if move.endswith("cuda")] == ["parts cuda", "layers cuda", "parts cuda"]
 
 
 def test_tiles_are_not_named_where_they_would_change_nothing(engine: DiffusersInpaint) -> None:
