@@ -6,6 +6,7 @@ Knows no engine of ours: whatever stock `from_pretrained` loads is what the engi
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from diffusers import (
     FluxFillPipeline,
     FluxPipeline,
     FluxTransformer2DModel,
+    KandinskyV22Img2ImgPipeline,
     KandinskyV22InpaintPipeline,
     KandinskyV22PriorPipeline,
     PNDMScheduler,
@@ -62,6 +64,16 @@ def make_kandinsky(folder: Path, *, learned_range: bool, seed: int = 0) -> tuple
     ).save_pretrained(prior_folder)
     KandinskyV22InpaintPipeline(unet=_unet(), scheduler=_ddpm(learned_range), movq=_movq()).save_pretrained(decoder_folder)
     return prior_folder, decoder_folder
+
+
+def make_image_decoder(folder: Path, decoder: Path, *, learned_range: bool, seed: int = 2) -> Path:
+    """Write the repository of a tiny image-to-image decoder into folder: a UNet of its own, and the very MoVQ of `decoder`."""
+    torch.manual_seed(seed)
+    KandinskyV22Img2ImgPipeline(unet=_unet(4), scheduler=_ddpm(learned_range),
+                                movq=VQModel.from_pretrained(decoder / "movq")).save_pretrained(folder)
+    shutil.rmtree(folder / "movq")
+    shutil.copytree(decoder / "movq", folder / "movq")
+    return folder
 
 
 def make_sdxl(folder: Path, *, seed: int = 0) -> Path:
@@ -188,9 +200,9 @@ def _ddpm(learned_range: bool) -> DDPMScheduler:
                          variance_type="learned_range" if learned_range else "fixed_small")
 
 
-def _unet() -> UNet2DConditionModel:
+def _unet(in_channels: int = 9) -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=8, in_channels=9, out_channels=8, layers_per_block=1, block_out_channels=(8, 16, 16, 16), norm_num_groups=4,
+        sample_size=8, in_channels=in_channels, out_channels=8, layers_per_block=1, block_out_channels=(8, 16, 16, 16), norm_num_groups=4,
         down_block_types=("ResnetDownsampleBlock2D", *["SimpleCrossAttnDownBlock2D"] * 3),
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
         up_block_types=(*["SimpleCrossAttnUpBlock2D"] * 3, "ResnetUpsampleBlock2D"),

@@ -273,7 +273,7 @@ class ImageDecoder(Decoder):
         return EngineOutput(self._decode(end.latents, report), (*notices, *end.notices))
 
     def _read(self, picture: Pixels, report: Report) -> Scene:
-        latents = self._encode(to_processor_range(picture), report)
+        latents = self._encode(to_processor_range(picture), report).contiguous()  # as upstream's repeat_interleave leaves them
         return Scene(latents, torch.zeros_like(latents[:, :1]), LatentColours.fit(on_cpu(latents), picture))
 
     def _timesteps(self, scheduler: Any, sampling: SamplingParams) -> tuple[torch.Tensor, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, Report
 from inpaint.engines.kandinsky22 import Kandinsky22
 from inpaint.errors import EditCancelled
-from tests.tiny_models import make_kandinsky, make_sdxl
+from tests.tiny_models import make_image_decoder, make_kandinsky, make_sdxl
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,18 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Repositories:
 @pytest.fixture(scope="session")
 def fixed(tmp_path_factory: pytest.TempPathFactory) -> Repositories:
     return Repositories(*make_kandinsky(tmp_path_factory.mktemp("fixed"), learned_range=False, seed=1))
+
+
+@pytest.fixture(scope="session")
+def learned_image(learned: Repositories, tmp_path_factory: pytest.TempPathFactory) -> Repositories:
+    folder = make_image_decoder(tmp_path_factory.mktemp("learned-image"), learned.decoder, learned_range=True)
+    return Repositories(learned.prior, folder)
+
+
+@pytest.fixture(scope="session")
+def fixed_image(fixed: Repositories, tmp_path_factory: pytest.TempPathFactory) -> Repositories:
+    folder = make_image_decoder(tmp_path_factory.mktemp("fixed-image"), fixed.decoder, learned_range=False, seed=3)
+    return Repositories(fixed.prior, folder)
 
 
 @pytest.fixture(scope="session")

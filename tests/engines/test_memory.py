@@ -1,0 +1,87 @@
+"""How much memory there is, and what a model's parts need of it; no torch and no GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from inpaint.core.spec import DeviceKind
+from inpaint.engines import memory
+from inpaint.engines.memory import GB, Needs, Turn, budget_bytes, count_parameters, free_ram_bytes, plan_memory
+
+SIZES = {"text": 1 * GB, "prior": 1 * GB, "vision": 2 * GB, "unet": 3 * GB, "movq": 0}
+"""In float16 2, 2, 4, 6 and 0 GB."""
+
+TURNS = (Turn("prior", ("text", "prior"), GB), Turn("vision", ("vision",), GB, once=True),
+         Turn("decoder", ("movq", "unet"), GB, streams=True))
+
+
+@pytest.mark.parametrize(("budget", "kind", "peak", "words"), [
+    pytest.param(11, "cuda", 11, "", id="all stay, but what is used once"),
+    pytest.param(10.9, "cuda", 7, "10.9 GB of memory for models: prior and decoder take turns.", id="turns"),
+    pytest.param(7, "cpu", 7, "7 GB of memory for models: prior and decoder take turns.", id="just"),
+    pytest.param(6.9, "cuda", 6.9, "the decoder's weights go to the GPU layer by layer", id="the largest part does not fit"),
+    pytest.param(6.9, "cpu", 7, "6.9 GB of memory for models, but its largest part needs 7 GB", id="not even that on a CPU"),
+])
+def test_what_a_budget_means(budget: float, kind: DeviceKind, peak: float, words: str) -> None:
+    plan = plan_memory(Needs(TURNS, SIZES, "float16"), int(budget * GB), kind)
+    assert plan.peak == int(peak * GB) and words in plan.words and bool(plan.words) == bool(words)
+
+
+def test_parts_of_one_turn_may_have_to_take_turns_too() -> None:
+    turns = (Turn("prior", ("text", "prior"), GB), Turn("decoder", ("movq", "prior"), 0))
+    plan = plan_memory(Needs(turns, SIZES, "float16"), 4 * GB, "cuda")
+    assert plan.peak == 3 * GB and "one by one" in plan.words
+
+
+class Card:
+    """libcuda with one card."""
+
+    def cuDeviceGet(self, pointer: object, index: int) -> int:
+        return 0 if index == 0 else 101
+
+    def cuDeviceTotalMem_v2(self, pointer: object, handle: object) -> int:
+        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_size_t))[0] = 8 * GB  # pyright: ignore[reportArgumentType]
+        return 0
+
+
+@pytest.mark.parametrize(("kind", "index", "expected"), [("cuda", 0, 7 * GB), ("cuda", 1, 0), ("mps", 0, 12 * GB), ("cpu", 0, 3 * GB)])
+def test_the_budget_of_a_device_leaves_a_reserve(kind: DeviceKind, index: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "cuda_driver", Card)
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", ())
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(total=18 * GB, available=5 * GB))
+    assert budget_bytes(kind, index) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("3000000000\n", 3 * GB), ("max\n", 5 * GB), (None, 5 * GB)],
+                         ids=["a container's limit", "no limit", "no such file"])
+def test_a_container_may_have_less(text: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if text is not None:
+        (tmp_path / "limit").write_text(text)
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", (tmp_path / "limit",))
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=5 * GB))
+    assert free_ram_bytes() == expected
+
+
+def safetensors(shapes: dict[str, list[int]]) -> bytes:
+    header = json.dumps({"__metadata__": {}} | {name: {"dtype": "F16", "shape": shape} for name, shape in shapes.items()}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+@pytest.mark.parametrize(("variant", "expected"), [(None, 6), ("fp16", 12)])
+def test_parameters_are_counted_from_the_headers_of_one_variant(variant: str | None, expected: int, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"a": [2, 3]}))
+    (tmp_path / "model.fp16-00001-of-00002.safetensors").write_bytes(safetensors({"a": [7]}))
+    (tmp_path / "model.fp16-00002-of-00002.safetensors").write_bytes(safetensors({"b": [5], "c": []}))
+    (tmp_path / "other.bf16.safetensors").write_bytes(safetensors({"a": [100]}))
+    assert count_parameters(tmp_path, variant) == expected + (variant == "fp16")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x05\0\0\0\0\0\0\0[1,2]", b"\xff" * 8 + b"{}", safetensors({"a": [2]})[:-3]])
+def test_a_damaged_file_counts_as_nothing(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert count_parameters(tmp_path, None) == 0
