@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote
 
-from inpaint.core.request import SAMPLING_FIELDS
-from inpaint.core.spec import STRICT, Limit, ModelSpec, Source, WorkingLimits
+from inpaint.core.spec import STRICT, ModelSpec
 from inpaint.errors import BadConfig
+from inpaint.model_files import read_models, read_toml
 
 _Valid = TypeVar("_Valid")
 
@@ -110,12 +109,12 @@ def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | No
     environment = os.environ if environment is None else environment
     chosen = config_dir or (Path(environment["INPAINT_CONFIG"]) if environment.get("INPAINT_CONFIG") else None)
     folders = [DEFAULT_CONFIGS, *([_existing(chosen)] if chosen else [])]
-    layers = [*(_read_toml(folder / "app.toml") for folder in folders), _from_environment(environment),
+    layers = [*(read_toml(folder / "app.toml") for folder in folders), _from_environment(environment),
               {name: value for name, value in (flags or {}).items() if value is not None}]
     settings = _validated(Settings, _merged(layers), "settings")
     _check_settings(settings)
     data_dir, cache_dir = _data_dir(settings, environment), _folder("cache_dir", settings.cache_dir)
-    models = {spec.name: _placed(spec, data_dir, cache_dir) for folder in folders for spec in _read_models(folder / "models")}
+    models = {spec.name: _placed(spec, data_dir, cache_dir) for folder in folders for spec in read_models(folder / "models")}
     return AppConfig(settings, models, data_dir)
 
 
@@ -135,35 +134,6 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise BadConfig(f"{path} cannot be read: {error}.") from None
-
-
-def _read_models(folder: Path) -> list[ModelSpec]:
-    return [_read_model(path) for path in sorted(folder.glob("*.toml"))] if folder.is_dir() else []
-
-
-def _read_model(path: Path) -> ModelSpec:
-    spec = _validated(ModelSpec, _read_toml(path), str(path))
-    for name, limit in spec.limits.items():
-        _check_limit(f"{path}: limits.{name}", name, limit)
-    for task, limits in spec.task_limits.items():
-        for name, limit in limits.items():
-            _check_limit(f"{path}: task_limits.{task}.{name}", name, limit)
-    if spec.working is not None:
-        _check_working(f"{path}: working", spec.working)
-    for part, source in spec.sources.items():
-        if source.cache_dir or source.lock:
-            raise BadConfig(f"{path}: sources.{part}: cache_dir and lock are not set by a model's file.")
-    sources = {part: _located(source, path.parent) for part, source in spec.sources.items()}
-    return dataclasses.replace(spec, sources=sources)
-
-
 def _placed(spec: ModelSpec, data_dir: Path, cache_dir: Path | None) -> ModelSpec:
     """The same model, knowing where its downloads lie and where they are locked."""
     lock = str(data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
@@ -179,35 +149,6 @@ def _check_settings(settings: Settings) -> None:
         for name, value in vars(getattr(settings, section)).items():
             if value != "auto" and not 0 < value < math.inf:
                 raise BadConfig(f"settings: {section}.{name}: {value:g} is not a positive number.")
-
-
-def _check_limit(where: str, name: str, limit: Limit) -> None:
-    if name not in SAMPLING_FIELDS:
-        raise BadConfig(f"{where}: there is no such control; there are {', '.join(SAMPLING_FIELDS)}.")
-    if not all(map(math.isfinite, (limit.default, limit.minimum, limit.maximum, limit.step))) or limit.step <= 0:
-        raise BadConfig(f"{where}: default, minimum, maximum and step must be finite, and step more than 0.")
-    if not limit.minimum <= limit.default <= limit.maximum:
-        raise BadConfig(f"{where}: the default {limit.default:g} is not between {limit.minimum:g} and {limit.maximum:g}.")
-    if limit.is_whole and (limit.default - limit.minimum) % limit.step:
-        raise BadConfig(f"{where}: the default {limit.default:g} is not a whole number of steps of {limit.step:g} "
-                        f"from {limit.minimum:g}.")
-
-
-def _check_working(where: str, working: WorkingLimits) -> None:
-    if working.multiple < 1 or working.max_pixels < working.multiple**2:
-        raise BadConfig(f"{where}: multiple must be at least 1, and max_pixels at least its square.")
-    for name, pixels in (("native_pixels", working.native_pixels), ("cpu_pixels", working.cpu_pixels)):
-        if pixels is not None and not working.multiple**2 <= pixels <= working.max_pixels:
-            raise BadConfig(f"{where}.{name}: {pixels} is not between multiple squared and max_pixels.")
-    if not (0 <= working.context < math.inf and 0 < working.max_upscale < math.inf):
-        raise BadConfig(f"{where}: context must be 0 or more, and max_upscale more than 0.")
-
-
-def _located(source: Source, folder: Path) -> Source:
-    """A repo_id that starts like a path is a local folder, relative to the file that names it."""
-    if not source.is_local:
-        return source
-    return dataclasses.replace(source, repo_id=str((folder / Path(source.repo_id).expanduser()).resolve()))
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from gradio.components import Component
 
 from inpaint.core.composite import blending_mask
 from inpaint.core.geometry import Bounds
+from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region, plan_region
 from inpaint.core.request import EditRequest, clean_prompt
 from inpaint.core.result import EditResult
+from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
 from inpaint.errors import EmptyMask, InpaintError, InvalidRequest
 from inpaint.jobs import Job, told
@@ -28,7 +31,8 @@ from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
-from inpaint.ui.following import POLL_SECONDS, RELOAD_SECONDS, follow
+from inpaint.ui.fetch_line import FetchHandlers
+from inpaint.ui.following import follow
 from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.session import Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
@@ -38,19 +42,33 @@ Values = Mapping[Component, Any]
 
 PAINT_FIRST = "Paint the part to change first."
 RUNNING = "Picture and mask stay as they are meanwhile."
+ANY_WORDS = "anything"
+"""Stands for a prompt where only the model that would read one is asked for."""
+
 UNFINISHED_STAGE: Mapping[str, Any] = {"running": {}, "preview": {}}
+
+
+@dataclass(frozen=True, eq=False)
+class EditDesk(Desk):
+    """An edit that was started: what was open, what was asked, and where the model looks."""
+
+    session: Session
+    edit: EditRequest
+    region: Region
 
 
 class EditHandlers:
     """Holds the parts; each public method answers one event with updates by widget."""
 
-    def __init__(self, service: Service, tab: EditTab, session: gr.State, shown: gr.State, chosen: gr.State,
-                 chip: gr.HTML, examples: Mapping[str, Example]) -> None:
-        self.service, self.tab, self.session, self.chip, self.examples = service, tab, session, chip, examples
-        self.shown, self.chosen, self.desks = shown, chosen, Desks()
+    def __init__(self, service: Service, tab: EditTab, chip: gr.HTML, examples: Mapping[str, Example],
+                 fetches: FetchHandlers) -> None:
+        self.service, self.tab, self.chip, self.examples, self.fetches = service, tab, chip, examples, fetches
+        self.session, self.found = gr.State(Session()), gr.State(0)
+        self.desks: Desks[EditDesk] = Desks()
 
-    def open_upload(self, path: str | None) -> Updates:
+    def open_upload(self, path: str | None, request: gr.Request) -> Updates:
         """A file came through the upload control; it is kept as it is, and the stage gets a proxy."""
+        self._occupy(request)
         try:
             if path is None:
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
@@ -79,33 +97,52 @@ class EditHandlers:
     async def run(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         """One edit, watched: preview frames while it runs, then the result beside the original."""
         try:
-            edit = await asyncio.to_thread(self._request, values)
-            async for updates in self._run(edit, values[self.session], request):
+            edit, form = await asyncio.to_thread(self._request, values)
+            async for updates in self._run(edit, form, values[self.session], request):
                 yield updates
         except Exception as error:
             yield self._failed(told(error, "an edit"))
 
     async def another(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         """The same edit with a seed drawn anew; a seed that is typed stays typed."""
-        async for updates in self.run({**values, self.tab.settings.widgets["seed"]: ""}, request):
+        async for updates in self.run({**values, self.tab.form.settings.widgets["seed"]: ""}, request):
             yield updates
 
     async def run_example(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
-        """A photo with its ready mask, run at once and without a prompt: a result in one click. What is typed stays."""
+        """A photo with its ready mask, run at once: a result in one click. What is typed stays."""
         example = self.examples.get(str(event.name))
         if example is None:
             yield self._nothing()
             return
+        self._occupy(request)
         try:
-            opened = self._shown(example.upload, example.picture)
-            ready = {"id": secrets.token_hex(8), "url": data_url_png(example.mask.pixels)}
-            yield opened | {self.tab.stage: opened[self.tab.stage] | {"mask": ready}}
-            spec = self.service.models.choose("").spec
-            edit = self.service.edit_request(example.picture, example.mask, {"model": spec.name})
-            async for updates in self._run(edit, opened[self.session], request):
+            opened = self._painted(example.upload, example.picture, example.mask)
+            yield opened
+            prompt = example.shot.words.prompt if example.shot.words else ""
+            spec = self._knowing(prompt)
+            edit = self.service.edit_request(example.picture, example.mask, {"prompt": prompt, "model": spec.name})
+            async for updates in self._run(edit, {}, opened[self.session], request):
                 yield updates
         except Exception as error:
             yield self._failed(told(error, "an edit"))
+
+    def fill(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
+        """A photo with its ready mask, and the words for it; nothing runs."""
+        example = self.examples.get(str(event.name))
+        ready = example.shot.words if example else None
+        if example is None or ready is None:
+            return {self.tab.message: gr.skip()}
+        self._occupy(request)
+        known = self.service.models.specs.get(ready.model)
+        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.service.models.choose("").spec
+        given = {"prompt": ready.prompt, "negative_prompt": ready.negative, **ready.given}
+        box = spec.name if known else AUTOMATIC
+        return (self._painted(example.upload, example.picture, example.mask)
+                | self.tab.form.restore(spec, given, values[self.tab.form.chosen], box))
+
+    def pick(self, prompt: str | None) -> Any:
+        """One of the things that a small model knows, into the prompt."""
+        return prompt or gr.skip()
 
     def cancel(self, request: gr.Request) -> None:
         """Stop this page's job; the handler that follows it tells the page."""
@@ -120,9 +157,9 @@ class EditHandlers:
             job.keep()
 
     async def find_again(self, request: gr.Request) -> AsyncIterator[Updates]:
-        """The page was opened: an edit that this person left running is shown again, with its picture, mask and words."""
+        """The page was opened: an edit that this person left running is shown again. `restore` puts its words back."""
         person, seat = person_of(request), str(request.session_hash)
-        desk = await self._left_alone(person, seat)
+        desk = await self.desks.left_alone(person, seat)
         if desk is None:
             yield self._nothing()
             return
@@ -134,16 +171,13 @@ class EditHandlers:
         except Exception as error:
             yield self._failed(told(error, "finding an edit again"))
 
-    async def _left_alone(self, person: str, seat: str) -> Desk | None:
-        """The server notices a closed page only after a while; until then its edit looks watched, and is waited for."""
-        for _ in range(int(RELOAD_SECONDS / POLL_SECONDS)):
-            if self.desks.of(person, seat) is not None or not self.desks.has_any(person):
-                return None
-            desk = self.desks.take_over(person, seat)
-            if desk is not None:
-                return desk
-            await asyncio.sleep(POLL_SECONDS)
-        return None
+    def restore(self, values: Values, request: gr.Request) -> Updates:
+        """The words and settings of the run that was found again."""
+        desk = self.desks.of(person_of(request), str(request.session_hash))
+        if desk is None or not desk.form:
+            return {self.tab.message: gr.skip()}
+        spec = self.service.models.spec(desk.edit.model, "inpaint")
+        return self.tab.form.restore(spec, desk.form, values[self.tab.form.chosen], desk.form["box"])
 
     def back(self) -> Updates:
         """Away from the result; the mask is still there."""
@@ -152,24 +186,27 @@ class EditHandlers:
 
     def keep(self, values: Values) -> Updates:
         """The chosen result becomes the picture to edit."""
-        session: Session = values[self.session]
         try:
-            path = session.results[self._candidate(session, values)]
-            return self.opened(Upload.from_path(Path(path), self.service.config.settings.pictures))
-        except IndexError:
-            return {self.tab.message: words.error_html(InvalidRequest("result", "There is no result to keep."))}
+            return self.opened(Upload.from_path(self.chosen_result(values), self.service.config.settings.pictures))
         except InpaintError as error:
             return {self.tab.message: words.error_html(error)}
 
     def choose_candidate(self, values: Values) -> Updates:
         """Download follows the candidate that is shown."""
+        if not values[self.session].results:
+            return {self.tab.download: gr.skip()}
+        return {self.tab.download: gr.update(value=str(self.chosen_result(values)))}
+
+    def chosen_result(self, values: Values) -> Path:
+        """The file of the candidate that is shown. Raises InvalidRequest."""
         session: Session = values[self.session]
         if not session.results:
-            return {self.tab.download: gr.skip()}
-        return {self.tab.download: gr.update(value=session.results[self._candidate(session, values)])}
+            raise InvalidRequest("result", "There is no result.")
+        chosen = self._stage_value(session, values).candidate
+        return Path(session.results[min(chosen, len(session.results) - 1)])
 
-    def _request(self, values: Values) -> EditRequest:
-        """From the widgets as they are now; the job keeps this and sees no later change."""
+    def _request(self, values: Values) -> tuple[EditRequest, Mapping[str, Any]]:
+        """From the widgets as they are now; the job keeps this and sees no later change. With what the widgets said."""
         session: Session = values[self.session]
         if session.upload is None:
             raise InvalidRequest("image", OPEN_FIRST)
@@ -180,21 +217,18 @@ class EditHandlers:
         if choice is None:
             raise missing or InvalidRequest("model", "No model was chosen.")
         picture = read_picture(session.upload, self.service.config.settings.pictures)
-        given = {"prompt": values[self.tab.prompt], "model": choice.spec.name, "grow": painted.grow,
-                 "feather": painted.feather, **self.tab.settings.read(choice.spec, values)}
-        if choice.spec.negative_prompt:
-            given["negative_prompt"] = values[self.tab.negative]
-        return self.service.edit_request(picture, painted.mask, given)
+        given = {"grow": painted.grow, "feather": painted.feather, **self.tab.form.read(choice.spec, values)}
+        return self.service.edit_request(picture, painted.mask, given), given | {"box": values[self.tab.form.model]}
 
-    async def _run(self, edit: EditRequest, session: Session, request: gr.Request) -> AsyncIterator[Updates]:
+    async def _run(self, edit: EditRequest, form: Mapping[str, Any], session: Session, request: gr.Request) -> AsyncIterator[Updates]:
         plan = await asyncio.to_thread(self.service.plan, edit)
         person, seat = person_of(request), str(request.session_hash)
-        desk = Desk(session, edit, plan.region, self.service.start_edit(edit, person, seat, plan))
+        desk = EditDesk(self.service.start_edit(edit, person, seat, plan), form, session, edit, plan.region)
         self.desks.leave(person, seat, desk)
         async for updates in self._followed(desk, person, seat):
             yield updates
 
-    async def _followed(self, desk: Desk, person: str, seat: str) -> AsyncIterator[Updates]:
+    async def _followed(self, desk: EditDesk, person: str, seat: str) -> AsyncIterator[Updates]:
         """Progress while the job runs, then its result. Raises what the job ended with. The desk is left until that was shown."""
         yield self._started(desk)
         frame = None
@@ -214,18 +248,28 @@ class EditHandlers:
     def own_job(self, request: gr.Request) -> Job[Any] | None:
         """The unfinished job that this page follows: started from it, or found again after a reload."""
         person, seat = person_of(request), str(request.session_hash)
-        desk = self.desks.of(person, seat)
-        followed = desk.job if desk is not None and not desk.job.is_finished else None
-        return followed or self.service.worker.current(person, seat)
+        return self.desks.unfinished(person, seat) or self.service.worker.current(person, seat)
 
-    def _reopened(self, desk: Desk) -> Updates:
+    def _knowing(self, prompt: str) -> ModelSpec:
+        """A model here that has the prompt among the few things it knows, else the one that would run anyway."""
+        models = self.service.models
+        knowing = (spec for spec in models.specs.values() if prompt in spec.knows and models.is_available(spec, "inpaint"))
+        return next(knowing, None) or models.choose(prompt).spec
+
+    def _occupy(self, request: gr.Request) -> None:
+        self.desks.occupy(person_of(request), str(request.session_hash))
+
+    def _reopened(self, desk: EditDesk) -> Updates:
         if desk.session.upload is None:
             raise InvalidRequest("image", OPEN_FIRST)
-        opened = self._shown(desk.session.upload, desk.edit.picture)
-        ready = {"id": secrets.token_hex(8), "url": data_url_png(desk.edit.mask.pixels)}
-        return opened | {self.tab.stage: opened[self.tab.stage] | {"mask": ready},
-                         self.tab.prompt: desk.edit.sampling.prompt,
-                         self.tab.model: desk.edit.model}
+        opened = self._painted(desk.session.upload, desk.edit.picture, desk.edit.mask)
+        band = {"grow": desk.edit.grow, "feather": desk.edit.feather}
+        return opened | {self.tab.stage: opened[self.tab.stage] | {"band": band}, self.found: desk.job.number}
+
+    def _painted(self, upload: Upload, picture: Picture, mask: Mask) -> Updates:
+        opened = self._shown(upload, picture)
+        ready = {"id": secrets.token_hex(8), "url": data_url_png(mask.pixels)}
+        return opened | {self.tab.stage: opened[self.tab.stage] | {"mask": ready}}
 
     def _shown(self, upload: Upload, picture: Picture) -> Updates:
         url, proxy = make_proxy(picture.pixels)
@@ -243,28 +287,41 @@ class EditHandlers:
         painted = read_stage(values[self.tab.stage], session.proxy, session.full)
         return painted if painted.picture_id == session.picture_id else dataclasses.replace(painted, mask=None)
 
-    def _candidate(self, session: Session, values: Values) -> int:
-        return min(self._stage_value(session, values).candidate, len(session.results) - 1)
-
     def _choice(self, values: Values) -> tuple[Choice | None, InpaintError | None]:
         """The model that would run, and why none would."""
         models = self.service.models
         try:
-            name, prompt = values[self.tab.model], clean_prompt("prompt", values[self.tab.prompt])
+            name, prompt = values[self.tab.form.model], clean_prompt("prompt", values[self.tab.form.prompt])
             choice = models.choose(prompt) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
-            if models.is_available(choice.spec):
+            if models.is_available(choice.spec, "inpaint"):
                 return choice, None
             return choice, InvalidRequest("model", f"{choice.spec.title} is not on this machine.")
         except InpaintError as error:
             return None, error
 
     def _model_updates(self, choice: Choice | None, missing: InpaintError | None, values: Values) -> Updates:
+        form = self.tab.form
+        told = self._vocabulary_updates(values)
         if choice is None:
-            return {self.tab.model_note: words.missing_html(missing) if missing else ""}
-        return {**self.tab.settings.fit(choice.spec, values[self.shown], values[self.chosen]), self.shown: choice.spec.name,
-                self.tab.negative_box: gr.update(visible=choice.spec.negative_prompt),
-                self.tab.model_note: words.model_html(choice.spec, self.service.models, choice.reason),
-                self.chip: words.chip_html(choice.spec, self.service.models)}
+            return {form.note: words.missing_html(missing) if missing else "", **told,
+                    **self.fetches.offer(form.fetch, self.to_fetch(values), "inpaint")}
+        return {**form.fit(choice.spec, values), **told,
+                **self.fetches.told(form.note, form.fetch, choice.spec, "inpaint", choice.reason),
+                self.chip: words.chip_html(choice.spec, self.service.models, "inpaint")}
+
+    def to_fetch(self, values: Values) -> ModelSpec | None:
+        """The model to download for what is chosen: it, or the first that paints from words where none is here."""
+        choice, _ = self._choice(values)
+        painters = (spec for spec in self.service.models.specs.values() if spec.prompt and self.fetches.can_fetch(spec, "inpaint"))
+        return choice.spec if choice else next((spec for spec in painters if spec.can("inpaint")), None)
+
+    def _vocabulary_updates(self, values: Values) -> Updates:
+        """The list of what a small model knows shows where that model would read the words. The list itself is never an output:
+        somebody may be typing in it."""
+        reader, _ = self._choice({**values, self.tab.form.prompt: values[self.tab.form.prompt] or ANY_WORDS})
+        spec = reader.spec if reader else None
+        line = words.knows_html(spec, values[self.tab.form.prompt], self.service.models) if spec else ""
+        return {vocabulary.line: line if spec and spec.name == name else "" for name, vocabulary in self.tab.vocabularies.items()}
 
     def _readiness(self, session: Session, painted: StageValue, choice: Choice | None) -> Updates:
         if session.upload is None:
@@ -284,10 +341,10 @@ class EditHandlers:
         return {self.tab.run: gr.update(interactive=False), self.tab.plan: words.reason_html(reason),
                 self.tab.stage: gr.update(work_area={})}
 
-    def _started(self, desk: Desk) -> Updates:
+    def _started(self, desk: EditDesk) -> Updates:
         spec = self.service.models.spec(desk.edit.model, "inpaint")
         return {self.tab.run: gr.update(visible=False), self.tab.cancel: gr.update(visible=True),
-                self.tab.as_is: gr.update(visible=spec.early_stop),
+                self.tab.as_is: gr.update(visible=spec.early_stop and self.service.worker.executor.can_end_early),
                 self.tab.progress: gr.update(visible=True, value=words.progress_html(None, 0, 0.0)),
                 self.tab.message: "", self.tab.actions: gr.update(visible=False),
                 self.tab.stage: gr.update(running={"active": True}, result={}, work_area=_area(desk.region.crop))}
@@ -327,33 +384,39 @@ class EditHandlers:
 
 def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     """Connect the Edit tab's events. Called inside the Blocks context."""
-    tab, session = handlers.tab, handlers.session
+    tab, session, form = handlers.tab, handlers.session, handlers.tab.form
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.as_is, tab.progress]
-    form = [handlers.shown, tab.negative_box, tab.model_note, handlers.chip, *tab.settings.fitted()]
-    seen: set[Block] = {session, handlers.shown, handlers.chosen, tab.stage, tab.prompt, tab.model}
+    fits = [*form.fitted(), handlers.chip, *(vocabulary.line for vocabulary in tab.vocabularies.values())]
+    seen: set[Block] = {session, form.shown, form.chosen, tab.stage, form.prompt, form.model}
     reads: set[Block] = {session, *tab.inputs()}
     looks: set[Block] = {session, tab.stage}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     running: dict[str, Any] = quiet | {"concurrency_limit": None}
 
-    tab.settings.bind(handlers.shown, handlers.chosen)
+    form.settings.bind(form.shown, form.chosen)
+    fetched = handlers.fetches.bind(form.fetch, "inpaint", handlers.to_fetch, {form.model, form.prompt})
 
     def fresh(event: Any) -> None:
-        event.then(handlers.refresh, seen, [*view, *form], **quiet)
+        event.then(handlers.refresh, seen, [*view, *fits], **quiet)
 
+    fresh(fetched)
     fresh(tab.upload.upload(handlers.open_upload, tab.upload, view, **quiet))
-    tab.stage.stroke(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
+    tab.stage.stroke(handlers.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
     # Not input: Gradio tells of it only for keys that write a letter, not for Backspace, cut or paste.
-    tab.prompt.change(handlers.refresh, seen, [*view, *form], trigger_mode="always_last", **quiet)
-    tab.model.input(handlers.refresh, seen, [*view, *form], **quiet)
+    form.prompt.change(handlers.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
+    form.model.input(handlers.refresh, seen, [*view, *fits], **quiet)
+    for vocabulary in tab.vocabularies.values():
+        vocabulary.pick.input(handlers.pick, vocabulary.pick, form.prompt, **quiet)
     tab.run.click(handlers.run, reads, view, **running)
     tab.another.click(handlers.another, reads, view, **running)
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
     tab.as_is.click(handlers.use_as_is, None, None, queue=False, **quiet)
     fresh(tab.stage.example(handlers.run_example, None, view, **running))
+    fresh(tab.stage.filling(handlers.fill, {form.chosen}, [*view, *form.filled()], **quiet))
     fresh(tab.back.click(handlers.back, None, view, **quiet))
     fresh(tab.keep.click(handlers.keep, looks, view, **quiet))
-    fresh(page.load(handlers.find_again, None, [*view, tab.prompt, tab.model], **running))
+    fresh(page.load(handlers.find_again, None, [*view, handlers.found], **running))
+    fresh(handlers.found.change(handlers.restore, {form.chosen}, [*form.filled(), tab.message], **quiet))
     tab.stage.candidate(handlers.choose_candidate, looks, [tab.download], **quiet)
 
 

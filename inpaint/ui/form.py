@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from inpaint.core.request import MAX_SEED
-from inpaint.core.spec import Limit, ModelSpec
+from inpaint.core.spec import Limit, ModelSpec, Task
+from inpaint.ui.fetch_line import FetchLine
 
 OF_EVERY_MODEL = ("seed", "count")
 CANDIDATES_ON_PAGE = 4
 SEED_DIGITS = 20
 """More digits are left to the request's check: Python itself refuses to read thousands of them."""
+
+NOTHING: Mapping[str, Component] = MappingProxyType({})
 
 Chosen = Mapping[tuple[str, str], float]
 """(model, field) -> the number that the person set."""
@@ -34,10 +38,11 @@ class Control:
     more: str
 
 
+STRENGTH = Control("strength", "Strength", "More: farther from what is there now.")
 CONTROLS = (
     Control("num_inference_steps", "Steps", "More: finer and slower."),
     Control("guidance_scale", "Guidance", "More: closer to the words, but harsher."),
-    Control("strength", "Strength", "More: farther from what is there now."),
+    STRENGTH,
     Control("prior_num_inference_steps", "Prior steps", "More: the words are read more carefully."),
     Control("prior_guidance_scale", "Prior guidance", "More: the idea is closer to the words."),
 )
@@ -78,6 +83,15 @@ class Settings:
         updates[self.scheduler] = gr.update(visible=bool(spec.schedulers), choices=_scheduler_choices(spec), value="")
         return updates
 
+    def restore(self, spec: ModelSpec, given: Mapping[str, Any]) -> dict[Component, Any]:
+        """Updates that show `spec` with the values of `given` (as `read` gave them); what is not given stands at its default."""
+        updates = self.fit(spec, "", {(spec.name, field): given[field] for field in self.widgets if given.get(field) is not None})
+        updates[self.widgets["seed"]] = "" if given.get("seed") is None else str(given["seed"])
+        updates[self.widgets["count"]] = given.get("count") or 1
+        if spec.schedulers:
+            updates[self.scheduler] |= {"value": given.get("scheduler") or ""}
+        return updates
+
     def bind(self, shown: gr.State, chosen: gr.State) -> None:
         """Keep what the person sets, by model. Called inside the Blocks context.
 
@@ -90,15 +104,26 @@ class Settings:
                              api_visibility="private")
 
 
-def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec) -> Settings:
-    """Widgets for every control that one of the specs has, fitted to the one shown first."""
-    known = list(specs)
-    widgets: dict[str, Component] = {}
-    for control in CONTROLS:
-        having = [spec for spec in known if control.field in spec.limits]
+def able(specs: Iterable[ModelSpec], task: Task) -> list[ModelSpec]:
+    """Those that can, with the controls that they have for it."""
+    return [spec.on_task(task) for spec in specs if spec.can(task)]
+
+
+def build_sliders(specs: Iterable[ModelSpec], shown: ModelSpec, controls: Iterable[Control]) -> dict[str, Component]:
+    """A slider for every control that one of the specs has, fitted to the one shown first. Returns them by field."""
+    sliders: dict[str, Component] = {}
+    for control in controls:
+        having = [spec for spec in specs if control.field in spec.limits]
         if having:
             limit = (shown if shown in having else having[0]).limits[control.field]
-            widgets[control.field] = _slider(control, limit, visible=control.field in shown.limits)
+            sliders[control.field] = _slider(control, limit, visible=control.field in shown.limits)
+    return sliders
+
+
+def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[str, Component] = NOTHING) -> Settings:
+    """Widgets for every control that one of the specs has, fitted to the one shown first. apart: sliders that stand elsewhere."""
+    folded = build_sliders(list(specs), shown, [control for control in CONTROLS if control.field not in apart])
+    widgets: dict[str, Component] = {**apart, **folded}
     scheduler = gr.Dropdown(_scheduler_choices(shown), value="", label="Scheduler", visible=bool(shown.schedulers),
                             info="How noise becomes a picture; the model's own unless chosen.")
     widgets["seed"] = gr.Textbox("", label="Seed", max_lines=1, placeholder="drawn anew each time", elem_classes="ip-seed",
@@ -129,3 +154,55 @@ def _typed_number(text: Any) -> object:
 
 def _scheduler_choices(spec: ModelSpec) -> list[tuple[str, str]]:
     return [("The model's own", ""), *((name.upper(), name) for name in spec.schedulers)]
+
+
+@dataclass(frozen=True)
+class WordsForm:
+    """What a run should make: words, a model and its settings. shown: the model that the settings show now.
+
+    chosen: the numbers that the person set, by model. refusals: where the negative words stand, shown for models that read them.
+    """
+
+    prompt: gr.Textbox
+    refusals: gr.Accordion
+    negative: gr.Textbox
+    model: gr.Dropdown
+    note: gr.HTML
+    fetch: FetchLine
+    settings: Settings
+    shown: gr.State
+    chosen: gr.State
+
+    def inputs(self) -> list[Component]:
+        """All that a run reads."""
+        return [self.prompt, self.negative, self.model, *self.settings.all()]
+
+    def told(self) -> list[Any]:
+        """The line about the model, and its Download button."""
+        return [self.note, self.fetch.button]
+
+    def fitted(self) -> list[Any]:
+        """What `fit` may change, and what is told of the model."""
+        return [self.shown, self.refusals, *self.told(), *self.settings.fitted()]
+
+    def filled(self) -> list[Any]:
+        """What `restore` may change. An event that lists these must come seldom: a late answer undoes what is being typed."""
+        return [*self.fitted(), *self.inputs(), self.chosen]
+
+    def fit(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[Any, Any]:
+        """Show what `spec` has."""
+        return {**self.settings.fit(spec, values[self.shown], values[self.chosen]), self.shown: spec.name,
+                self.refusals: gr.update(visible=spec.negative_prompt)}
+
+    def read(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[str, object]:
+        """Field name -> value, for what the model has."""
+        negative = {"negative_prompt": values[self.negative]} if spec.negative_prompt else {}
+        return {"prompt": values[self.prompt], "model": spec.name, **negative, **self.settings.read(spec, values)}
+
+    def restore(self, spec: ModelSpec, given: Mapping[str, Any], chosen: Chosen, model: str | None = None) -> dict[Any, Any]:
+        """Put back what `read` gave. model: what the box of models said, where that was not the spec's name."""
+        negative = {self.negative: given["negative_prompt"]} if "negative_prompt" in given else {}
+        numbers = {(spec.name, field): given[field] for field in spec.limits if given.get(field) is not None}
+        return {**self.settings.restore(spec, given), **negative, self.prompt: given.get("prompt") or "",
+                self.model: spec.name if model is None else model, self.shown: spec.name, self.chosen: {**chosen, **numbers},
+                self.refusals: gr.update(visible=spec.negative_prompt)}

@@ -1,9 +1,9 @@
-"""The Generate tab's events: where its widgets, the jobs and the storage meet. Knows no engine's insides."""
+"""The Generate tab's two forms: words to a picture, and a picture with words to the next one. Knows no engine's insides."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,122 +11,167 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from inpaint.core.request import GenerateRequest
 from inpaint.core.result import EditResult
-from inpaint.errors import Busy, InpaintError, InvalidRequest
-from inpaint.jobs import told
-from inpaint.service import Service, save_generated
-from inpaint.storage.results import new_results
-from inpaint.storage.uploads import Upload
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.errors import InvalidRequest
+from inpaint.jobs import Job
+from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
-from inpaint.ui.edit_handlers import EditHandlers
-from inpaint.ui.following import follow
-from inpaint.ui.generate_tab import GenerateTab, size_choices
-from inpaint.ui.people import person_of
+from inpaint.ui.bench import Bench, MakingDesk
+from inpaint.ui.examples import Words
+from inpaint.ui.fetch_line import FetchHandlers
+from inpaint.ui.generate_tab import NO_PICTURE, Making, size_choices
 
 Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
 
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SHOW_PICTURE = "() => document.querySelector('#generated')?.scrollIntoView({block: 'nearest'})"
+"""On a phone the form lies below the picture that it changes."""
 
-class GenerateHandlers:
-    """Each public method answers one event with updates by widget. editor: where "Edit this" puts the picture."""
+SHOW_FOLD = "() => { setTimeout(() => document.querySelector('#reimagine')?.scrollIntoView({block: 'start'}), 300); return []; }"
 
-    def __init__(self, service: Service, tab: GenerateTab, shown: gr.State, chosen: gr.State, made: gr.State,
-                 tabs: gr.Tabs, editor: EditHandlers) -> None:
-        self.service, self.tab, self.made, self.tabs, self.editor = service, tab, made, tabs, editor
-        self.shown, self.chosen = shown, chosen
 
-    def choose_model(self, values: Values) -> Updates:
+class MakingHandlers:
+    """One of the forms. Each public method that takes values answers one event with updates by widget."""
+
+    task: Task
+
+    def __init__(self, bench: Bench, making: Making, fetches: FetchHandlers) -> None:
+        self.bench, self.making, self.form, self.fetches = bench, making, making.form, fetches
+        self.service, self.chain = bench.service, bench.chain
+
+    def of_size(self, spec: ModelSpec, wanted: str) -> Updates:
+        """The sizes of a model; a form without them has nothing to show."""
+        return {}
+
+    def readiness(self, values: Values) -> Updates:
+        """Whether its button can be pressed; the one that needs no picture always can."""
+        return {}
+
+    def start(self, values: Values, person: str, seat: str) -> MakingDesk:
+        raise NotImplementedError
+
+    def spec(self, values: Values) -> ModelSpec:
+        return self.service.models.spec(values[self.form.model], self.task)
+
+    def look(self, values: Values) -> Updates:
+        """What is told of the chosen model now: it may have come to this machine since the page was built."""
+        return self._told(self.spec(values)) | self.readiness(values)
+
+    def choose(self, values: Values) -> Updates:
         """Show the controls and sizes that the model has."""
-        spec = self.service.models.spec(values[self.tab.model], "generate")
-        sizes = size_choices(spec)
-        return {**self.tab.settings.fit(spec, values[self.shown], values[self.chosen]), self.shown: spec.name,
-                self.tab.size: gr.update(choices=sizes, value=sizes[0][1]),
-                self.tab.negative_box: gr.update(visible=spec.negative_prompt),
-                self.tab.model_note: words.model_html(spec, self.service.models)}
+        spec = self.spec(values)
+        return self.form.fit(spec, values) | self._told(spec) | self.of_size(spec, "") | self.readiness(values)
+
+    def fill(self, ready: Words, values: Values) -> Updates:
+        """Ready words into the form; nothing runs."""
+        known = self.service.models.specs.get(ready.model)
+        spec = known.on_task(self.task) if known and known.can(self.task) else self.spec(values)
+        given = {"prompt": ready.prompt, **({"negative_prompt": ready.negative} if ready.negative else {}), **ready.given}
+        filled = self.form.restore(spec, given, values[self.form.chosen])
+        return filled | self._told(spec) | self.of_size(spec, ready.size) | self.readiness({**values, self.form.model: spec.name})
 
     async def run(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        """Make the pictures; each candidate can be looked at and handed to the Edit tab."""
-        try:
-            wanted = self._request(values)
-            job = self.service.start_generate(wanted, person_of(request), str(request.session_hash))
-            yield self._busy(True)
-            async for running in follow(job):
-                worker = self.service.worker
-                yield {self.tab.progress: gr.update(value=words.progress_html(
-                    running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
-            yield self._busy(False) | await asyncio.to_thread(self._finished, wanted, job.outcome())
-        except Exception as error:
-            yield self._busy(False) | {self.tab.message: words.error_html(told(error, "a generation"))}
+        async for updates in self.bench.make(partial(self.start, values), self.making.reason, request):
+            yield updates
 
-    def pick(self, values: Values) -> Updates:
-        """Show another candidate."""
-        path = self._picked(values)
-        return {self.tab.picture: path, self.tab.download: gr.update(value=path)} if path else {self.tab.download: gr.skip()}
+    def restore(self, values: Values, request: gr.Request) -> Updates:
+        """The words and settings of the run that was found again."""
+        given = self.bench.desk_of(request, self.task)
+        if given is None:
+            return {self.making.reason: gr.skip()}
+        spec = self.service.models.spec(given["model"], self.task)
+        restored = self.form.restore(spec, given, values[self.form.chosen])
+        return restored | self._told(spec) | self.of_size(spec, f"{given.get('width')}x{given.get('height')}")
 
-    def edit_this(self, values: Values, request: gr.Request) -> Updates:
-        """The picture becomes the Edit tab's picture; not while a run there would end on another picture."""
-        if self.editor.own_job(request) is not None:
-            return {self.tab.message: words.error_html(Busy("Your last run is still going.", "Wait for it, or cancel it first."))}
-        path = self._picked(values)
-        if path is None:
-            return {self.tab.message: words.error_html(InvalidRequest("image", "There is no picture yet."))}
-        try:
-            upload = Upload.from_path(Path(path), self.service.config.settings.pictures)
-            return self.editor.opened(upload) | {self.tabs: gr.Tabs(selected="edit")}
-        except InpaintError as error:
-            return {self.tab.message: words.error_html(error)}
+    def _told(self, spec: ModelSpec) -> Updates:
+        return self.fetches.told(self.form.note, self.form.fetch, spec, self.task)
 
-    def _request(self, values: Values) -> GenerateRequest:
-        spec = self.service.models.spec(values[self.tab.model], "generate")
-        width, _, height = str(values[self.tab.size]).partition("x")
-        given = {"prompt": values[self.tab.prompt], "model": spec.name, "width": _pixels(width), "height": _pixels(height),
-                 **self.tab.settings.read(spec, values)}
-        if spec.negative_prompt:
-            given["negative_prompt"] = values[self.tab.negative]
-        return self.service.generate_request(given)
-
-    def _picked(self, values: Values) -> str | None:
-        paths: tuple[str, ...] = values[self.made]
-        index = values[self.tab.pick]
-        if not paths:
-            return None
-        return paths[index] if isinstance(index, int) and 0 <= index < len(paths) else paths[0]
-
-    def _busy(self, busy: bool) -> Updates:
-        return {self.tab.run: gr.update(visible=not busy), self.tab.cancel: gr.update(visible=busy),
-                self.tab.progress: gr.update(visible=busy, value=words.progress_html(None, 0, 0.0)), self.tab.message: ""}
-
-    def _finished(self, wanted: GenerateRequest, result: EditResult) -> Updates:
-        """Kept on disk first, then shown."""
-        name = wanted.sampling.prompt[:40] or wanted.model
-        paths = new_results(self.service.config.data_dir, name, [c.seed for c in result.candidates])
-        save_generated(result, paths)
-        choices = [(f"seed {candidate.seed}", index) for index, candidate in enumerate(result.candidates)]
-        return {self.made: tuple(map(str, paths)), self.tab.empty: gr.update(visible=False),
-                self.tab.picture: gr.update(value=str(paths[0]), visible=True),
-                self.tab.pick: gr.update(choices=choices, value=0, visible=len(choices) > 1),
-                self.tab.actions: gr.update(visible=True), self.tab.download: gr.update(value=str(paths[0])),
-                self.tab.message: words.notice_html(list(result.notices))}
+    def _desk(self, job: Job[EditResult], given: Mapping[str, Any], values: Values, made: str, name: str) -> MakingDesk:
+        return MakingDesk(job, given, self.task, values[self.chain.chain], values[self.chain.shown], made, name)
 
 
-def bind_generate(handlers: GenerateHandlers) -> None:
+class Generating(MakingHandlers):
+    """Words to a picture."""
+
+    task = "generate"
+
+    def of_size(self, spec: ModelSpec, wanted: str) -> Updates:
+        sizes = size_choices(spec)
+        known = [size for _, size in sizes]
+        return {self.bench.tab.size: gr.update(choices=sizes, value=wanted if wanted in known else known[0])}
+
+    def start(self, values: Values, person: str, seat: str) -> MakingDesk:
+        width, _, height = str(values[self.bench.tab.size]).partition("x")
+        given = {**self.form.read(self.spec(values), values), "width": _pixels(width), "height": _pixels(height)}
+        wanted = self.service.generate_request(given)
+        job = self.service.start_generate(wanted, person, seat)
+        return self._desk(job, given, values, "generated", wanted.sampling.prompt[:40] or wanted.model)
+
+
+class Reimagining(MakingHandlers):
+    """A picture with words to the next picture."""
+
+    task = "image-to-image"
+
+    def readiness(self, values: Values) -> Updates:
+        spec = self.spec(values)
+        missing = "" if self.service.models.is_available(spec, self.task) else f"{spec.title} is not on this machine."
+        reason = missing if values[self.chain.chain].links else NO_PICTURE
+        return {self.making.run: gr.update(interactive=not reason), self.making.reason: words.reason_html(reason) if reason else ""}
+
+    def start(self, values: Values, person: str, seat: str) -> MakingDesk:
+        limits = self.service.config.settings.pictures
+        picture = read_picture(Upload.from_path(Path(self.chain.shown_link(values).path), limits), limits)
+        given = self.form.read(self.spec(values), values)
+        wanted = self.service.reimagine_request(picture, given)
+        job = self.service.start_reimagine(wanted, person, seat)
+        strength = wanted.sampling.strength
+        made = "reimagined" if strength is None else f"reimagined, strength {strength:g}"
+        return self._desk(job, given, values, made, wanted.sampling.prompt[:40] or picture.name)
+
+
+def bind_generate(bench: Bench, fetches: FetchHandlers, page: gr.Blocks) -> None:
     """Connect the Generate tab's events. Called inside the Blocks context."""
-    tab, editor = handlers.tab, handlers.editor
-    view = [handlers.made, tab.empty, tab.picture, tab.pick, tab.actions, tab.download, tab.run, tab.cancel, tab.progress,
-            tab.message]
-    reads: set[Block] = {handlers.made, tab.pick, *tab.inputs()}
-    chooses: set[Block] = {tab.model, handlers.shown, handlers.chosen}
-    looks: set[Block] = {handlers.made, tab.pick}
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    form = [handlers.shown, tab.size, tab.negative_box, tab.model_note, *tab.settings.fitted()]
-    tab.settings.bind(handlers.shown, handlers.chosen)
-    tab.model.input(handlers.choose_model, chooses, form, **quiet)
-    tab.run.click(handlers.run, reads, view, concurrency_limit=None, **quiet)
-    tab.cancel.click(editor.cancel, None, None, queue=False, **quiet)
-    tab.pick.input(handlers.pick, looks, [tab.picture, tab.download], **quiet)
+    tab, chain, editor = bench.tab, bench.chain, bench.chain.editor
+    looks: set[Block] = {chain.chain, chain.shown}
+    _bind_making(Generating(bench, tab.generate, fetches), [tab.size], [], page)
+    if tab.reimagine:
+        _bind_reimagining(Reimagining(bench, tab.reimagine, fetches), tab.reimagine, page)
+    tab.cancel.click(bench.cancel, None, None, queue=False, **QUIET)
+    tab.strip.choose(chain.choose, looks, chain.view(), **QUIET)
+    tab.open.upload(chain.open, {*looks, tab.open}, chain.view(), **QUIET)
     opened = [editor.session, editor.tab.stage, editor.tab.actions, editor.tab.message, editor.tab.plan, editor.tab.run]
-    tab.edit.click(handlers.edit_this, looks, [*opened, handlers.tabs, tab.message], **quiet)
+    tab.edit.click(chain.edit_this, looks, [*opened, chain.tabs, tab.message], **QUIET)
+    page.load(bench.find_again, None, [*bench.view(), bench.found, chain.tabs], concurrency_limit=None, **QUIET)
+
+
+def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any], page: gr.Blocks) -> None:
+    """sizes, can_run: what `of_size` and `readiness` may change."""
+    form, chain = handlers.form, handlers.chain
+    chooses: set[Block] = {form.model, form.shown, form.chosen, chain.chain}
+    seen = [*form.told(), *can_run]
+    form.settings.bind(form.shown, form.chosen)
+    form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], **QUIET)
+    run = handlers.making.run.click(handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.bench.view(),
+                                    concurrency_limit=None, **QUIET)
+    run.then(None, js=SHOW_PICTURE, **QUIET)
+    for ready, button in handlers.making.words:
+        button.click(partial(handlers.fill, ready), chooses, [*form.filled(), *sizes, *can_run], **QUIET)
+    page.load(handlers.look, chooses, seen, **QUIET)
+    handlers.fetches.bind(form.fetch, handlers.task, handlers.spec, {form.model}).then(handlers.look, chooses, seen, **QUIET)
+    handlers.bench.found.change(handlers.restore, {form.chosen}, [*form.filled(), *sizes, handlers.making.reason], **QUIET)
+
+
+def _bind_reimagining(handlers: Reimagining, making: Making, page: gr.Blocks) -> None:
+    chain, tab, editor = handlers.chain, handlers.bench.tab, handlers.chain.editor
+    can_run: list[Any] = [making.run, making.reason]
+    _bind_making(handlers, [], can_run, page)
+    chain.chain.change(handlers.readiness, {chain.chain, making.form.model}, can_run, **QUIET)
+    tab.again.click(lambda: gr.update(open=True), None, tab.fold, js=SHOW_FOLD, **QUIET)
+    editor.tab.reimagine.click(chain.take_result, {chain.chain, editor.session, editor.tab.stage},
+                               [*chain.view(), chain.tabs, tab.fold, editor.tab.message], **QUIET)
 
 
 def _pixels(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The HTTP contract: /edit, /generate and /models for gradio_client, /healthz and /readyz for whoever watches the server.
+"""The HTTP contract: /edit, /generate, /reimagine and /models for gradio_client, /healthz and /readyz for whoever watches the server.
 
 Takes files through Gradio's own upload checks and every other value as plain JSON. Knows no widgets of the page.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from inpaint.core.picture import Picture
-from inpaint.core.request import EditRequest, GenerateRequest
+from inpaint.core.request import EditRequest, ReimagineRequest
 from inpaint.core.result import EditResult
-from inpaint.errors import InpaintError, InvalidRequest
+from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
 from inpaint.jobs import Job
 from inpaint.service import Service, save_edit, save_generated
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_mask, read_picture
-from inpaint.ui.following import follow
+from inpaint.ui.following import follow, is_listening
 from inpaint.ui.people import person_of
 
 NUMBER: dict[str, Any] = {"type": "number"}
@@ -42,10 +42,15 @@ GENERATE_VALUES: dict[str, dict[str, Any]] = {
     "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
     "guidance_scale": NUMBER, "width": NUMBER, "height": NUMBER, "count": NUMBER,
 }
+REIMAGINE_VALUES: dict[str, dict[str, Any]] = {
+    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
+    "guidance_scale": NUMBER, "strength": NUMBER, "scheduler": TEXT, "prior_num_inference_steps": NUMBER,
+    "prior_guidance_scale": NUMBER, "count": NUMBER,
+}
 
 
 class Endpoints:
-    """The three calls, each from plain values to plain data; an error becomes the call's error with its sentence."""
+    """The calls, each from plain values to plain data; an error becomes the call's error with its sentence."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -71,7 +76,18 @@ class Endpoints:
         with _as_call_error():
             wanted = self.service.generate_request(values)
             result = await _outcome(self.service.start_generate(wanted, person_of(request)))
-            return await asyncio.to_thread(self._saved_generated, wanted, result)
+            return await asyncio.to_thread(self._saved_new, wanted.model, result)
+
+    async def reimagine(self, request: gr.Request, image: str | None, prompt: Any = None, negative_prompt: Any = None,
+                        model: Any = None, seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None,
+                        strength: Any = None, scheduler: Any = None, prior_num_inference_steps: Any = None,
+                        prior_guidance_scale: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
+        """Make a picture anew from a picture and words. Returns (result files, report)."""
+        values = {name: value for name, value in locals().items() if name in REIMAGINE_VALUES}
+        with _as_call_error():
+            wanted = await asyncio.to_thread(self._reimagine_request, image, values)
+            result = await _outcome(self.service.start_reimagine(wanted, person_of(request)))
+            return await asyncio.to_thread(self._saved_new, wanted.picture.name, result)
 
     def models(self) -> list[dict[str, object]]:
         """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
@@ -81,6 +97,10 @@ class Endpoints:
         limits = self.service.config.settings.pictures
         picture: Picture = read_picture(self._uploaded("image", image), limits)
         return self.service.edit_request(picture, read_mask(self._uploaded("mask", mask), picture.extent, limits), values)
+
+    def _reimagine_request(self, image: str | None, values: dict[str, Any]) -> ReimagineRequest:
+        picture = read_picture(self._uploaded("image", image), self.service.config.settings.pictures)
+        return self.service.reimagine_request(picture, values)
 
     def _uploaded(self, field: str, path: str | None) -> Upload:
         """path: given by Gradio after its own check that it lies among the uploads."""
@@ -92,8 +112,8 @@ class Endpoints:
         paths = new_results(self.service.config.data_dir, wanted.picture.name, [c.seed for c in result.candidates])
         return list(map(str, paths)), _without_folders(save_edit(wanted, result, paths), paths)
 
-    def _saved_generated(self, wanted: GenerateRequest, result: EditResult) -> tuple[list[str], dict[str, object]]:
-        paths = new_results(self.service.config.data_dir, wanted.model, [c.seed for c in result.candidates])
+    def _saved_new(self, name: str, result: EditResult) -> tuple[list[str], dict[str, object]]:
+        paths = new_results(self.service.config.data_dir, name, [c.seed for c in result.candidates])
         return list(map(str, paths)), _without_folders(save_generated(result, paths), paths)
 
 
@@ -105,6 +125,7 @@ def bind_http(service: Service) -> None:
         files, report = gr.File(file_count="multiple", label="result files"), gr.JSON(label="report")
         _declare("edit", endpoints.edit, [image, mask, *_plain(EDIT_VALUES)], [files, report])
         _declare("generate", endpoints.generate, _plain(GENERATE_VALUES), [files, report])
+        _declare("reimagine", endpoints.reimagine, [image, *_plain(REIMAGINE_VALUES)], [files, report])
         _declare("models", endpoints.models, [], [gr.JSON(label="models")])
 
 
@@ -134,8 +155,11 @@ def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
 
 
 async def _outcome(job: Job[EditResult]) -> EditResult:
-    async for _ in follow(job):
-        pass
+    """A caller who has gone stops following; the job then has the time that a closed page's has."""
+    async with aclosing(follow(job)) as looks:
+        async for _ in looks:
+            if not is_listening():
+                raise EditCancelled("The caller has gone.")
     return job.outcome()
 
 

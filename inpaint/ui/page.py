@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from inpaint.config import parse_auth
-from inpaint.core.spec import ModelSpec
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.engines.registry import Models
 from inpaint.service import Service
 from inpaint.ui import words
+from inpaint.ui.bench import Bench
+from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.edit_handlers import EditHandlers, bind_edit
-from inpaint.ui.edit_tab import build_edit_tab
+from inpaint.ui.edit_tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
-from inpaint.ui.generate_handlers import GenerateHandlers, bind_generate
+from inpaint.ui.fetch_line import FetchHandlers
+from inpaint.ui.fetching import Fetcher, may_download
+from inpaint.ui.form import able
+from inpaint.ui.generate_handlers import bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
 from inpaint.ui.http import bind_http, health_routes
-from inpaint.ui.session import Session
 from inpaint.ui.stage.stage import Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
@@ -32,6 +38,9 @@ CACHE_SECONDS = 24 * 3600
 
 QUICK_EVENTS = 16
 """Events that only open, plan or show something run side by side: one person's large photo must not hold up another's brush."""
+
+MOST_EVENTS = 1000
+"""That wait in Gradio's own queue; jobs wait in ours. Unless it is said, a ZeroGPU Space has room for one."""
 
 
 class Page(gr.Blocks):
@@ -58,39 +67,48 @@ class Page(gr.Blocks):
         return super().launch(*args, **{**own, **options})
 
 
-def build_page(service: Service) -> Page:
-    """The app, ready to launch. Loads no model."""
-    editing = [spec for spec in service.models.specs.values() if spec.can("inpaint")]
-    generating = [spec for spec in service.models.specs.values() if spec.can("generate")]
-    examples = load_examples(service.config.settings.pictures)
-    first = service.models.choose("")
+def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
+    """The app, ready to launch. Loads no model. fetcher: for tests, which download nothing."""
+    models, settings = service.models, service.config.settings
+    known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
+    generating, reimagining = _handiest_first(models, "generate"), _handiest_first(models, "image-to-image")
+    examples = load_examples(settings.pictures, known)
+    first = models.choose("").spec
+    fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
     with Page(service) as page:
-        session, made = gr.State(Session()), gr.State(())
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
-            chip = gr.HTML(words.chip_html(first.spec, service.models), elem_id="chip")
+            chip = gr.HTML(words.chip_html(first, models, "inpaint"), elem_id="chip")
             gr.HTML(words.THEME_BUTTON)
         with gr.Tabs(selected="edit", elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit"):
-                stage = Stage(examples=[_thumbnail(example) for example in examples.values()], render=False)
-                note = words.model_html(first.spec, service.models, first.reason)
-                edit = build_edit_tab(editing, first.spec, stage, note)
-                editor = EditHandlers(service, edit, session, gr.State(first.spec.name), gr.State({}), chip, examples)
+                editor = EditHandlers(service, _build_edit(service, first, examples, bool(generating and reimagining)), chip, examples, fetches)
             if generating:
                 with gr.Tab("Generate", id="generate"):
-                    _build_generate(service, generating, made, tabs, editor)
+                    tab = build_generate_tab(generating, reimagining)
+                bind_generate(Bench(ChainHandlers(service, tab, tabs, editor)), fetches, page)
         bind_edit(editor, page)
         bind_http(service)
-    page.queue(api_open=False, default_concurrency_limit=QUICK_EVENTS)
+    page.queue(max_size=MOST_EVENTS, api_open=False, default_concurrency_limit=QUICK_EVENTS)
     return page
 
 
-def _build_generate(service: Service, specs: list[ModelSpec], made: gr.State, tabs: gr.Tabs, editor: EditHandlers) -> None:
-    tab = build_generate_tab(specs, specs[0], words.model_html(specs[0], service.models))
-    bind_generate(GenerateHandlers(service, tab, gr.State(specs[0].name), gr.State({}), made, tabs, editor))
+def _build_edit(service: Service, first: ModelSpec, examples: Mapping[str, Example], can_reimagine: bool) -> EditTab:
+    shots = [example for example in examples.values() if not example.shot.only_fills]
+    fillings = [{"name": name, "title": example.shot.title} for name, example in examples.items() if example.shot.only_fills]
+    stage = Stage(examples=[_thumbnail(example) for example in shots], fillings=fillings, render=False)
+    note = words.model_html(first, service.models, "inpaint")
+    return build_edit_tab(able(service.models.specs.values(), "inpaint"), first, stage, note, can_reimagine)
+
+
+def _handiest_first(models: Models, task: Task) -> list[ModelSpec]:
+    """What is on disk before what is not, and what takes fewer steps before what takes more."""
+    def effort(spec: ModelSpec) -> tuple[bool, float]:
+        steps = spec.limits.get("num_inference_steps")
+        return not models.is_available(spec, task), steps.default if steps else 0
+
+    return sorted(able(models.specs.values(), task), key=effort)
 
 
 def _thumbnail(example: Example) -> dict[str, str]:
-    pixels = example.picture.pixels
-    step = max(1, max(pixels.shape[:2]) // THUMBNAIL_SIDE)
-    return {"name": example.name, "title": example.title, "url": make_proxy(pixels[::step, ::step])[0]}
+    return {"name": example.shot.name, "title": example.shot.title, "url": make_proxy(example.picture.pixels, THUMBNAIL_SIDE)[0]}

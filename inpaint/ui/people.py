@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
-from inpaint.core.region import Region
-from inpaint.core.request import EditRequest
 from inpaint.core.result import EditResult
 from inpaint.jobs import Job
+from inpaint.ui.following import POLL_SECONDS, RELOAD_SECONDS
 from inpaint.ui.guard import PERSON_COOKIE
-from inpaint.ui.session import Session
 
 DESKS_KEPT = 64
 """The last so many running edits; an older one is only not found again after a reload."""
@@ -28,25 +28,27 @@ def person_of(request: gr.Request) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Desk:
-    """An edit that was started: what was open, what was asked, and the job."""
+    """A run that was started. form: what was asked, as the widgets said it (a seed that was not typed is None)."""
 
-    session: Session
-    edit: EditRequest
-    region: Region
     job: Job[EditResult]
+    form: Mapping[str, Any]
 
 
-class Desks:
-    """What each page (person and seat) has running; used from several threads.
+D = TypeVar("D", bound=Desk)
+
+
+class Desks(Generic[D]):
+    """What each page (person and seat) has running in one tab; used from several threads.
 
     A desk goes when its result was shown, or when nobody came back for it in time.
     """
 
     def __init__(self) -> None:
-        self._desks: OrderedDict[tuple[str, str], Desk] = OrderedDict()
+        self._desks: OrderedDict[tuple[str, str], D] = OrderedDict()
+        self._busy: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def leave(self, person: str, seat: str, desk: Desk) -> None:
+    def leave(self, person: str, seat: str, desk: D) -> None:
         with self._lock:
             self._drop_forgotten()
             self._desks[person, seat] = desk
@@ -54,17 +56,38 @@ class Desks:
             while len(self._desks) > DESKS_KEPT:
                 self._desks.popitem(last=False)
 
-    def of(self, person: str, seat: str) -> Desk | None:
+    def of(self, person: str, seat: str) -> D | None:
         """What this page itself runs."""
         with self._lock:
             return self._desks.get((person, seat))
 
-    def has_any(self, person: str) -> bool:
-        with self._lock:
-            self._drop_forgotten()
-            return any(whose == person for whose, _ in self._desks)
+    def unfinished(self, person: str, seat: str) -> Job[EditResult] | None:
+        """The unfinished job that this page follows: started from it, or found again after a reload."""
+        desk = self.of(person, seat)
+        return desk.job if desk is not None and not desk.job.is_finished else None
 
-    def take_over(self, person: str, seat: str) -> Desk | None:
+    def occupy(self, person: str, seat: str) -> None:
+        """This page has begun something of its own: an earlier run must not take its place any more."""
+        with self._lock:
+            self._busy[person, seat] = None
+            while len(self._busy) > DESKS_KEPT:
+                self._busy.popitem(last=False)
+
+    async def left_alone(self, person: str, seat: str) -> D | None:
+        """A run that this person's closed page left behind; from now on it is this page's.
+
+        The server notices a closed page only after a while; until then its run looks watched, and is waited for.
+        """
+        for _ in range(int(RELOAD_SECONDS / POLL_SECONDS)):
+            if not self._may_take_over(person, seat):
+                return None
+            desk = self.take_over(person, seat)
+            if desk is not None:
+                return desk
+            await asyncio.sleep(POLL_SECONDS)
+        return None
+
+    def take_over(self, person: str, seat: str) -> D | None:
         """A desk of this person that no page looks at any more, newest first; from now on it is this seat's."""
         with self._lock:
             self._drop_forgotten()
@@ -78,6 +101,12 @@ class Desks:
         """The result was shown, or there is none: nothing to come back to."""
         with self._lock:
             self._desks.pop((person, seat), None)
+
+    def _may_take_over(self, person: str, seat: str) -> bool:
+        with self._lock:
+            self._drop_forgotten()
+            page = (person, seat)
+            return page not in self._desks and page not in self._busy and any(whose == person for whose, _ in self._desks)
 
     def _drop_forgotten(self) -> None:
         for key in [key for key, desk in self._desks.items() if desk.job.is_abandoned]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from inpaint.core.geometry import Bounds
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
-from inpaint.core.spec import ModelSpec
-from inpaint.engines.registry import DEVICE_TITLES, Models
+from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
+from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models
 from inpaint.errors import InpaintError
+from inpaint.ui.fetching import Fetch
 
 STAGES: Mapping[str, str] = {
     "loading": "Loading the model", "prior": "Reading the words", "encoding": "Looking at the picture",
@@ -22,6 +24,7 @@ THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggle
 <span class="ip-when-light">Dark</span><span class="ip-when-dark">Light</span></button>"""
 """Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
 
+ARTICLES = frozenset({"a", "an", "the", "some", "one"})
 
 SLOW_HERE = "Without a GPU a run takes minutes."
 """Said of models that bound their working extent on a CPU because a step takes seconds there."""
@@ -40,8 +43,7 @@ def progress_sentence(progress: Progress | None, before: int, gone: float, left:
 
 def progress_html(progress: Progress | None, before: int, gone: float, left: float | None = None) -> str:
     value = f'value="{progress.step}" max="{progress.total}"' if progress and progress.total else ""
-    sentence = escape(progress_sentence(progress, before, gone, left))
-    return f'<div class="ip-progress"><progress {value} aria-label="Progress"></progress><p aria-live="polite">{sentence}</p></div>'
+    return _bar(value, progress_sentence(progress, before, gone, left))
 
 
 def _seconds(seconds: float) -> str:
@@ -68,13 +70,15 @@ def plan_html(painted: Bounds, region: Region) -> str:
             f"{region.working} ({region.scale:.2g}x), then set back into the full picture.</p>")
 
 
-def model_html(spec: ModelSpec, models: Models, reason: str = "") -> str:
-    """Which model runs, where, why, and what it costs; computed figures say so."""
+def model_html(spec: ModelSpec, models: Models, task: Task, reason: str = "", by_button: bool = False) -> str:
+    """Which model runs, where, why, and what it costs; computed figures say so. by_button: a Download button stands beside it."""
     why = f" {escape(reason[:1].upper() + reason[1:])}." if reason else ""
-    if not models.is_available(spec):
-        return f'<p class="ip-note">{escape(_offer(spec))}</p>'
+    if not models.is_available(spec, task):
+        return f'<p class="ip-note">{escape(_offer(spec, task, by_button))}</p>'
     slow = f" {SLOW_HERE}" if models.device == "cpu" and spec.working and spec.working.cpu_pixels else ""
-    return f'<p class="ip-note">{escape(spec.title)} on {_place(spec, models)}.{why} {escape(_cost(spec, models))}{slow}</p>'
+    plan = models.memory_plan(spec, task)
+    tight = f" {escape(plan.words)}" if plan and plan.words else ""
+    return f'<p class="ip-note">{escape(spec.title)} on {_place(spec, models)}.{why} {escape(_cost(spec, models, task))}{slow}{tight}</p>'
 
 
 def missing_html(error: InpaintError) -> str:
@@ -82,8 +86,28 @@ def missing_html(error: InpaintError) -> str:
     return f'<p class="ip-note">{escape(error.hint)}</p>'
 
 
-def chip_html(spec: ModelSpec, models: Models) -> str:
-    text = f"{spec.title} on {_place(spec, models)}" if models.is_available(spec) else f"{spec.title}: not on this machine"
+def knows_html(spec: ModelSpec, prompt: str, models: Models) -> str:
+    """What a model that knows a few things only is good for, and whether the prompt names one of them."""
+    better = next((other for other in models.specs.values() if other.can("inpaint") and other.prompt and not other.knows), None)
+    lines = [f"A small demonstration model: it draws {len(spec.knows)} things, as simple drawings."]
+    lines += [f"For real pictures get {better.title}."] if better else []
+    unknown = [f"It does not know {prompt.strip()[:40]!r}: pick one of its things."] if prompt.strip() and not names_known(
+        prompt, spec.knows) else []
+    return "".join(f'<p class="ip-note">{escape(line)}</p>' for line in [" ".join(lines), *unknown])
+
+
+def names_known(prompt: str, known: Iterable[str]) -> bool:
+    """Whether one of the ready prompts ("a red apple") stands in the prompt, with any article or none."""
+    said = f" {_plain_words(prompt)} "
+    return any(f" {_plain_words(thing)} " in said for thing in known)
+
+
+def _plain_words(text: str) -> str:
+    return " ".join(word for word in re.findall(r"\w+", text.lower()) if word not in ARTICLES)
+
+
+def chip_html(spec: ModelSpec, models: Models, task: Task) -> str:
+    text = f"{spec.title} on {_place(spec, models)}" if models.is_available(spec, task) else f"{spec.title}: not on this machine"
     return f'<span class="ip-chip" title="What runs where">{escape(text)}</span>'
 
 
@@ -91,18 +115,44 @@ def _place(spec: ModelSpec, models: Models) -> str:
     return DEVICE_TITLES[models.device if spec.sources else "cpu"]
 
 
-def _cost(spec: ModelSpec, models: Models) -> str:
+def _cost(spec: ModelSpec, models: Models, task: Task) -> str:
     if not spec.sources:
         return "No weights, nothing to download."
     if not spec.parameter_count:
         return "Its memory is not stated."
     dtype = models.default_dtype
-    return f"{spec.weight_bytes(dtype) / 1e9:.1f} GB of weights in {dtype} (computed)."
+    return f"{_gigabytes(spec, task, dtype)} of weights in {dtype} (computed)."
 
 
-def _offer(spec: ModelSpec) -> str:
+def download_label(spec: ModelSpec, task: Task) -> str:
+    """Short: the whole of it stands in the line above the button."""
+    size = [_gigabytes(spec, task, "float16")] if spec.parameter_count else []
+    return f"Download ({', '.join([*size, spec.licence or 'licence not stated'])})"
+
+
+def fetch_html(fetch: Fetch) -> str:
+    """How far a download is."""
+    if not fetch.all_bytes:
+        return _bar("", f"Asking the hub what {fetch.spec.title} consists of.")
+    done, whole = (f"{number / 1e9:.2f}" for number in (fetch.done_bytes, fetch.all_bytes))
+    part = fetch.done_bytes / fetch.all_bytes
+    left = f", about {_seconds(fetch.seconds * (1 - part) / part)} left" if 0.01 < part < 1 else ""
+    return _bar(f'value="{fetch.done_bytes}" max="{fetch.all_bytes}"', f"{done} of {whole} GB of {fetch.spec.title}{left}.")
+
+
+def _bar(value: str, sentence: str) -> str:
+    return f'<div class="ip-progress"><progress {value} aria-label="Progress"></progress><p aria-live="polite">{escape(sentence)}</p></div>'
+
+
+def _gigabytes(spec: ModelSpec, task: Task, dtype: str) -> str:
+    """Of what this task needs, where the family says which parts those are; else of all."""
+    names = {name for turn in FAMILIES[spec.family][task].turns for name in turn.parts} or set(spec.parameters)
+    return f"{sum(spec.parameters.get(name, 0) for name in names) * BYTES_PER_PARAMETER[dtype] / 1e9:.1f} GB"
+
+
+def _offer(spec: ModelSpec, task: Task, by_button: bool) -> str:
     if any(source.is_local for source in spec.sources.values()):
         return f"{spec.title} is not complete in its folder on this machine."
-    size = f"{spec.weight_bytes('float16') / 1e9:.1f} GB in float16 (computed)" if spec.parameter_count else "its size is not stated"
-    return (f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}. "
-            f"Get it with: python -m inpaint models --download {spec.name}")
+    size = f"{_gigabytes(spec, task, 'float16')} in float16 (computed)" if spec.parameter_count else "its size is not stated"
+    way = "" if by_button else f" Get it with: python -m inpaint models --download {spec.name}"
+    return f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}.{way}"

@@ -36,12 +36,15 @@ TINY_KANDINSKY = """
 name = "tiny-kandinsky"
 title = "Tiny Kandinsky"
 family = "kandinsky22"
-tasks = ["inpaint"]
+tasks = ["inpaint", "image-to-image"]
 negative_prompt = true
+early_stop = true
+knows = ["a red hat", "a dog", "a strawberry", "a balloon"]
 schedulers = ["ddpm", "ddim", "dpm++"]
 [sources]
 prior = {{ repo_id = "{prior}" }}
 decoder = {{ repo_id = "{decoder}" }}
+image_decoder = {{ repo_id = "{image_decoder}" }}
 [limits]
 num_inference_steps = {{ default = 4, minimum = 1, maximum = 1000 }}
 guidance_scale = {{ default = 4.0, minimum = 0.0, maximum = 20.0, step = 0.5 }}
@@ -51,7 +54,19 @@ prior_guidance_scale = {{ default = 4.0, minimum = 0.0, maximum = 20.0, step = 0
 multiple = 64
 native_pixels = 16_384
 max_pixels = 65_536
+[task_limits.image-to-image]
+strength = {{ default = 0.3, minimum = 0.05, maximum = 1.0, step = 0.05 }}
 """
+NO_MINI = """
+name = "kandinsky-mini"
+title = "Kandinsky Mini"
+family = "kandinsky22"
+tasks = ["inpaint"]
+sources = { prior = { repo_id = "./nowhere" }, decoder = { repo_id = "./nowhere" } }
+working = { multiple = 64, max_pixels = 65_536 }
+"""
+"""Whether its weights lie in the repository or not, these tests are the same."""
+
 TINY_SDXL = """
 name = "tiny-sdxl"
 title = "Tiny SDXL"
@@ -165,12 +180,15 @@ def _write_photo(path: Path, width: int, height: int) -> Path:
 
 
 def _write_config(folder: Path) -> Path:
-    from tests.tiny_models import make_kandinsky, make_sdxl
+    from tests.tiny_models import make_image_decoder, make_kandinsky, make_sdxl
 
     prior, decoder = make_kandinsky(folder / "kandinsky", learned_range=True)
     models = folder / "config" / "models"
     models.mkdir(parents=True)
-    (models / "tiny-kandinsky.toml").write_text(TINY_KANDINSKY.format(prior=prior.as_posix(), decoder=decoder.as_posix()))
+    (models / "tiny-kandinsky.toml").write_text(TINY_KANDINSKY.format(
+        prior=prior.as_posix(), decoder=decoder.as_posix(),
+        image_decoder=make_image_decoder(folder / "image", decoder, learned_range=True).as_posix()))
+    (models / "kandinsky-mini.toml").write_text(NO_MINI)
     (models / "tiny-sdxl.toml").write_text(TINY_SDXL.format(sdxl=make_sdxl(folder / "sdxl").as_posix()))
     return models.parent
 

@@ -24,6 +24,8 @@ EDIT_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_step
                "invert_mask"]
 GENERATE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "width", "height",
                    "count"]
+REIMAGINE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "strength", "scheduler",
+                    "prior_num_inference_steps", "prior_guidance_scale", "count"]
 PATIENCE = httpx.Timeout(180)
 
 
@@ -60,9 +62,10 @@ def command_line(served: Served, folder: Path, *arguments: str | Path) -> bytes:
 
 def test_the_contract_is_listed_and_nothing_else_is(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/edit", "/generate", "/models"}
+    assert set(endpoints) == {"/edit", "/generate", "/reimagine", "/models"}
     names = {name: [parameter["parameter_name"] for parameter in told["parameters"]] for name, told in endpoints.items()}
-    assert names == {"/edit": ["image", "mask", *EDIT_FIELDS], "/generate": GENERATE_FIELDS, "/models": []}
+    assert names == {"/edit": ["image", "mask", *EDIT_FIELDS], "/generate": GENERATE_FIELDS,
+                     "/reimagine": ["image", *REIMAGINE_FIELDS], "/models": []}
     needed = {name: {parameter["parameter_name"] for parameter in told["parameters"] if not parameter["parameter_has_default"]}
               for name, told in endpoints.items()}
     assert needed["/edit"] <= {"image", "mask", "prompt"} and needed["/generate"] <= {"prompt"}
@@ -105,6 +108,16 @@ def test_a_first_picture_from_text(client: Client) -> None:
     files, report = client.predict("a dog", model="tiny-sdxl", seed=3, width=64, height=128, api_name="/generate")
     assert Image.open(files[0]).size == (64, 128)
     assert report["model"] == "tiny-sdxl" and report["seed"] == 3 and report["outputs"] == [Path(files[0]).name]
+
+
+def test_a_picture_from_a_picture(client: Client, picture: Path) -> None:
+    asked = {"model": "tiny-kandinsky", "strength": 0.5, "num_inference_steps": 4, "seed": 3, "count": 2}
+    files, report = client.predict(image=handle_file(picture), prompt="a dog", negative_prompt="a hat", api_name="/reimagine", **asked)
+    assert report["model"] == "tiny-kandinsky" and report["seeds"] == [3, 4] and report["settings"]["strength"] == 0.5
+    assert report["outputs"] == [Path(file).name for file in files] and Path(files[0]).read_bytes() != Path(files[1]).read_bytes()
+    assert all(side % 64 == 0 for side in Image.open(files[0]).size)
+    with pytest.raises(AppError, match="Strength must be between"):
+        client.predict(image=handle_file(picture), api_name="/reimagine", **asked | {"strength": 7})
 
 
 def test_models_are_described(client: Client) -> None:

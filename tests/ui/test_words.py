@@ -20,7 +20,8 @@ HEART, ERASE, TURBO = SPECS["kandinsky-2.2"], SPECS["erase"], SPECS["sdxl-turbo"
 
 
 def models(device: str = "cpu", here: bool = True) -> Any:
-    return SimpleNamespace(device=device, default_dtype="float16" if device == "cuda" else "float32", is_available=lambda spec: here)
+    return SimpleNamespace(device=device, default_dtype="float16" if device == "cuda" else "float32", is_available=lambda spec, task=None: here, specs=SPECS,
+                           memory_plan=lambda spec, task: None)
 
 
 @pytest.mark.parametrize(("progress", "before", "gone", "left", "sentence"), [
@@ -44,18 +45,34 @@ def test_progress(progress: Progress | None, before: int, gone: float, left: flo
     pytest.param(TURBO, "cuda", False, ["not on this machine", "6.9 GB", "Stability AI", "--download sdxl-turbo"], id="offer"),
 ])
 def test_the_model_line(spec: ModelSpec, device: str, here: bool, parts: list[str]) -> None:
-    line = words.model_html(spec, models(device, here))
+    line = words.model_html(spec, models(device, here), spec.tasks[0])
     assert [part for part in parts if part not in line] == []
 
 
 def test_the_chip_does_not_claim_what_is_not_here() -> None:
-    assert "Kandinsky 2.2 on the CPU" in words.chip_html(HEART, models())
-    assert "not on this machine" in words.chip_html(HEART, models(here=False))
+    assert "Kandinsky 2.2 on the CPU" in words.chip_html(HEART, models(), "inpaint")
+    assert "not on this machine" in words.chip_html(HEART, models(here=False), "inpaint")
 
 
 def test_no_word_from_outside_becomes_html(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)>"
     spec = dataclasses.replace(HEART, title=evil, licence=evil)
-    for html in (words.model_html(spec, models(), evil), words.model_html(spec, models(here=False)), words.chip_html(spec, models()),
-                 words.error_html(InvalidRequest("prompt", evil, evil)), words.notice_html([evil])):
+    knowing = dataclasses.replace(spec, knows=("a dog",))
+    for html in (words.model_html(spec, models(), "inpaint", evil), words.model_html(spec, models(here=False), "inpaint"),
+                 words.chip_html(spec, models(), "inpaint"), words.error_html(InvalidRequest("prompt", evil, evil)),
+                 words.notice_html([evil]), words.knows_html(knowing, evil, models())):
         assert "<img" not in html
+
+
+@pytest.mark.parametrize(("prompt", "known"), [
+    ("a red hat", True), ("The Red Hat, please", True), ("red hat", True), ("put a dog there", True), ("a hat", False), ("dogs", False),
+    ("hotdog", False), ("", False),
+])
+def test_a_prompt_that_names_a_known_thing(prompt: str, known: bool) -> None:
+    assert words.names_known(prompt, ("a red hat", "a dog")) is known
+
+
+def test_a_small_model_says_what_it_is() -> None:
+    small = dataclasses.replace(HEART, knows=("a dog", "a hat"))
+    assert "it draws 2 things, as simple drawings. For real pictures get Kandinsky 2.2." in words.knows_html(small, "", models())
+    assert "know" not in words.knows_html(small, "a dog", models()) and "It does not know" in words.knows_html(small, "a cat", models())

@@ -251,6 +251,21 @@ function exampleButton({ name, url, title }) {
   return button;
 }
 
+// Words with a photo of their own: they only fill the form in, so they stand apart from what runs at once.
+function followFillings() {
+  ui.fillings.replaceChildren(...(props.fillings ?? []).map(({ name, title }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.filling = name;
+    button.textContent = title;
+    button.addEventListener("click", () => {
+      opening.begin(title);
+      trigger("filling", { name });
+    });
+    return button;
+  }));
+}
+
 function followNotice() {
   if (!props.notice?.text) return;
   opening.done();
@@ -281,11 +296,12 @@ theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
 // The order matters where one update brings several: a picture before its mask, its area and its result.
 const followers = {
-  examples: followExamples, picture: followPicture, mask: followMask, band: followBand, work_area: followArea,
+  examples: followExamples, fillings: followFillings, picture: followPicture, mask: followMask, band: followBand, work_area: followArea,
   preview: followPreview, running: followMode, result: followMode, notice: followNotice,
 };
 for (const [name, follow] of Object.entries(followers)) watch(name, follow);
 followExamples();
+followFillings();
 followPicture();
 for (const follow of [followMask, followBand, followArea, followPreview, followMode, followNotice]) follow();
 chooseTool("brush");

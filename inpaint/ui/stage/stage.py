@@ -39,7 +39,7 @@ CANDIDATE_LIMIT = 16
 MAX_VALUE_CHARS = 12_000_000
 """A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
 
-EVENTS = ("stroke", "example", "candidate")
+EVENTS = ("stroke", "example", "filling", "candidate")
 PICTURE_TYPES = ["image", ".heic", ".heif", ".avif", ".jxl"]
 
 _HERE = Path(__file__).parent
@@ -61,15 +61,15 @@ class StageValue:
     candidate: int
 
 
-class _NoStub(ComponentMeta):
+class NoStub(ComponentMeta):
     """Gradio's metaclass writes a .pyi file beside every component's source at import; a program must not edit itself."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> _NoStub:
+    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> NoStub:
         attrs["__init__"] = updateable(attrs["__init__"])
         return ABCMeta.__new__(mcs, name, bases, attrs)
 
 
-class Stage(gr.HTML, metaclass=_NoStub):
+class Stage(gr.HTML, metaclass=NoStub):
     """The picture: brush, work area, live preview, before and after. Every prop is plain JSON; {} stands for none.
 
     Gradio builds the component anew with all props at each update, so each prop is a parameter here.
@@ -87,6 +87,7 @@ class Stage(gr.HTML, metaclass=_NoStub):
         mask: dict[str, Any] | None = None,
         band: dict[str, Any] | None = None,
         examples: list[dict[str, Any]] | None = None,
+        fillings: list[dict[str, Any]] | None = None,
         notice: dict[str, Any] | None = None,
         elem_id: str | None = "stage",
         elem_classes: list[str] | str | None = None,
@@ -98,7 +99,8 @@ class Stage(gr.HTML, metaclass=_NoStub):
             value, html_template=_template(), js_on_load=_script(), apply_default_css=False, elem_id=elem_id,
             elem_classes=elem_classes, visible=visible, render=render, key=key,
             picture=picture or {}, work_area=work_area or {}, preview=preview or {}, running=running or {},
-            result=result or {}, mask=mask or {}, band=band or {}, examples=examples or [], notice=notice or {},
+            result=result or {}, mask=mask or {}, band=band or {}, examples=examples or [], fillings=fillings or [],
+            notice=notice or {},
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -140,19 +142,19 @@ def read_stage(value: object, proxy: Extent, full: Extent) -> StageValue:
     )
 
 
-def make_proxy(pixels: Pixels) -> tuple[str, Extent]:
-    """(JPEG data URL, its extent), at most PROXY_LONG_SIDE px. pixels: uint8 [H, W], [H, W, 3] or [H, W, 4], RGB(A)."""
-    extent = proxy_extent(Extent.of(pixels))
+def make_proxy(pixels: Pixels, long_side: int = PROXY_LONG_SIDE) -> tuple[str, Extent]:
+    """(JPEG data URL, its extent), at most long_side px. pixels: uint8 [H, W], [H, W, 3] or [H, W, 4], RGB(A)."""
+    extent = proxy_extent(Extent.of(pixels), long_side)
     if extent != Extent.of(pixels):
         pixels = np.asarray(cv2.resize(pixels, (extent.width, extent.height), interpolation=cv2.INTER_AREA), np.uint8)
     return data_url_jpeg(_on_neutral_ground(pixels), quality=90), extent
 
 
-def proxy_extent(full: Extent) -> Extent:
+def proxy_extent(full: Extent, long_side: int = PROXY_LONG_SIDE) -> Extent:
     """The extent at which a picture is shown: never enlarged, no side under 1 px."""
-    if full.long_side <= PROXY_LONG_SIDE:
+    if full.long_side <= long_side:
         return full
-    scale = PROXY_LONG_SIDE / full.long_side
+    scale = long_side / full.long_side
     return Extent(max(1, round(full.width * scale)), max(1, round(full.height * scale)))
 
 

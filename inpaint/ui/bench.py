@@ -1,0 +1,109 @@
+"""Pictures in the making: what the Generate tab shows while one is made, when it is there, and when a page comes back for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from inpaint.core.result import EditResult
+from inpaint.core.spec import Task
+from inpaint.jobs import told
+from inpaint.service import save_generated
+from inpaint.storage.results import new_results
+from inpaint.ui import words
+from inpaint.ui.chain import Chain
+from inpaint.ui.chain_handlers import ChainHandlers
+from inpaint.ui.following import follow
+from inpaint.ui.people import Desk, Desks, person_of
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MakingDesk(Desk):
+    """A picture that is being made. chain, shown: what was there when it was started. made, name: of the new pictures."""
+
+    task: Task
+    chain: Chain
+    shown: int
+    made: str
+    name: str
+
+
+class Bench:
+    """found: state; the number of a job that was found again, so that its words are put back once."""
+
+    def __init__(self, chain: ChainHandlers) -> None:
+        self.chain, self.tab, self.service = chain, chain.tab, chain.service
+        self.found = gr.State(0)
+        self.desks: Desks[MakingDesk] = Desks()
+
+    def view(self) -> list[Any]:
+        """What a run may change."""
+        tab = self.tab
+        reasons = [making.reason for making in (tab.generate, tab.reimagine) if making]
+        return [*self.chain.view(), *tab.runs(), *reasons, tab.cancel, tab.progress]
+
+    async def make(self, start: Callable[[str, str], MakingDesk], reason: gr.HTML, request: gr.Request) -> AsyncIterator[Updates]:
+        """start: queues the job, given person and seat. reason: where it is told why nothing was made."""
+        person, seat = person_of(request), str(request.session_hash)
+        try:
+            desk = await asyncio.to_thread(start, person, seat)
+            self.desks.leave(person, seat, desk)
+            async for updates in self._followed(desk, person, seat):
+                yield updates
+        except Exception as error:
+            yield self._busy(False) | {reason: words.error_html(told(error, "making a picture"))}
+
+    def cancel(self, request: gr.Request) -> None:
+        """Stop this page's job; the handler that follows it tells the page."""
+        person, seat = person_of(request), str(request.session_hash)
+        job = self.desks.unfinished(person, seat) or self.service.worker.current(person, seat)
+        if job is not None:
+            job.cancel()
+
+    async def find_again(self, request: gr.Request) -> AsyncIterator[Updates]:
+        """The page was opened: a picture that this person left being made is shown again; `found` then brings its words back."""
+        person, seat = person_of(request), str(request.session_hash)
+        desk = await self.desks.left_alone(person, seat)
+        if desk is None:
+            yield {self.tab.message: gr.skip()}
+            return
+        yield self.chain.restored(desk.chain, desk.shown) | {self.found: desk.job.number, self.chain.tabs: gr.Tabs(selected="generate")}
+        try:
+            async for updates in self._followed(desk, person, seat):
+                yield updates
+        except Exception as error:
+            yield self._busy(False) | {self.tab.message: words.error_html(told(error, "finding a picture again"))}
+
+    def desk_of(self, request: gr.Request, task: Task) -> Mapping[str, Any] | None:
+        """What the form said of this page's run, if it is of that task."""
+        desk = self.desks.of(person_of(request), str(request.session_hash))
+        return desk.form if desk is not None and desk.task == task else None
+
+    async def _followed(self, desk: MakingDesk, person: str, seat: str) -> AsyncIterator[Updates]:
+        yield self._busy(True)
+        async for running in follow(desk.job):
+            worker = self.service.worker
+            yield {self.tab.progress: gr.update(value=words.progress_html(
+                running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
+        if desk.job.error is not None:
+            self.desks.clear(person, seat)
+        yield self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome())
+        self.desks.clear(person, seat)
+
+    def _finished(self, desk: MakingDesk, result: EditResult) -> Updates:
+        """Kept on disk first, then shown."""
+        paths = new_results(self.service.config.data_dir, desk.name, [c.seed for c in result.candidates])
+        save_generated(result, paths)
+        return self.chain.grown(desk.chain, paths, desk.made) | {self.tab.message: words.notice_html(list(result.notices))}
+
+    def _busy(self, busy: bool) -> Updates:
+        runs = {button: gr.update(visible=not busy) for button in self.tab.runs()}
+        reasons = {self.tab.reimagine.reason: ""} if self.tab.reimagine and busy else {}
+        return {**runs, **reasons, self.tab.cancel: gr.update(visible=busy), self.tab.message: "",
+                self.tab.progress: gr.update(visible=busy, value=words.progress_html(None, 0, 0.0))}

@@ -1,0 +1,93 @@
+"""Downloads that a person asks for on the page: one at a time over all people, on a thread of its own. Knows no widgets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from inpaint.config import Settings
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.engines import downloads
+from inpaint.engines.registry import FAMILIES
+from inpaint.errors import Busy, EditCancelled, InpaintError
+from inpaint.jobs import told
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def may_download(settings: Settings, environment: Mapping[str, str]) -> bool:
+    """The setting; where it is auto, only a server that nobody but this machine reaches fills its disk for whoever asks."""
+    if settings.page_downloads != "auto":
+        return settings.page_downloads == "on"
+    host = settings.host or environment.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    shares = settings.share or environment.get("GRADIO_SHARE", "").lower() == "true"
+    return host in LOOPBACK and not shares and not environment.get("SPACE_ID")
+
+
+class Fetch:
+    """One download. done_bytes of all_bytes; all_bytes is 0 until the hub was asked. error: what it ended with, if badly."""
+
+    def __init__(self, spec: ModelSpec, parts: Sequence[str]) -> None:
+        self.spec, self.parts = spec, parts
+        self.done_bytes, self.all_bytes = 0, 0
+        self.error: InpaintError | None = None
+        self.started = time.monotonic()
+        self._finished, self._cancelled = threading.Event(), threading.Event()
+
+    @property
+    def is_finished(self) -> bool:
+        return self._finished.is_set()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def cancel(self) -> None:
+        """Takes effect at the next report, every few megabytes."""
+        self._cancelled.set()
+
+    def report(self, transfer: downloads.Transfer) -> None:
+        self.done_bytes, self.all_bytes = transfer.done_bytes, transfer.all_bytes
+        if self._cancelled.is_set():
+            raise EditCancelled("The download was stopped.", "What is complete stays; starting it again goes on from there.")
+
+    def run(self, plan: Callable[..., Any], download: Callable[..., object]) -> None:
+        try:
+            decided = plan(self.spec, self.parts)
+            self.report(downloads.Transfer("", 0, decided.missing_bytes))
+            download(decided, self.report)
+        except BaseException as error:  # a thread of its own: whoever follows is told
+            self.error = told(error, "a download")
+        finally:
+            self._finished.set()
+
+
+class Fetcher:
+    """plan, download: of engines/downloads.py, or what a test puts in their place."""
+
+    def __init__(self, plan: Callable[..., Any] = downloads.plan, download: Callable[..., object] = downloads.download) -> None:
+        self._plan, self._download = plan, download
+        self._current: Fetch | None = None
+        self._lock = threading.Lock()
+
+    def start(self, spec: ModelSpec, task: Task) -> Fetch:
+        """Begin, or join the download of the same model that is going. Raises Busy."""
+        with self._lock:
+            going = self.current
+            if going is not None and going.spec.name != spec.name:
+                raise Busy(f"{going.spec.title} is being downloaded.", "One download at a time: wait for it, or stop it first.")
+            if going is not None:
+                return going
+            fetch = self._current = Fetch(spec, FAMILIES[spec.family][task].parts)
+            threading.Thread(target=fetch.run, args=(self._plan, self._download), name="inpaint-download", daemon=True).start()
+            return fetch
+
+    @property
+    def current(self) -> Fetch | None:
+        fetch = self._current
+        return fetch if fetch is not None and not fetch.is_finished else None
+
+    def is_fetching(self, spec: ModelSpec) -> bool:
+        return self.current is not None and self.current.spec.name == spec.name
