@@ -9,13 +9,16 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import UNet2DConditionModel, VQModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPVisionModelWithProjection
+from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
 from inpaint.core.result import Progress
 from inpaint.engines.base import UseAsIs
 from inpaint.engines.kandinsky_decoder import max_pool_to_cells
+from inpaint.engines.preview import LatentColours
+from inpaint.engines.recent import Recent
+from inpaint.engines.residency import Residency
 from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
@@ -328,6 +331,135 @@ class TestMemoryReliefs:
         engine.restore()
         assert np.array_equal(edit(engine), at_once)
         assert engine.relieve() is not None, "a later job may need it again"
+
+
+@pytest.fixture
+def gpu(load):
+    """An engine whose device counts as a GPU with memory of its own; it is the CPU, so the numbers can be compared."""
+    return load(residency=Residency("cpu", 10**9, parks=True))
+
+
+RUNGS = ["the prior was moved off the GPU", "attention was computed in slices", "one part of the model was on the GPU at a time"]
+LAST = "the model's weights went to the GPU layer by layer, which takes far longer"
+
+
+class TestLadder:
+    def test_the_rungs_come_in_order_and_end(self, gpu) -> None:
+        edit(gpu)
+        assert [gpu.relieve() for _ in range(4)] == [*RUNGS, None]
+        assert [gpu.relieve_last() for _ in range(2)] == [LAST, None]
+
+    def test_on_a_cpu_there_is_nowhere_to_move_to(self, load) -> None:
+        engine = load()
+        edit(engine)
+        assert [engine.relieve() for _ in range(2)] == [RUNGS[1], None] and engine.relieve_last() is None
+
+    @pytest.mark.parametrize("rung", range(1, 5), ids=["prior off", "slices", "one at a time", "layer by layer"])
+    def test_every_rung_paints_the_same_but_for_rounding_and_is_taken_back(self, gpu, load, rung) -> None:
+        plain = edit(gpu)
+        relieved = [gpu.relieve() if number < 3 else gpu.relieve_last() for number in range(rung)]
+        assert None not in relieved
+        work = an_edit(seed=4)
+        assert np.abs(edit(gpu, work=work).astype(int) - edit(load(), work=work)).max() <= 2
+        gpu.restore()
+        assert np.array_equal(edit(gpu), plain) and gpu.relieve() is not None, "a later job may need it again"
+
+    def test_while_the_prior_stays_off_it_leaves_after_each_use(self, gpu) -> None:
+        edit(gpu)
+        gpu.relieve()
+        edit(gpu, work=an_edit(seed=5))
+        assert [part.title for part in gpu._residency._parts.values() if part.is_on_device] == ["unet", "movq"]
+
+    def test_one_part_at_a_time_means_it(self, gpu) -> None:
+        edit(gpu)
+        for _ in range(3):
+            gpu.relieve()
+        edit(gpu)
+        assert [part.title for part in gpu._residency._parts.values() if part.is_on_device] == ["movq"]
+
+    @pytest.mark.parametrize("step", [1, 3])
+    def test_memory_that_runs_out_until_the_last_rung_is_met_by_it(self, gpu, load, step) -> None:
+        """A hook on the UNet fails at one step, as long as its weights are all there at once."""
+        edit(gpu)
+        unet, calls = gpu._decoder._unet.value, []
+
+        def fail(module: torch.nn.Module, _inputs: object) -> None:
+            calls.append(module)
+            if len(calls) % 3 == step % 3 and next(module.parameters()).device.type != "meta":
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        work, given_up = an_edit(seed=4), []
+        handle = unet.register_forward_pre_hook(fail)
+        while True:
+            calls.clear()
+            try:
+                picture = edit(gpu, work=work)
+                break
+            except OutOfMemory:
+                given_up.append(gpu.relieve() or gpu.relieve_last())
+        handle.remove()
+        assert given_up == [*RUNGS, LAST]
+        assert np.abs(picture.astype(int) - edit(load(), work=work)).max() <= 2
+        gpu.restore()
+        assert np.array_equal(edit(gpu, work=work), edit(load(), work=work))
+
+    def test_a_unet_beyond_the_budget_goes_layer_by_layer_at_once(self, load) -> None:
+        small = load(residency=Residency("cpu", 1, parks=True))
+        assert np.abs(edit(small).astype(int) - edit(load())).max() <= 2
+        assert not small._decoder._unet.is_on_device
+
+
+class TestNothingTwice:
+    """Candidates of one job have the same picture, mask and words, and other seeds."""
+
+    @pytest.fixture
+    def calls(self, monkeypatch) -> list[str]:
+        made: list[str] = []
+        for owner, name in ((VQModel, "encode"), (CLIPTextModelWithProjection, "forward"), (LatentColours, "fit")):
+            original = getattr(owner, name)
+
+            def counted(*args, original=original, name=name, **options):
+                made.append(name)
+                return original(*args, **options)
+
+            monkeypatch.setattr(owner, name, counted)
+        return made
+
+    def test_another_candidate_encodes_nothing_and_changes_no_bit(self, load, calls) -> None:
+        engine = load()
+        edit(engine)
+        calls.clear()
+        second = edit(engine, work=an_edit(seed=4))
+        assert calls == []
+        assert np.array_equal(second, edit(load(), work=an_edit(seed=4)))
+
+    @pytest.mark.parametrize(("work", "made"), [
+        pytest.param(an_edit(mask=np.full((64, 64), 255, np.uint8)), ["encode", "fit"], id="another mask"),
+        pytest.param(an_edit(prompt="the sky"), ["forward", "forward"], id="other words"),
+        pytest.param(an_edit(negative_prompt="the sky"), ["forward", "forward"], id="a negative prompt"),
+    ])
+    def test_what_differs_is_encoded(self, load, calls, work, made) -> None:
+        engine = load()
+        edit(engine)
+        calls.clear()
+        edit(engine, work=work)
+        assert calls == made
+
+    def test_a_second_edit_with_known_words_does_not_even_load_the_prior(self, load) -> None:
+        recent = Recent()
+        edit(load(recent=recent))
+        other, watcher = load(recent=recent), Watcher()
+        edit(other, watcher)
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "loading"] == [(1, 2), (2, 2)]
+        assert "prior" not in watcher.stages
+        assert [part.title for part in other._residency._parts.values() if part.value is not None] == ["unet", "movq"]
+
+    def test_other_weights_know_nothing_of_it(self, load, fixed) -> None:
+        recent = Recent()
+        edit(load(recent=recent))
+        watcher = Watcher()
+        edit(load(fixed, recent=recent), watcher)
+        assert "prior" in watcher.stages
 
 
 def test_more_steps_than_the_checkpoint_was_trained_with_are_refused(load) -> None:
