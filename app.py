@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from inpaint.config import AppConfig, load_config, parse_auth
 from inpaint.errors import BadConfig, InpaintError
+from inpaint.executor import GpuProcess
 from inpaint.logs import set_up_logging
 from inpaint.service import Service
 from inpaint.storage.journal import Journal
@@ -27,6 +29,9 @@ from inpaint.ui.page import Page, build_page
 
 GRACE_SECONDS = 8.0
 """How long a running job may take to stop: containers are killed after ten."""
+
+LENT_GPU_GB = 40.0
+"""What models may take of a GPU that a ZeroGPU Space is lent: half a card of 96 GB, less a reserve. Its driver cannot be asked."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,6 +65,10 @@ def launch(page: Page, config: AppConfig) -> None:
     told.wait()
     page.service.worker.stop(GRACE_SECONDS)
     page.close()
+    if page.service.worker.is_busy:
+        # Python's own end would wait for the imports of a thread that is loading a model, or crash under it.
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def told_to_stop() -> threading.Event:
@@ -76,6 +85,36 @@ def told_to_stop() -> threading.Event:
     return told
 
 
+def is_zero_gpu() -> bool:
+    """Whether this is a Space that is lent a GPU for each call, by the variable that the package `spaces` reads too."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+def build_service(config: AppConfig) -> Service:
+    """In a ZeroGPU Space the work is done in a process of its own, which inherits what was loaded here: on this thread, because
+    the GPU that `spaces` makes believe in is there for the thread alone that imports it, before torch. Raises BadConfig."""
+    journal = Journal(config.data_dir / "running")
+    if not is_zero_gpu():
+        return Service.build(config, journal)
+    try:
+        import spaces
+    except ImportError:
+        raise BadConfig("SPACES_ZERO_GPU is set, but the package spaces is not installed.") from None
+    from gradio import Error
+
+    service = Service.build(with_lent_gpu(config), journal, lambda models, pace: GpuProcess(models, spaces.GPU, Error, pace))
+    service.bring_default()
+    return service
+
+
+def with_lent_gpu(config: AppConfig) -> AppConfig:
+    """The driver that is asked for a device elsewhere is not there before a GPU is lent; what is set by hand stays."""
+    settings = config.settings
+    memory = settings.memory if settings.memory.budget_gb != "auto" else dataclasses.replace(settings.memory, budget_gb=LENT_GPU_GB)
+    device = "cuda" if settings.device == "auto" else settings.device
+    return dataclasses.replace(config, settings=dataclasses.replace(settings, device=device, memory=memory))
+
+
 def main(arguments: Sequence[str]) -> tuple[Page, AppConfig]:
     """Build the page from flags; exits with one line where a setting is wrong."""
     try:
@@ -83,7 +122,7 @@ def main(arguments: Sequence[str]) -> tuple[Page, AppConfig]:
         set_up_logging(config.settings.log)
         parse_auth(config.settings.auth)
         sweep(config.data_dir, time.time())
-        return build_page(Service.build(config, Journal(config.data_dir / "running"))), config
+        return build_page(build_service(config)), config
     except InpaintError as error:
         sys.exit(f"inpaint: {error}")
 

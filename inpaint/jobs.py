@@ -83,6 +83,7 @@ class Job(Generic[Result]):
     _reason: EditCancelled = field(default_factory=EditCancelled)
     _heard: float | None = None
     _watchers: int = 0
+    _booked: bool = False
     _unwatched_since: float | None = field(default_factory=time.monotonic)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _kept: threading.Event = field(default_factory=threading.Event)
@@ -127,7 +128,13 @@ class Job(Generic[Result]):
         with self._turn:
             self._reason = EditCancelled()
             self._cancelled.set()
-            self._end("failed", error=error)
+            self._end("cancelled" if isinstance(error, EditCancelled) else "failed", error=error)
+
+    def is_first_booking(self) -> bool:
+        """True once: a job that was given up may end a second time, when its engine answers after all."""
+        with self._turn:
+            first, self._booked = not self._booked, True
+        return first
 
     @property
     def was_kept(self) -> bool:
@@ -274,6 +281,11 @@ class Worker:
         return not self._is_stopping
 
     @property
+    def is_busy(self) -> bool:
+        """Whether the thread is at work, be it on a job that nobody waits for any more."""
+        return self._running is not None
+
+    @property
     def is_hung(self) -> bool:
         """Whether the running job has been silent for too long: no thread can be killed, so only a restart helps."""
         running = self._running
@@ -286,7 +298,7 @@ class Worker:
             return len(self._queue)
 
     def stop(self, grace_seconds: float) -> None:
-        """Take no more jobs, tell those that wait, cancel the running one, and wait for it."""
+        """Take no more jobs, tell those that wait, cancel the running one, and wait for it as long as `grace_seconds`."""
         with self._changed:
             self._is_stopping = True
             waiting, running = self._queue.in_order(), self._running
@@ -294,7 +306,9 @@ class Worker:
             job.cancel(EditCancelled(*SHUTTING_DOWN))
         if running is not None:
             running.cancel(EditCancelled(*SHUTTING_DOWN))
-            running.wait(grace_seconds)
+            if not running.wait(grace_seconds):
+                running.give_up(EditCancelled(*SHUTTING_DOWN))
+            self._book(running)
 
     def _unfinished(self) -> list[Job[Any]]:
         """The running job, then all that wait, in the order they will be served."""
@@ -360,9 +374,12 @@ class Worker:
                       extra={"job": running.number, "model": running.cost.model})
         for job in (running, *waiting):
             job.give_up(MachineError(*HUNG))
+        self._book(running)
 
     def _book(self, job: Job[Any]) -> None:
         """What a finished job teaches. The log names no prompt."""
+        if not job.is_first_booking():
+            return
         log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": str(job.cost.extent),
                                      "state": job.state, "seconds": round(job.seconds, 3)})
         if job.state == "done" and job.cost.model and not job.was_kept:

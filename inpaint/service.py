@@ -5,6 +5,7 @@ The seed is drawn here, once. Knows no widgets and no flags.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import secrets
@@ -35,7 +36,7 @@ from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
-from inpaint.errors import BadMask, EmptyMask, InvalidRequest
+from inpaint.errors import BadMask, EmptyMask, InvalidRequest, ModelUnavailable
 from inpaint.executor import InThread
 from inpaint.fairness import Pace
 from inpaint.jobs import Executor, Job, State, Worker
@@ -93,6 +94,11 @@ class Service:
         metrics.watch(worker, models)
         return cls(config, models, worker, metrics)
 
+    def bring_default(self) -> None:
+        """Load the model of an edit from words now, on the thread that calls; none where none is on this machine."""
+        with contextlib.suppress(ModelUnavailable):
+            self.models.bring(self.models.choose("words").spec, "inpaint", lambda progress: None)
+
     def edit_request(self, picture: Picture, mask: Mask, values: Values) -> EditRequest:
         """values: the parameters of the HTTP contract by name; None or absent = not given. Raises InvalidRequest,
         EmptyMask, ModelUnavailable."""
@@ -109,8 +115,7 @@ class Service:
 
     def generate_request(self, values: Values) -> GenerateRequest:
         """Raises InvalidRequest, ModelUnavailable."""
-        name = values.get("model") or next((s.name for s in self.models.specs.values() if s.can("generate")), None)
-        spec = self.models.spec(name, "generate")
+        spec = self.models.spec(values.get("model") or self._quickest("generate"), "generate")
         if not clean_prompt("prompt", values.get("prompt")):
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
         count = _count(values)
@@ -120,8 +125,7 @@ class Service:
 
     def reimagine_request(self, picture: Picture, values: Values) -> ReimagineRequest:
         """Raises InvalidRequest, ModelUnavailable."""
-        name = values.get("model") or next((s.name for s in self.models.specs.values() if s.can("image-to-image")), None)
-        spec = self.models.spec(name, "image-to-image")
+        spec = self.models.spec(values.get("model") or self._quickest("image-to-image"), "image-to-image")
         count = _count(values)
         request = ReimagineRequest(picture, spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
         self._need(spec, "image-to-image")
@@ -155,6 +159,15 @@ class Service:
             return self.models.spec(model, "inpaint"), ()
         choice = self.models.choose(prompt)
         return choice.spec, (f"{choice.spec.title} was chosen ({choice.reason}).",)
+
+    def _quickest(self, task: Task) -> str | None:
+        """Which model runs where none is named: of those on this machine, else of all, the one with the fewest steps."""
+        def rank(spec: ModelSpec) -> tuple[bool, float]:
+            steps = spec.on_task(task).limits.get("num_inference_steps")
+            return not self.models.is_available(spec, task), steps.default if steps else 1
+
+        able = [spec for spec in self.models.specs.values() if spec.can(task)]
+        return min(able, key=rank).name if able else None
 
     def _need(self, spec: ModelSpec, task: Task) -> None:
         """Asked last: a request that is wrong is told so, whatever this machine has."""

@@ -242,6 +242,20 @@ def test_stopping_tells_those_who_wait_and_takes_no_more() -> None:
         worker.submit(quick, "cem")
 
 
+def test_an_engine_that_does_not_stop_in_time_is_not_waited_for() -> None:
+    told = list[str]()
+    worker = Worker(Calls(), watch=lambda job, state: told.append(state))
+    gate = Gate()
+    running = worker.submit(gate, "ann")
+    assert gate.running.wait(PATIENCE)
+    worker.stop(grace_seconds=0.05)
+    assert running.state == "cancelled" and running.error is not None and "stopping" in running.error.message
+    assert told == ["running", "cancelled"]
+    gate.open.set()
+    until(lambda: not worker.is_busy)
+    assert running.state == "cancelled" and told == ["running", "cancelled"]
+
+
 def test_a_listener_hears_of_every_job_and_its_own_failure_ends_nothing() -> None:
     told = list[tuple[int, str]]()
 

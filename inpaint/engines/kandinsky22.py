@@ -62,6 +62,10 @@ class KandinskyEngine(Generic[Kind]):
         """Both sides of a working extent are multiples of it."""
         return self._decoder.cell ** 2
 
+    def bring(self, report: Report) -> None:
+        """Load now what a run from words needs, as far as it fits."""
+        self._residency.bring_ahead(report, *self._conditioner.parts, *self._decoder.parts)
+
     def relieve(self) -> str | None:
         """Off the GPU what is not needed at once; attention in slices, which needs less at a time and takes longer; then the
         decoder's own parts one at a time. On a CPU there is nowhere to move to."""

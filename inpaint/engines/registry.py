@@ -152,15 +152,18 @@ FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
 
 def _check(spec: ModelSpec) -> None:
     """Refuse at the start what would fail at the first run. Raises BadConfig."""
+    where = spec.file or spec.name
     if spec.family not in FAMILIES:
-        raise BadConfig(f"{spec.name}: family: there is no family {spec.family!r}; there are {', '.join(FAMILIES)}.")
+        raise BadConfig(f"{where}: family: there is no family {spec.family!r}; there are {', '.join(FAMILIES)}.")
     able = FAMILIES[spec.family]
     if beyond := [task for task in spec.tasks if task not in able]:
-        raise BadConfig(f"{spec.name}: tasks: {spec.family} cannot {', '.join(sorted(beyond))}.")
+        raise BadConfig(f"{where}: tasks: {spec.family} cannot {', '.join(sorted(beyond))}.")
     if missing := {part for task in spec.tasks for part in able[task].parts} - set(spec.sources):
-        raise BadConfig(f"{spec.name}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
-    if spec.can("generate") and (missing := {"width", "height"} - set(spec.limits)):
-        raise BadConfig(f"{spec.name}: limits: a model that generates needs {', '.join(sorted(missing))}.")
+        raise BadConfig(f"{where}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
+    if spec.can("generate") and (missing := {"width", "height"} - set(spec.on_task("generate").limits)):
+        raise BadConfig(f"{where}: limits: a model that generates needs {', '.join(sorted(missing))}.")
+    if spec.working is None and (seeing := [task for task in spec.tasks if task != "generate"]):
+        raise BadConfig(f"{where}: working: a model for {' and '.join(seeing)} needs the extents that it works at.")
 
 
 class Models:
@@ -232,6 +235,12 @@ class Models:
             return self._whole(spec, task, ability, report)
         self._engines[key] = ability.load(spec, self._runtime, report)
         return self._engines[key]
+
+    def bring(self, spec: ModelSpec, task: Task, report: Report) -> None:
+        """Load a model's weights now, on the thread that calls. Raises as `engine` does."""
+        engine = self.engine(spec, task, report)
+        if FAMILIES[spec.family][task].in_parts:
+            engine.bring(report)
 
     def residency_words(self, spec: ModelSpec) -> str:
         """What the memory budget restricts for a model, as a sentence; "" where nothing, or where its parameters are not known."""

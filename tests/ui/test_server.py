@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,30 @@ def test_kill_9_is_told_after_a_restart_and_leaves_no_half_result(start: Start, 
     figures = httpx.get(f"{restarted.url}/metrics", timeout=PATIENCE_SECONDS).text
     assert 'inpaint_jobs_total{model="tiny-kandinsky",state="interrupted"} 1.0' in figures
     assert restarted.results() == [] and list((restarted.data / "running").glob("*/*.json")) == []
+
+
+CALLER = """
+import sys
+from gradio_client import Client, handle_file
+Client(sys.argv[1], verbose=False).predict(handle_file(sys.argv[2]), handle_file(sys.argv[3]), prompt="a hat",
+    model="tiny-kandinsky", num_inference_steps=1000, api_name="/edit")
+"""
+
+
+def test_the_job_of_a_caller_who_leaves_over_http_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
+    config = shutil.copytree(served_app.config, tmp_path / "config")
+    (config / "app.toml").write_text("[queue]\naway_seconds = 1\n")
+    served = start("--config", str(config))
+    mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
+    caller = subprocess.Popen([sys.executable, "-c", CALLER, served.url, str(photo), str(mask)])
+    wait(lambda: any((served.data / "running").glob("*/*.json")) or caller.poll() is not None)
+    time.sleep(3)
+    assert caller.poll() is None and any((served.data / "running").glob("*/*.json")), "while it listens, it is waited for"
+    caller.kill()
+    caller.wait()
+    cancelled = 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0'
+    wait(lambda: cancelled in httpx.get(f"{served.url}/metrics", timeout=PATIENCE_SECONDS).text)
+    assert served.results() == []
 
 
 def test_our_own_routes_stand_behind_the_login(start: Start) -> None:
