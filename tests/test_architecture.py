@@ -20,7 +20,8 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 # Whom of our own rooms each one may import. errors: everybody. config: frozen types that are handed in.
 ALLOWED = {
     "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
-    "inpaint.config": {"inpaint.core"}, "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
+    "inpaint.model_files": {"inpaint.core"}, "inpaint.config": {"inpaint.core", "inpaint.model_files"},
+    "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
     "inpaint.plan": {"inpaint.core"}, "inpaint.sight": {"inpaint.core", "inpaint.plan"}, "inpaint.fairness": {"inpaint.core"},
     "inpaint.ladder": {"inpaint.engines.base", "inpaint.engines.device", "inpaint.sight"},

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from inpaint.config import DEFAULT_CONFIGS, AppConfig, PictureLimits, load_config, parse_auth
 from inpaint.core.request import resolve_sampling
+from inpaint.core.spec import SchedulerName
 from inpaint.engines.registry import FAMILIES, Models
 from inpaint.errors import BadConfig
 
-MODEL = """
+BARE = """
 name = "mine"
 title = "Mine"
 family = "patchmatch"
 tasks = ["inpaint"]
 """
+MODEL = BARE + "working = { multiple = 1, max_pixels = 262_144 }\n"
 
 
 def load(folder: Path | None = None, environment: Mapping[str, str] | None = None, **flags: object) -> AppConfig:
@@ -105,29 +108,77 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "named"), [
-    pytest.param("", "mine.toml: name", id="empty"), pytest.param(MODEL + "speed = 3", "mine.toml: speed", id="unknown key"),
-    pytest.param(MODEL.replace('["inpaint"]', '["fly"]'), "mine.toml: tasks", id="unknown task"),
-    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "mine.toml: sources.a.commit", id="unknown key of a source"),
-    pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 6\nmaximum = 9", "limits.height: the default 5", id="default below"),
+    pytest.param("", "mine.toml: name: Field required", id="empty"),
+    pytest.param("name =\ntitle", "mine.toml cannot be read.*line 1", id="broken TOML"),
+    pytest.param(MODEL + "speed = 3", "mine.toml, line 7: speed: Unexpected", id="unknown key"),
+    pytest.param(MODEL.replace('family = "patchmatch"\n', ""), "mine.toml: family: Field required", id="no family"),
+    pytest.param(MODEL.replace('"mine"', "7"), "mine.toml, line 2: name: .* valid string", id="a number for a text"),
+    pytest.param(MODEL.replace('"mine"', '""'), "mine.toml, line 2: name: it is empty", id="no name"),
+    pytest.param(MODEL.replace('["inpaint"]', '"inpaint"'), "mine.toml, line 5: tasks: .* valid", id="a text for a list"),
+    pytest.param(MODEL.replace('["inpaint"]', "[]"), "mine.toml, line 5: tasks: it is empty", id="no task"),
+    pytest.param(MODEL.replace('["inpaint"]', '["fly"]'), "mine.toml, line 5: tasks.0: .*'image-to-image'", id="unknown task"),
+    pytest.param(MODEL + "early_stop = 1", "mine.toml, line 7: early_stop: .* boolean", id="a number for a yes"),
+    pytest.param(MODEL + 'schedulers = ["euler"]', "mine.toml, line 7: schedulers.0: .*'dpm..'", id="unknown scheduler"),
+    pytest.param(MODEL + 'file = "x"', "mine.toml, line 7: file: it is not set", id="a file of its own"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "line 9: sources.a.commit: Unexpected", id="unknown key of a source"),
+    pytest.param(MODEL + 'sources = { a = { revision = "main" } }', "line 7: sources.a.repo_id: Field required", id="a source that is nowhere"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = ""', "line 8: sources.a.repo_id: it is empty", id="an empty source"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\nlock = "z"', "line 7: sources.a: .* not set by", id="a lock of its own"),
+    pytest.param(MODEL + "[parameters]\nunet = -5", "line 8: parameters.unet: -5 is no count", id="fewer than no parameters"),
+    pytest.param(MODEL + "[parameters]\nunet = 1.5", "line 8: parameters.unet: .* integer", id="half a parameter"),
+    pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 6\nmaximum = 9", "line 7: limits.height: the default 5", id="default below"),
+    pytest.param(MODEL + '[limits.height]\ndefault = "5"\nminimum = 1\nmaximum = 9', "line 8: limits.height.default: .* number", id="text for a number"),
+    pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 1", "line 7: limits.height.maximum: Field required", id="half a limit"),
     pytest.param(MODEL + "[limits.height]\ndefault = nan\nminimum = 6\nmaximum = 9", "limits.height: .* finite", id="NaN default"),
     pytest.param(MODEL + "[limits.height]\ndefault = 6\nminimum = 6\nmaximum = inf", "limits.height: .* finite", id="endless"),
     pytest.param(MODEL + "[limits.height]\ndefault = 6\nminimum = 6\nmaximum = 9\nstep = 0", "limits.height: .* step", id="no step"),
     pytest.param(MODEL + "[limits.height]\ndefault = 6.5\nminimum = 6\nmaximum = 9", "limits.height: the default 6.5", id="off the step"),
-    pytest.param(MODEL + "[limits.speed]\ndefault = 6\nminimum = 6\nmaximum = 9", "limits.speed: there is no such", id="no such control"),
-    pytest.param(MODEL + "[working]\nmultiple = 0\nmax_pixels = 10", "working: multiple", id="no multiple"),
-    pytest.param(MODEL + "[working]\nmultiple = 64\nmax_pixels = 10", "working: multiple", id="smaller than one multiple"),
-    pytest.param(MODEL + "[working]\nmultiple = 8\nmax_pixels = 100\nnative_pixels = 200", "native_pixels: 200", id="native too large"),
-    pytest.param(MODEL + "[working]\nmultiple = 8\nmax_pixels = 100\ncontext = -1", "working: context", id="negative context"),
-    pytest.param(MODEL + "[working]\nmultiple = 8\nmax_pixels = 100\nmax_upscale = 0", "working: context", id="no scale"),
+    pytest.param(MODEL + "[limits.height]\ndefault = 6\nminimum = 6\nmaximum = 9\nstep = 0.5", "limits.height: .* whole", id="half a pixel"),
+    pytest.param(MODEL + "[limits.num_inference_steps]\ndefault = 0\nminimum = 0\nmaximum = 9", "num_inference_steps lies at 1", id="no steps"),
+    pytest.param(MODEL + "[limits.strength]\ndefault = 0.5\nminimum = 0\nmaximum = 2\nstep = 0.1", "between 0 and 1", id="too strong"),
+    pytest.param(MODEL + "[limits.guidance_scale]\ndefault = 1\nminimum = -1\nmaximum = 2", "guidance_scale lies at 0", id="misguided"),
+    pytest.param(MODEL + "[limits]\nspeed = { default = 6, minimum = 6, maximum = 9 }", "line 8: limits.speed: there is no such", id="no such control"),
+    pytest.param(MODEL + "[task_limits.inpaint.height]\ndefault = 5\nminimum = 6\nmaximum = 9", "line 7: task_limits.inpaint.height: the default",
+                 id="a wrong limit of a task"),
+    pytest.param(MODEL + "[task_limits.generate.height]\ndefault = 7\nminimum = 6\nmaximum = 9", "line 7: task_limits.generate: the model does not",
+                 id="a limit of a task that is not its own"),
+    pytest.param(MODEL + "[task_limits.fly.height]\ndefault = 7\nminimum = 6\nmaximum = 9", "line 7: task_limits.fly", id="a limit of no task"),
+    pytest.param(BARE + "[working]\nmultiple = 0\nmax_pixels = 10", "line 6: working: multiple", id="no multiple"),
+    pytest.param(BARE + "[working]\nmultiple = 64\nmax_pixels = 10", "working: multiple", id="smaller than one multiple"),
+    pytest.param(BARE + "[working]\nmultiple = 8\nmax_pixels = 100\nnative_pixels = 200", "line 9: working.native_pixels: 200", id="native too large"),
+    pytest.param(BARE + "[working]\nmultiple = 8\nmax_pixels = 100\ncontext = -1", "working: context", id="negative context"),
+    pytest.param(BARE + "[working]\nmultiple = 8\nmax_pixels = 100\nmax_upscale = 0", "working: context", id="no scale"),
 ])
 def test_wrong_models(text: str, named: str, tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=named):
+    with pytest.raises(BadConfig, match=named) as caught:
         load(with_model(tmp_path, text))
+    assert str(tmp_path / "models" / "mine.toml") in str(caught.value) and str(caught.value).isprintable()
 
 
-def test_an_unknown_family_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match="mine: family: there is no family 'magic'; there are kandinsky22"):
-        Models(load(with_model(tmp_path, MODEL.replace("patchmatch", "magic"))))
+def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
+    with_model(tmp_path, MODEL)
+    (tmp_path / "models" / "yours.toml").write_text(MODEL, encoding="utf-8")
+    with pytest.raises(BadConfig, match=r"yours.toml: name: .*mine.toml has a model mine too"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "named"), [
+    pytest.param(MODEL.replace("patchmatch", "magic"), "family: there is no family 'magic'; there are kandinsky22", id="unknown family"),
+    pytest.param(MODEL.replace('"inpaint"', '"generate"'), "tasks: patchmatch cannot generate", id="a task that the family lacks"),
+    pytest.param(MODEL.replace("patchmatch", "diffusers-inpaint"), "sources: diffusers-inpaint needs pipeline", id="no source"),
+    pytest.param(BARE, "working: a model for inpaint needs", id="no working extents"),
+    pytest.param(BARE.replace('"inpaint"', '"generate"').replace("patchmatch", "sdxl") + 'sources = { pipeline = { repo_id = "x/y" } }',
+                 "limits: a model that generates needs height, width", id="no size"),
+])
+def test_a_model_that_its_family_cannot_run_is_refused_at_the_start(text: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=f"mine.toml: {named}"):
+        Models(load(with_model(tmp_path, text)))
+
+
+def test_the_schedulers_that_a_file_may_name_are_those_there_are() -> None:
+    from inpaint.engines.diffusion import SCHEDULERS
+
+    assert set(get_args(SchedulerName)) == set(SCHEDULERS)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CUDA", "cuda:-1", ""])

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 Task = Literal["inpaint", "image-to-image", "generate"]
 DeviceKind = Literal["cpu", "cuda", "mps"]
+SchedulerName = Literal["ddpm", "ddim", "dpm++"]
 
 STRICT: dict[str, Any] = {"extra": "forbid"}
 """Read by the settings' validator: an unknown key in a model's file is an error, not ignored."""
@@ -88,6 +89,7 @@ class ModelSpec:
 
     early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
     knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words.
+    file: where it was read from, filled in by the settings.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -105,10 +107,11 @@ class ModelSpec:
     negative_prompt: bool = False
     early_stop: bool = False
     knows: tuple[str, ...] = ()
-    schedulers: tuple[str, ...] = ()
+    schedulers: tuple[SchedulerName, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     task_limits: Mapping[Task, Mapping[str, Limit]] = field(default_factory=dict[Task, Mapping[str, Limit]])
     working: WorkingLimits | None = None
+    file: str = ""
 
     @property
     def parameter_count(self) -> int:

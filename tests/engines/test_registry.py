@@ -151,7 +151,7 @@ def test_weights_that_are_gone_are_said_by_name(config: AppConfig) -> None:
 @pytest.mark.parametrize(("family", "needed"), [("kandinsky22", "sources: kandinsky22 needs decoder, prior"),
                                                 ("sdxl", "tasks: sdxl cannot inpaint")])
 def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: str, tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=f"mine: {needed}"):
+    with pytest.raises(BadConfig, match=f"mine.toml: {needed}"):
         Models(load(with_model(tmp_path, MODEL.replace("patchmatch", family))))
 
 
@@ -188,5 +188,5 @@ def test_a_model_file_that_would_fail_at_its_first_run_is_refused_at_the_start(c
                                                                              tmp_path: Path) -> None:
     config = load_config(environment={})
     broken = dataclasses.replace(config.models["kandinsky-2.2"], name="mine", limits={}, **changes)
-    with pytest.raises(BadConfig, match=f"mine: {said}"):
+    with pytest.raises(BadConfig, match=said):
         Models(dataclasses.replace(config, models={"mine": broken}))
