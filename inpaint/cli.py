@@ -253,7 +253,7 @@ def _byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Tran
         return
     from tqdm import tqdm
 
-    with tqdm(total=1, unit="B", unit_scale=True, leave=False) as bar:
+    with tqdm(total=None, unit="B", unit_scale=True, leave=False) as bar:
         def draw(transfer: Transfer) -> None:
             bar.set_description_str(transfer.file[-40:], refresh=False)
             bar.total = transfer.all_bytes

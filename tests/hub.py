@@ -37,7 +37,7 @@ def commit_of(number: int) -> str:
 
 @dataclass
 class Repository:
-    """Commits and what names point at them. gated: asks for a licence to be accepted."""
+    """Commits and what names point at them. gated: asks for a licence to be accepted; its list is public all the same."""
 
     commits: dict[str, Mapping[str, bytes]]
     refs: dict[str, str]
@@ -135,9 +135,6 @@ class Answer(BaseHTTPRequestHandler):
         if repository is None:
             self._refuse(404, "RepoNotFound")
             return None
-        if repository.gated and "authorization" not in self.headers:
-            self._refuse(401, "GatedRepo")
-            return None
         commit = repository.resolve(revision)
         if commit is None:
             self._refuse(404, "RevisionNotFound")
@@ -155,6 +152,9 @@ class Answer(BaseHTTPRequestHandler):
 
     def _file(self, repo_id: str, revision: str, name: str) -> None:
         if (found := self._open(repo_id, revision)) is None:
+            return
+        if self.server.repositories[repo_id].gated and "authorization" not in self.headers:
+            self._refuse(401, "GatedRepo")
             return
         commit, files = found
         if name not in files or name in self.server.faults.hidden:

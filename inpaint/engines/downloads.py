@@ -110,7 +110,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """The hub cache."""
-        return cache_folder(next(iter(self.spec.sources.values()), None))
+        return cache_folder(self.parcels[0].source if self.parcels else None)
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -231,7 +231,7 @@ def _listed_parcel(spec: ModelSpec, part: str) -> Parcel:
         if info.sha is None or INDEX not in listed:
             raise ModelUnavailable(f"{source.repo_id} is no repository of diffusers: it has no {INDEX}.",
                                    "A single-file checkpoint cannot be used.")
-        index = json.loads(_fetch(source, info.sha, INDEX).read_text(encoding="utf-8"))
+        index = json.loads(_fetch(source, info.sha, INDEX, lambda _: None).read_text(encoding="utf-8"))
         components = select(index if isinstance(index, dict) else {}, listed, source.variant)
         _require_weights(source, components)
         names = [INDEX, *(name for component in components for name in component.files)]
@@ -313,22 +313,25 @@ def _is_as_listed(path: Path, file: RemoteFile, sha256: str) -> bool:
 
 
 def _fetch_patiently(parcel: Parcel, file: RemoteFile, count: _Count) -> None:
-    def bar(**_: object) -> _Bar:
-        return _Bar(lambda done: count.within(file, done))
+    def tell(done: int) -> None:
+        count.within(file, done)
 
     for pause in PAUSES:
         try:
-            _fetch(parcel.source, parcel.commit, file.name, bar)
+            _fetch(parcel.source, parcel.commit, file.name, tell)
             return
         except (errors.HTTPError, OSError) as error:
             if not _may_pass(error):
                 raise
             log.info("%s broke off, trying anew", file.name, exc_info=error)
             time.sleep(pause)
-    _fetch(parcel.source, parcel.commit, file.name, bar)
+    _fetch(parcel.source, parcel.commit, file.name, tell)
 
 
-def _fetch(source: Source, commit: str, name: str, bar: Callable[..., object] | None = None) -> Path:
+def _fetch(source: Source, commit: str, name: str, tell: Callable[[int], None]) -> Path:
+    def bar(**_: object) -> _Bar:
+        return _Bar(tell)
+
     return Path(hf_hub_download(source.repo_id, name, revision=commit, cache_dir=cache_folder(source), tqdm_class=cast(Any, bar)))
 
 

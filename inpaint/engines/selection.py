@@ -17,6 +17,9 @@ PART_OF = r"-\d+-of-\d+"
 PLAIN_ENDINGS = (".json", ".txt", ".model")
 """Configurations and vocabularies."""
 
+UNREAD = ("safety_checker",)
+"""No engine runs it: a judge of finished pictures, as large as a text encoder."""
+
 WEIGHTS_INDEX = re.compile(r"\.index(\.[^.]+)?\.json$")
 PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 
@@ -37,7 +40,7 @@ class Component:
 
 def component_names(index: Mapping[str, object]) -> list[str]:
     """The folders that a model_index.json names: [library, class] where there is one, [null, null] where there is none."""
-    return [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by)]
+    return [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by) and name not in UNREAD]
 
 
 def select(index: Mapping[str, object], listed: Iterable[str], variant: str | None) -> list[Component]:

@@ -337,6 +337,7 @@ def test_a_damaged_lock_counts_as_none(run: Run) -> None:
 
 def test_a_login_opens_what_is_gated(run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repositories["someone/tiny"].gated = True
+    assert "hf auth login" in run.fails("--download", "tiny")
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
     assert run("--download", "tiny") == 0
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from inpaint.engines.selection import component_names, select
 
-INDEX = {"_class_name": "SomePipeline", "_diffusers_version": "0.1", "unet": ["diffusers", "UNet"], "safety_checker": [None, None],
+INDEX = {"_class_name": "SomePipeline", "_diffusers_version": "0.1", "unet": ["diffusers", "UNet"], "image_encoder": [None, None],
+         "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
          "requires": True}
 CONFIG = ["config.json"]
 SHARDS = ["diffusion_pytorch_model-00001-of-00002.safetensors", "diffusion_pytorch_model-00002-of-00002.safetensors",
@@ -34,7 +35,8 @@ NEVER = ["diffusion_pytorch_model.bin", "diffusion_pytorch_model.bin.index.json"
 ])
 def test_one_format_of_one_variant(names: list[str], variant: str | None, wanted: list[str]) -> None:
     listed = [f"unet/{name}" for name in [*CONFIG, *names, *NEVER]]
-    [unet] = select(INDEX, [*listed, "model.safetensors", "pipeline.py", "vae/model.safetensors"], variant)
+    [unet] = select(INDEX, [*listed, "model.safetensors", "pipeline.py", "vae/model.safetensors",
+                           "safety_checker/config.json", "safety_checker/model.safetensors"], variant)
     assert unet.name == "unet" and sorted(unet.files) == sorted(f"unet/{name}" for name in [*CONFIG, *wanted])
     assert unet.has_weights and unet.needs_weights and not unet.only_pickled
 
