@@ -321,6 +321,12 @@ def inflict(fault: str, run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
 
 
+def test_what_is_not_there_is_asked_for_once(run: Run, hub: Hub) -> None:
+    hub.faults.hidden = {UNET}
+    assert "does not serve" in run.fails("--download", "tiny")
+    assert len([request for request in hub.requests if request.endswith(UNET)]) == 1
+
+
 def test_a_lock_whose_commit_is_gone_says_how_to_lift_it(run: Run, hub: Hub) -> None:
     assert run("--download", "tiny") == 0
     hub.add("someone/tiny", TINY).commits = {commit_of(7): TINY}
