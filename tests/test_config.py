@@ -55,6 +55,22 @@ def test_flags_over_environment_over_folder_over_defaults(tmp_path: Path) -> Non
     assert settings.pictures == PictureLimits(max_megapixels=3.5, max_side=99, max_file_megabytes=100)
 
 
+@pytest.mark.parametrize(("text", "environment", "budget"), [
+    ("", {}, "auto"), ("[memory]\nbudget_gb = 6", {}, 6.0), ("[memory]\nbudget_gb = 6", {"INPAINT_MEMORY_GB": "7.5"}, 7.5),
+    ("[memory]\nbudget_gb = 6", {"INPAINT_MEMORY_GB": "auto"}, "auto")], ids=["default", "a number", "environment", "back to auto"])
+def test_the_memory_budget(text: str, environment: dict[str, str], budget: float | str, tmp_path: Path) -> None:
+    config = load(with_settings(tmp_path, text), environment)
+    assert config.settings.memory.budget_gb == budget
+    if budget != "auto":
+        assert Models(config).residency.budget == budget * 1e9
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "inf", "nan", '"much"'])
+def test_a_wrong_memory_budget_is_named(budget: str, tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"memory\.budget_gb"):
+        load(with_settings(tmp_path, f"[memory]\nbudget_gb = {budget}"))
+
+
 def test_the_environment_may_name_the_folder(tmp_path: Path) -> None:
     with_settings(tmp_path, "port = 1000")
     assert load(None, {"INPAINT_CONFIG": str(tmp_path)}).settings.port == 1000
