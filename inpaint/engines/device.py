@@ -59,5 +59,6 @@ def free_bytes() -> int:
     from inpaint.engines.memory import free_ram_bytes
 
     torch = sys.modules.get("torch")
-    on_gpu = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
-    return int(torch.cuda.mem_get_info()[0]) if on_gpu else free_ram_bytes()
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.mem_get_info()[0])
+    return free_ram_bytes()
