@@ -26,10 +26,12 @@ class Metrics:
         self._available = Gauge("inpaint_models_available", "Models that can run now.", registry=self._registry)
         self._memory = Gauge("inpaint_device_memory_bytes", "Memory that tensors take on the GPU.", registry=self._registry)
         self._memory.set_function(allocated_bytes)
+        self._weights = Gauge("inpaint_weights_bytes", "Weights of models where they compute.", registry=self._registry)
 
     def watch(self, worker: Worker, models: Models) -> None:
         """Figures that are asked for when they are read."""
         self._waiting.set_function(lambda: worker.queue_length)
+        self._weights.set_function(lambda: models.residency.used)
         self._available.set_function(lambda: sum(map(models.is_available, models.specs.values())))
 
     def interrupted(self, model: str) -> None:

@@ -83,13 +83,13 @@ class Service:
     @classmethod
     def build(cls, config: AppConfig, journal: Journal | None = None,
               executor: Callable[[Models, Pace], Executor] = lambda models, pace: InThread(models)) -> Service:
-        """journal: of a server, which outlives its jobs; the command line has none, and no limit of time either.
+        """journal: of a server, which outlives its jobs; the command line has none, no limit of time, and nobody who could leave.
 
         executor: makes the one that runs the work, from the models and what past jobs took.
         """
         models, metrics, pace = Models(config), Metrics(), Pace()
         begun = Begun(journal, metrics)
-        queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf)
+        queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf, away_seconds=math.inf)
         worker = Worker(executor(models, pace), queue, begun.watch, pace)
         metrics.watch(worker, models)
         return cls(config, models, worker, metrics)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,15 @@ from inpaint.config import AppConfig
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.request import MAX_SEED
-from inpaint.errors import BadMask, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
+from inpaint.engines.registry import Models
+from inpaint.errors import BadMask, BadOutput, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.service import Service, band_line, save_edit
+from inpaint.storage.journal import Journal
+from inpaint.work import EditWork, cost_of
 from tests.fakes import block, noise
+from tests.programmed import Programmed, raises
 
+PATIENCE = 60
 PICTURE, MASK = Picture(noise(40, 50)), Mask(block(40, 50, 10, 10, 20, 20))
 
 
@@ -100,6 +107,38 @@ def test_a_plan_that_cannot_be_is_refused_before_a_model_is_loaded(values: dict[
     with pytest.raises(InpaintError, match=message) as caught:
         service.start_edit(request, "ann")
     assert caught.value.exit_code == 2
+
+
+def test_the_job_keeps_what_was_asked_as_plain_data(service: Service) -> None:
+    request = service.edit_request(PICTURE, MASK, {"seed": 3})
+    job = service.start_edit(request, "ann")
+    assert job.wait(PATIENCE) and job.state == "done"
+    assert isinstance(job.work, EditWork) and job.work.request is request and job.cost == cost_of(job.work)
+
+
+def test_the_command_line_s_own_job_is_never_taken_for_one_that_was_left(config: AppConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty = replace(config, settings=replace(config.settings, queue=replace(config.settings.queue, away_seconds=0.05, job_seconds=0.05)))
+    slow = Programmed({("denoising", 1): lambda: time.sleep(0.3)})
+    monkeypatch.setattr(Models, "engine", lambda models, spec, task, report: slow)
+    service = Service.build(hasty)
+    job = service.start_edit(service.edit_request(PICTURE, MASK, {}), "command line")
+    assert job.wait(PATIENCE) and job.state == "done"
+
+
+def test_figures_tell_jobs_and_seconds_by_model_and_stage(config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service.build(config, Journal(tmp_path / "running"))
+    assert service.start_edit(service.edit_request(PICTURE, MASK, {}), "ann").wait(PATIENCE)
+    broken = Programmed({("denoising", 1): raises(BadOutput("NaN."))})
+    monkeypatch.setattr(Models, "engine", lambda models, spec, task, report: broken)
+    assert service.start_edit(service.edit_request(PICTURE, MASK, {}), "ann").wait(PATIENCE)
+    last = time.monotonic() + PATIENCE
+    while 'state="failed"' not in (figures := service.metrics.text().decode()) or any((tmp_path / "running").glob("*/*.json")):
+        assert time.monotonic() < last, "the worker tells of a job's end after those who wait for it"
+        time.sleep(0.01)
+    for state in ("done", "failed"):
+        assert f'inpaint_jobs_total{{model="erase",state="{state}"}} 1.0' in figures
+    assert 'inpaint_stage_seconds_count{model="erase",stage="filling"}' in figures
+    assert "inpaint_queue_length 0.0" in figures and "inpaint_weights_bytes 0.0" in figures
 
 
 def edited(service: Service, folder: Path, values: dict[str, Any], picture: Picture = PICTURE, ending: str = ".png") -> dict[str, object]:
