@@ -107,18 +107,18 @@ def make_sdxl_inpaint(folder: Path, *, seed: int = 0) -> Path:
 def make_sd15(folder: Path, *, in_channels: int, seed: int = 0) -> Path:
     """Write the repository of a tiny Stable Diffusion 1.5 into folder, and return it. in_channels: 9 = for inpainting, 4 = from text.
 
-    Its index names a safety checker and a feature extractor as the published ones do; their folders are not there.
+    Its index names a safety checker as the published ones do; the folder is not there.
     """
     torch.manual_seed(seed)
     tokenizer = make_tokenizer(folder / "vocabulary")
     kind = StableDiffusionInpaintPipeline if in_channels == 9 else StableDiffusionPipeline
     kind(vae=_vae(scaling_factor=0.18215), text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(), tokenizer=tokenizer,
-         unet=_sd_unet(in_channels), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+         unet=_sd_unet(in_channels), safety_checker=None, requires_safety_checker=False,
+         feature_extractor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32),
          scheduler=PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
                                  steps_offset=1)).save_pretrained(folder / "sd15")
     index = folder / "sd15" / "model_index.json"
-    named = {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
-             "feature_extractor": ["transformers", "CLIPImageProcessor"], "requires_safety_checker": True}
+    named = {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "requires_safety_checker": True}
     index.write_text(json.dumps(json.loads(index.read_text(encoding="utf-8")) | named), encoding="utf-8")
     return folder / "sd15"
 
