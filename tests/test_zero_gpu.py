@@ -27,6 +27,7 @@ PATIENCE = 60
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("INPAINT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("inpaint.logs.set_up_logging", lambda form: None)
     return importlib.import_module("app")
 
 
