@@ -91,9 +91,9 @@ def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: Report) -
 
     engine = DiffusersInpaint.load(**_pipeline(spec, runtime), report=report)
     if lacking := engine.lacks([*spec.limits, *(["negative_prompt"] if spec.negative_prompt else [])]):
-        raise BadConfig(f"{spec.name}: limits: {engine.pipeline} has no {', '.join(lacking)}.", "Take it out of the model's file.")
+        raise BadConfig(f"{spec.file}: limits: {engine.pipeline} has no {', '.join(lacking)}.", "Take it out of the model's file.")
     if spec.working is not None and spec.working.multiple % engine.size_multiple:
-        raise BadConfig(f"{spec.name}: working.multiple: {engine.pipeline} needs a multiple of {engine.size_multiple}.")
+        raise BadConfig(f"{spec.file}: working.multiple: {engine.pipeline} needs a multiple of {engine.size_multiple}.")
     return engine
 
 
