@@ -47,13 +47,18 @@ class StageClock:
         self._stage, self._since = "", time.perf_counter()
         self.seconds: dict[str, float] = {}
         self.ended_early = False
+        self._notice = ""
+
+    def say(self, notice: str) -> None:
+        """A sentence for whoever watches, from now on."""
+        self._notice = notice
 
     def __call__(self, progress: Progress) -> None:
         if progress.stage != self._stage:
             self.stop()
             self._stage = progress.stage
         try:
-            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self._candidates))
+            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self._candidates, notice=self._notice))
         except UseAsIs:
             self.ended_early = True
             raise
@@ -111,7 +116,8 @@ def run_reimagine(request: ReimagineRequest, plan: WholePlan, engine: Reimaginer
 def _run(request: Request, engine: Engine, sight: Sight, report: Report,
          attempt: Callable[[SamplingParams, Report], EngineOutput], finish: Callable[[Pixels, int, Report], Candidate]) -> EditResult:
     """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
-    clock, ladder = StageClock(report, request.count), MemoryLadder(engine, sight)
+    clock = StageClock(report, request.count)
+    ladder = MemoryLadder(engine, sight, clock.say)
     candidates: list[Candidate] = []
     notices: list[str] = []
     try:

@@ -20,11 +20,11 @@ NOTHING_LEFT = "Nothing more can be given up; choose a smaller work area or size
 class MemoryLadder:
     """Tries again with less. The order: what the engine gives up, smaller extents, what the engine gives up last.
 
-    given_up: a sentence for each rung that was needed.
+    say: hears a sentence at each rung. given_up: all of them, for the result.
     """
 
-    def __init__(self, engine: Engine, sight: Sight) -> None:
-        self._engine, self._sight = engine, sight
+    def __init__(self, engine: Engine, sight: Sight, say: Callable[[str], None]) -> None:
+        self._engine, self._sight, self._say = engine, sight, say
         self.given_up: list[str] = []
 
     def climb(self, attempt: Callable[[], EngineOutput]) -> EngineOutput:
@@ -43,6 +43,7 @@ class MemoryLadder:
             raise OutOfMemory(f"There is too little memory for {self._sight.extent} pixels: {free_bytes() / GB:.1f} GB are free.",
                               NOTHING_LEFT)
         self.given_up.append(f"{MEMORY_RAN_OUT} {relief}.")
+        self._say(self.given_up[-1])
 
     def _shrink(self) -> str | None:
         before = self._sight.extent

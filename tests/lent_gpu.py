@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,7 @@ class LentGpu:
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with pytest.MonkeyPatch.context() as without_torch, warnings.catch_warnings(action="ignore"):
+        with pytest.MonkeyPatch.context() as without_torch:
             without_torch.setitem(sys.modules, "torch", None)
             self._wrappers = importlib.import_module("spaces.zero.wrappers")
         self.asked: list[tuple[Any, int]] = []

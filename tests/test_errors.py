@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from inpaint import errors
@@ -28,6 +30,13 @@ def test_exit_codes(base: type[InpaintError], code: int) -> None:
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     described = {line.split()[0].partition("(")[0] for line in (errors.__doc__ or "").splitlines()[2:] if line.startswith("    ")}
     assert described == {kind.__name__ for kind in all_below(InpaintError) if kind.__module__ == errors.__name__}
+
+
+@pytest.mark.parametrize("kind", all_below(InpaintError), ids=lambda kind: kind.__name__)
+def test_an_error_crosses_to_another_process_whole(kind: type[InpaintError]) -> None:
+    error = InvalidRequest("seed", "Wrong.", "Right.") if kind is InvalidRequest else kind("Wrong.", "Right.")
+    crossed = pickle.loads(pickle.dumps(error))
+    assert type(crossed) is kind and vars(crossed) == vars(error) and str(crossed) == "Wrong. Right."
 
 
 def test_a_default_message_needs_no_argument() -> None:

@@ -40,6 +40,7 @@ from inpaint.work import GenerateWork, Work, cost_of
 from tests.lent_gpu import LentGpu
 from tests.programmed import STAGES, OneEngine, Programmed, edit_work, raises, waits_for, works
 
+pytestmark = pytest.mark.filterwarnings("ignore:Error while reading infos from Nvidia")
 PATIENCE = 60
 Make = Callable[[Programmed], Executor]
 

@@ -121,6 +121,12 @@ def test_rungs_are_taken_in_order_and_said(run: Run, engine: Cramped, notices: t
         assert result.candidates[0].picture.extent.width == seen[-1]
 
 
+def test_each_rung_is_said_to_whoever_watches_as_it_is_taken() -> None:
+    heard, asked = list[Progress](), request()
+    run_edit(asked, plan_edit(asked, LIMITS), Cramped(0, ("one",), 10, "the last"), heard.append)
+    assert [progress.notice for progress in heard] == ["", ONE, FROM_64, FROM_40, FROM_24, FROM_16, LAST, LAST]
+
+
 def test_a_picture_from_words_keeps_the_size_that_was_asked_for() -> None:
     engine = Cramped(2000, ("one",), 100, "the last")
     result = generated(engine)

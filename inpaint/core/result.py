@@ -21,7 +21,8 @@ Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "fillin
 class Progress:
     """Where a job is: step of total within a stage (1-based; total 0 = not counted), in candidate k of n (1-based).
 
-    preview: uint8 [h, w, 3] RGB of the work area at any small size, or None.
+    preview: uint8 [h, w, 3] RGB of the work area at any small size, or None. notice: what is done otherwise than asked since
+    it began, as a sentence.
     """
 
     stage: Stage
@@ -30,6 +31,7 @@ class Progress:
     preview: Pixels | None = None
     candidate: int = 1
     candidates: int = 1
+    notice: str = ""
 
 
 @dataclass(frozen=True, eq=False)

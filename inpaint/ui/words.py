@@ -43,7 +43,8 @@ def progress_sentence(progress: Progress | None, before: int, gone: float, left:
 
 def progress_html(progress: Progress | None, before: int, gone: float, left: float | None = None) -> str:
     value = f'value="{progress.step}" max="{progress.total}"' if progress and progress.total else ""
-    return _bar(value, progress_sentence(progress, before, gone, left))
+    notices = [progress.notice] if progress and progress.notice else []
+    return _bar(value, progress_sentence(progress, before, gone, left)) + notice_html(notices)
 
 
 def _seconds(seconds: float) -> str:

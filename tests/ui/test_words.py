@@ -38,6 +38,12 @@ def test_progress(progress: Progress | None, before: int, gone: float, left: flo
     assert sentence in words.progress_html(progress, before, gone, left)
 
 
+def test_what_is_done_otherwise_than_asked_stands_under_the_progress() -> None:
+    plain, noticed = Progress("denoising", 1, 9), Progress("denoising", 1, 9, notice="Memory ran out, so <one>.")
+    assert words.progress_html(noticed, 0, 1.0) == words.progress_html(plain, 0, 1.0) + words.notice_html([noticed.notice])
+    assert "&lt;one&gt;" in words.progress_html(noticed, 0, 1.0)
+
+
 @pytest.mark.parametrize(("spec", "device", "here", "parts"), [
     pytest.param(ERASE, "cuda", True, ["Erase on the CPU.", "nothing to download"], id="erase never runs on the GPU"),
     pytest.param(HEART, "cuda", True, ["Kandinsky 2.2 on the GPU (CUDA).", "9.8 GB of weights in float16 (computed)."], id="CUDA"),
