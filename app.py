@@ -17,6 +17,8 @@ from typing import NoReturn
 # Read by the libraries when they are imported: nothing leaves this machine but the downloads a person asks for.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# On a ZeroGPU Space `spaces` deletes downloaded weights once they are loaded; they would count as not downloaded from then on.
+os.environ.setdefault("ZEROGPU_MMAP_AUTOPRUNE_PATTERN", os.devnull)
 
 from inpaint.config import AppConfig, load_config, parse_auth
 from inpaint.errors import BadConfig, InpaintError

@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from spaces.config import Settings
 
 from inpaint.config import AppConfig, MemoryLimits
 from inpaint.core.mask import Mask
@@ -62,6 +63,11 @@ def test_what_is_set_by_hand_stays(app: ModuleType, config: AppConfig, device: s
     settings = replace(config.settings, device=device, memory=MemoryLimits(budget_gb=budget))
     lent = app.with_lent_gpu(replace(config, settings=settings)).settings
     assert (lent.device, lent.memory.budget_gb) == as_it_runs
+
+
+def test_downloaded_weights_are_not_deleted_once_they_are_loaded(app: ModuleType) -> None:
+    pattern = Settings().zerogpu_mmap_autoprune_pattern
+    assert not Path("/root/.cache/huggingface/hub/models--a--b/blobs/0f3a").match(pattern)
 
 
 def test_elsewhere_the_work_is_done_in_the_thread(app: ModuleType, config: AppConfig, monkeypatch: pytest.MonkeyPatch) -> None:
