@@ -32,7 +32,7 @@ class Peak:
 
     def __init__(self) -> None:
         self.anonymous = self.file_backed = self.both = 0
-        self._stop = threading.Event()
+        self.looked, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Peak:
@@ -48,6 +48,7 @@ class Peak:
             anonymous, file_backed = resident()
             self.anonymous, self.file_backed = max(self.anonymous, anonymous), max(self.file_backed, file_backed)
             self.both = max(self.both, anonymous + file_backed)
+            self.looked.set()
 
 
 def resident() -> tuple[int, int]:

@@ -90,6 +90,7 @@ class KandinskyEngine(Generic[Kind]):
 
         @torch.no_grad()
         def work() -> EngineOutput:
+            self._conditioner.prepare(sampling, report)
             self._bring_ahead(height, width, sampling, report)
             return paint(self._read(sampling, report))
 

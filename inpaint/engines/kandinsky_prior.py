@@ -200,6 +200,11 @@ class Conditioner:
         """What this request still needs: nothing where its embeddings are known."""
         return self.parts if self._recent.get(self._key(prior_request(sampling))) is None else ()
 
+    def prepare(self, sampling: SamplingParams, report: Report) -> None:
+        """Make the constant embedding, where it is needed and not known, before anything else takes its image encoder's room."""
+        if decoder_guidance(sampling) > 1 and prior_request(sampling).negative_prompt is None:
+            self._zero.get(report)
+
     def read(self, sampling: SamplingParams, report: Report) -> Guidance:
         """Raises EditCancelled (from report), BadOutput, InvalidRequest, ModelUnavailable, OutOfMemory."""
         known = self._embed(prior_request(sampling), report)

@@ -29,7 +29,7 @@ class TestProgress:
         watcher = Watcher()
         edit(load(), watcher)
         assert watcher.stages == ["loading", "prior", "encoding", "denoising", "decoding"]
-        assert [(p.step, p.total) for p in watcher.heard if p.stage == "loading"][:4] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "loading"] == [(1, 1), (1, 4), (2, 4), (3, 4), (4, 4)]
         assert [(p.step, p.total) for p in watcher.heard if p.stage == "prior"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
         assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
 
@@ -128,6 +128,17 @@ class TestZeroEmbedding:
     def test_a_folder_that_cannot_be_written_costs_only_time(self, load, tmp_path) -> None:
         (tmp_path / "cache").write_text("a file where the folder should be")
         edit(load())
+
+
+    def test_its_encoder_is_gone_before_anything_else_is_loaded(self, load) -> None:
+        """Else what was loaded for the edit would have to make room for it."""
+        engine = load()
+        everything = sum(part.nbytes for part in (*engine._conditioner.parts, *engine._decoder.parts))
+        working = engine._decoder.working_bytes(64, 64) + 300_000_000
+        tight, watcher = load(residency=Residency("cpu", everything + working)), Watcher()
+        edit(tight, watcher)
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "loading"] == [(1, 1), (1, 4), (2, 4), (3, 4), (4, 4)]
+        assert not any("image" in part.title for part in tight._residency._parts.values() if part.value is not None)
 
 
 class TestPriorEmbeddings:
