@@ -10,9 +10,13 @@ import pytest
 import torch
 
 from inpaint.core.request import SamplingParams
+from inpaint.core.spec import ModelSpec, Source
+from inpaint.engines import diffusion, registry
 from inpaint.engines.base import EngineInput
 from inpaint.engines.diffusers_inpaint import DiffusersInpaint
+from inpaint.engines.memory import count_parameters
 from inpaint.engines.relief import Place, Relief, choose_place
+from inpaint.engines.residency import Residency
 from inpaint.errors import EditCancelled
 from tests.engines.conftest import Watcher, a_picture, blob
 from tests.tiny_models import make_flux, make_sdxl_inpaint
@@ -137,3 +141,14 @@ def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
     assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
     engine.restore()
     assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected) and vae.tile_sample_min_size == tile
+
+
+@pytest.mark.parametrize(("room", "place"), [("all", "whole"), ("all but a byte", "parts"), ("the largest but a byte", "layers")])
+def test_the_registry_asks_for_what_the_budget_takes(room: str, place: Place, repository: Path, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diffusion, "choose_device", lambda name: name)
+    halves = [2 * count_parameters(folder, None) for folder in repository.iterdir() if folder.is_dir()]
+    budget = {"all": sum(halves), "all but a byte": sum(halves) - 1, "the largest but a byte": max(halves) - 1}[room]
+    spec = ModelSpec("mine", "Mine", "diffusers-inpaint", ("inpaint",), sources={"pipeline": Source(str(repository))})
+    runtime = registry.Runtime("cuda", None, tmp_path, Residency("cuda", registry.WORKING_BYTES + budget))
+    assert registry._pipeline(spec, runtime)["place"] == place
