@@ -18,6 +18,9 @@ from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind
 from inpaint.engines.device import cuda_driver
 
 GB = 10**9
+UNKNOWN = 1 << 62
+"""More than any device has: no limit."""
+
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 RESERVES: Mapping[DeviceKind, int] = {"cuda": GB, "cpu": 2 * GB, "mps": 0}
@@ -46,15 +49,16 @@ def _cgroup_bytes(file: Path) -> int:
     try:
         return int(file.read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return 1 << 62
+        return UNKNOWN
 
 
 def _cuda_bytes(index: int) -> int:
-    """The card's own memory, asked of the driver; 0 where there is no such card."""
+    """The card's own memory, asked of the driver. Where that does not answer (AMD's cards have another), nothing is restricted:
+    what does not fit is met when it happens."""
     driver, handle, size = cuda_driver(), ctypes.c_int(0), ctypes.c_size_t(0)
     if driver is None or driver.cuDeviceGet(ctypes.byref(handle), index) != 0:
-        return 0
-    return size.value if driver.cuDeviceTotalMem_v2(ctypes.byref(size), handle) == 0 else 0
+        return UNKNOWN
+    return size.value if driver.cuDeviceTotalMem_v2(ctypes.byref(size), handle) == 0 else UNKNOWN
 
 
 def count_parameters(folder: Path, variant: str | None) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from inpaint.core.spec import DeviceKind
 from inpaint.engines import memory
-from inpaint.engines.memory import GB, Needs, Turn, budget_bytes, count_parameters, free_ram_bytes, plan_memory
+from inpaint.engines.memory import GB, UNKNOWN, Needs, Turn, budget_bytes, count_parameters, free_ram_bytes, plan_memory
 
 SIZES = {"text": 1 * GB, "prior": 1 * GB, "vision": 2 * GB, "unet": 3 * GB, "movq": 0}
 """In float16 2, 2, 4, 6 and 0 GB."""
@@ -49,7 +49,7 @@ class Card:
         return 0
 
 
-@pytest.mark.parametrize(("kind", "index", "expected"), [("cuda", 0, 7 * GB), ("cuda", 1, 0), ("mps", 0, 12 * GB), ("cpu", 0, 3 * GB)])
+@pytest.mark.parametrize(("kind", "index", "expected"), [("cuda", 0, 7 * GB), ("cuda", 1, UNKNOWN - GB), ("mps", 0, 12 * GB), ("cpu", 0, 3 * GB)])
 def test_the_budget_of_a_device_leaves_a_reserve(kind: DeviceKind, index: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "cuda_driver", Card)
     monkeypatch.setattr(memory, "CGROUP_LIMITS", ())
