@@ -66,14 +66,21 @@ class Bench:
         if job is not None:
             job.cancel()
 
-    async def find_again(self, request: gr.Request) -> AsyncIterator[Updates]:
-        """The page was opened: a picture that this person left being made is shown again; `found` then brings its words back."""
+    async def find_again(self, request: gr.Request) -> Updates:
+        """The page was opened: the chain of a picture that this person left being made. `found` then brings the rest."""
+        desk = await self.desks.left_alone(person_of(request), str(request.session_hash))
+        if desk is None:
+            return {self.tab.message: gr.skip()}
+        opened = self.chain.restored(desk.chain, desk.shown)
+        return opened | {self.found: desk.job.number, self.chain.tabs: gr.Tabs(selected="generate")}
+
+    async def follow_again(self, request: gr.Request) -> AsyncIterator[Updates]:
+        """Watch the run that was found again."""
         person, seat = person_of(request), str(request.session_hash)
-        desk = await self.desks.left_alone(person, seat)
+        desk = self.desks.of(person, seat)
         if desk is None:
             yield {self.tab.message: gr.skip()}
             return
-        yield self.chain.restored(desk.chain, desk.shown) | {self.found: desk.job.number, self.chain.tabs: gr.Tabs(selected="generate")}
         try:
             async for updates in self._followed(desk, person, seat):
                 yield updates

@@ -156,17 +156,23 @@ class EditHandlers:
         if job is not None:
             job.keep()
 
-    async def find_again(self, request: gr.Request) -> AsyncIterator[Updates]:
-        """The page was opened: an edit that this person left running is shown again. `restore` puts its words back."""
+    async def find_again(self, request: gr.Request) -> Updates:
+        """The page was opened: the picture and the mask of an edit that this person left running. `found` then brings the rest."""
+        desk = await self.desks.left_alone(person_of(request), str(request.session_hash))
+        try:
+            return self._nothing() if desk is None else await asyncio.to_thread(self._reopened, desk)
+        except InpaintError as error:
+            return self._failed(error)
+
+    async def follow_again(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
+        """Watch the run that was found again."""
         person, seat = person_of(request), str(request.session_hash)
-        desk = await self.desks.left_alone(person, seat)
+        desk = self.desks.of(person, seat)
         if desk is None:
             yield self._nothing()
             return
         try:
-            opened = await asyncio.to_thread(self._reopened, desk)
-            yield opened
-            async for updates in self._followed(dataclasses.replace(desk, session=opened[self.session]), person, seat):
+            async for updates in self._followed(dataclasses.replace(desk, session=values[self.session]), person, seat):
                 yield updates
         except Exception as error:
             yield self._failed(told(error, "finding an edit again"))
@@ -416,7 +422,8 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     fresh(tab.back.click(handlers.back, None, view, **quiet))
     fresh(tab.keep.click(handlers.keep, looks, view, **quiet))
     fresh(page.load(handlers.find_again, None, [*view, handlers.found], **running))
-    fresh(handlers.found.change(handlers.restore, {form.chosen}, [*form.filled(), tab.message], **quiet))
+    restored = handlers.found.change(handlers.restore, {form.chosen}, [*form.filled(), tab.message], **quiet)
+    fresh(restored.then(handlers.follow_again, {session}, view, **running))
     tab.stage.candidate(handlers.choose_candidate, looks, [tab.download], **quiet)
 
 

@@ -144,7 +144,8 @@ def bind_generate(bench: Bench, fetches: FetchHandlers, page: gr.Blocks) -> None
     tab.open.upload(chain.open, {*looks, tab.open}, chain.view(), **QUIET)
     opened = [editor.session, editor.tab.stage, editor.tab.actions, editor.tab.message, editor.tab.plan, editor.tab.run]
     tab.edit.click(chain.edit_this, looks, [*opened, chain.tabs, tab.message], **QUIET)
-    page.load(bench.find_again, None, [*bench.view(), bench.found, chain.tabs], concurrency_limit=None, **QUIET)
+    page.load(bench.find_again, None, [*chain.view(), bench.found, chain.tabs], concurrency_limit=None, **QUIET)
+    bench.found.change(bench.follow_again, None, bench.view(), concurrency_limit=None, **QUIET)
 
 
 def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any], page: gr.Blocks) -> None:

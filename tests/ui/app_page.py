@@ -158,6 +158,12 @@ class AppPage(StagePage):
         if parts.scheme not in ("data", "blob") and parts.netloc != host:
             self.troubles.append(f"a request left the machine: {url[:200]}")
 
+    def nameless(self) -> list[str]:
+        """Visible controls that a screen reader could not name."""
+        kinds = ("button", "textbox", "combobox", "slider", "spinbutton", "link", "listbox", "radio")
+        lines = [line.strip() for line in self.page.locator("body").aria_snapshot().splitlines()]
+        return [line for line in lines if line.removeprefix("- ").split(":")[0].split(" [")[0] in kinds]
+
     def weak_texts(self) -> list[str]:
         """Visible words whose contrast with what lies under them is below AA (4.5, or 3 for large ones)."""
         return self.page.evaluate(WEAK_TEXTS)

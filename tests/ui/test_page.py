@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.ui.app_page import AppPage
+from tests.ui.app_page import MOUNTING_MS, AppPage
 from tests.ui.conftest import PHONE, Served
 
 pytestmark = pytest.mark.browser
@@ -306,22 +306,40 @@ def test_two_people_do_not_meet(people: People, photo: Path, tmp_path: Path) -> 
         check_kept(picture, person.download(), mask)
 
 
-def test_a_reload_during_a_run_finds_it_again(app: AppPage, photo: Path) -> None:
+def test_a_reload_during_a_run_finds_it_again_with_all_that_was_set(app: AppPage, photo: Path) -> None:
     opened_and_painted(app, photo, "Tiny Kandinsky")
     mask = app.saved_mask()
     app.type_prompt("a red hat")
+    app.page.locator("#negative-box button.label-wrap").click()
+    app.page.locator("#negative-prompt textarea").wait_for()
+    app.page.wait_for_timeout(MOUNTING_MS)
+    app.page.locator("#negative-prompt textarea").fill("a dog")
+    app.page.locator("[data-part=feather]").fill("9")
+    app.page.locator("[data-part=grow]").fill("2")
     app.set_number("Steps", LONG_RUN)
+    app.more().get_by_label("Seed").fill("77")
     app.press_run()
     app.says("Painting, step", "#progress")
     app.page.reload()
     app.says("Painting, step", "#progress")
-    assert app.page.locator("#prompt textarea").input_value() == "a red hat"
+    app.page.wait_for_function("document.querySelector('#prompt textarea').value === 'a red hat'")
     app.page.locator("#cancel-button").click()
     app.says("Cancelled.", "#message")
     assert (app.saved_mask() == mask).all()
+    app.page.locator("#negative-box button.label-wrap").click()
+    app.page.locator("#negative-prompt textarea").wait_for()
+    app.page.wait_for_timeout(MOUNTING_MS)
+    assert app.page.locator("#negative-prompt textarea").input_value() == "a dog"
+    assert app.page.locator("#model input").input_value() == "Tiny Kandinsky"
+    assert app.more().get_by_label("Seed").input_value() == "77"
+    steps = app.more().get_by_label("number input for Steps", exact=True)
+    assert steps.input_value() == str(LONG_RUN)
+    assert [app.page.locator(f"[data-part={name}]").input_value() for name in ("feather", "grow")] == ["9", "2"]
+    app.set_number("Steps", 2)
     app.press_run()
     app.result()
-    assert app.line() == PROVED
+    assert app.line() == "0 px changed beyond the 11 px blend band."
+    assert "Seed 77," in app.about()
 
 
 # The page itself
@@ -340,7 +358,7 @@ def test_sdxl_turbo_has_no_guidance_and_is_offered_with_size_and_licence(app: Ap
     app.page.get_by_role("tab", name="Generate").click()
     app.choose_model("SDXL Turbo", "#generate-model")
     app.says("6.9 GB in float16 (computed), Stability AI Community License.", "#generate-note")
-    app.says("python -m inpaint models --download sdxl-turbo", "#generate-note")
+    app.says("Download (6.9 GB, Stability AI Community License)", "#generate-download")
     app.page.locator("#generate-more button.label-wrap").click()
     app.page.locator("#generate-more").get_by_label("number input for Steps").wait_for()
     shown = app.page.locator(".tabitem:visible").inner_text()
@@ -379,10 +397,7 @@ def test_every_control_has_a_name(app: AppPage, photo: Path) -> None:
     app.more()
     app.page.locator("#negative-box button.label-wrap").click()
     app.page.locator("#negative-prompt textarea").wait_for()
-    nameless = [line.strip() for line in app.page.locator("body").aria_snapshot().splitlines()
-                if line.strip().removeprefix("- ").split(":")[0].split(" [")[0]
-                in ("button", "textbox", "combobox", "slider", "spinbutton", "link", "listbox", "radio")]
-    assert nameless == []
+    assert app.nameless() == []
     assert app.page.get_by_role("heading").all_inner_texts()[0] == "Inpaint"
 
 
@@ -400,6 +415,8 @@ def test_text_stands_out(people: People, photo: Path, theme: str) -> None:
     app.page.get_by_role("tab", name="Generate").click()
     app.page.locator("#generate-button").click()
     app.says("The prompt is empty.", "#generate-message")
+    app.page.locator("#reimagine > button.label-wrap").click()
+    app.page.locator("#reimagine-prompt textarea").wait_for()
     assert weak + app.weak_texts() == []
 
 

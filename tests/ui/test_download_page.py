@@ -1,0 +1,89 @@
+"""A model is downloaded from the page, in a real Chromium, from a stand-in of the hub: progress, other work meanwhile, ready at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hub import Hub, environment, running_hub
+from tests.tiny_models import make_sdxl
+from tests.ui.app_page import AppPage
+from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, ROOT, TINY_SDXL, Served, _free_port, _wait_until_it_answers
+from tests.ui.stage.stage_app import Seen
+
+pytestmark = pytest.mark.browser
+
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with running_hub() as hub:
+        hub.add_folder("me/tiny", make_sdxl(tmp_path / "made"))
+        yield hub
+
+
+@pytest.fixture
+def served(hub: Hub, tmp_path: Path) -> Iterator[Served]:
+    """An app whose hub is the stand-in, with nothing downloaded yet."""
+    models = tmp_path / "config" / "models"
+    models.mkdir(parents=True)
+    (models / "tiny.toml").write_text('licence = "MIT"\n' + TINY_SDXL.format(sdxl="me/tiny").replace('"tiny-sdxl"', '"tiny"'))
+    port, data, log = _free_port(), tmp_path / "data", tmp_path / "log.txt"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("INPAINT_", "GRADIO_", "HF_"))}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config", str(models.parent),
+             "--data-dir", str(data)], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | environment(hub, tmp_path / "home"))
+    served = Served(f"http://127.0.0.1:{port}", models.parent, data, process)
+    try:
+        _wait_until_it_answers(served, log)
+        yield served
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def app(chromium: Any, served: Served, tmp_path: Path) -> Iterator[AppPage]:
+    context = chromium.new_context(**DESKTOP, color_scheme="light", accept_downloads=True)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = AppPage(context.new_page(), Seen(), tmp_path)
+    page.visit(served.url)
+    yield page
+    context.close()
+    assert page.troubles == []
+
+
+def test_a_model_is_downloaded_and_runs_without_a_restart(app: AppPage, hub: Hub) -> None:
+    hidden = hub.repositories.pop("me/tiny")
+    held = hub.faults.hold[WEIGHTS] = threading.Event()
+    app.page.get_by_role("tab", name="Generate").click()
+    app.choose_model("Tiny SDXL", "#generate-model")
+    app.says("Tiny SDXL is not on this machine", "#generate-note")
+    assert hub.requests == []
+    button = app.page.locator("#generate-download")
+    button.wait_for()
+    assert button.inner_text() == "Download (MIT)"
+    button.click()
+    app.says("There is no repository me/tiny", "#generate-download-progress .ip-error")
+    hub.repositories["me/tiny"] = hidden
+    button.click()
+    app.says("GB of Tiny SDXL", "#generate-download-progress")
+    app.page.get_by_role("tab", name="Edit").click()
+    app.page.locator("[data-example]").first.click()
+    app.result()
+    held.set()
+    app.page.get_by_role("tab", name="Generate").click()
+    app.says("Tiny SDXL on the CPU", "#generate-note")
+    button.wait_for(state="hidden")
+    app.page.locator("#generate-prompt textarea").fill("a dog")
+    app.page.locator("#generate-button").click()
+    app.page.locator("#edit-this-button").wait_for()

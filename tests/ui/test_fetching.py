@@ -1,0 +1,150 @@
+"""Downloads asked for on the page: who may, one at a time, stopped, told; with a stand-in for what really fetches."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from inpaint.config import Settings, load_config
+from inpaint.engines.downloads import Transfer
+from inpaint.errors import Busy, EditCancelled, ModelUnavailable
+from inpaint.ui.fetch_line import FetchHandlers, FetchLine
+from inpaint.ui.fetching import Fetch, Fetcher, may_download
+
+SPECS = load_config(environment={}).models
+TURBO, HEART, ERASE = SPECS["sdxl-turbo"], SPECS["kandinsky-2.2"], SPECS["erase"]
+PATIENCE_SECONDS = 30
+
+
+class Hub:
+    """Stands in for the hub: 100 bytes, ten at a time, each when the test lets it."""
+
+    def __init__(self, fails: BaseException | None = None) -> None:
+        self.fails, self.asked = fails, []
+        self.go = threading.Semaphore(0)
+        self.arrived: set[str] = set()
+
+    def plan(self, spec: Any, parts: Any) -> Any:
+        self.asked.append((spec.name, tuple(parts)))
+        return SimpleNamespace(missing_bytes=100, model=spec.name)
+
+    def download(self, plan: Any, report: Callable[[Transfer], None]) -> None:
+        for done in range(10, 101, 10):
+            assert self.go.acquire(timeout=PATIENCE_SECONDS)
+            report(Transfer("unet", done, 100))
+        if self.fails:
+            raise self.fails
+        self.arrived.add(plan.model)
+
+
+def wait(until: Callable[[], bool]) -> None:
+    for _ in range(PATIENCE_SECONDS * 100):
+        if until():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.mark.parametrize(("settings", "environment", "allowed"), [
+    pytest.param({}, {}, True, id="localhost"),
+    pytest.param({"host": "127.0.0.1"}, {}, True, id="localhost by number"),
+    pytest.param({"host": "0.0.0.0"}, {}, False, id="the whole network"),
+    pytest.param({}, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False, id="the whole network, by Gradio's variable"),
+    pytest.param({"share": True}, {}, False, id="a shared link"),
+    pytest.param({}, {"GRADIO_SHARE": "True"}, False, id="a shared link, by Gradio's variable"),
+    pytest.param({}, {"SPACE_ID": "me/inpaint"}, False, id="a Space"),
+    pytest.param({"host": "0.0.0.0", "page_downloads": "on"}, {}, True, id="on"),
+    pytest.param({"page_downloads": "off"}, {}, False, id="off"),
+])
+def test_who_may_have_models_downloaded(settings: Mapping[str, Any], environment: Mapping[str, str], allowed: bool) -> None:
+    assert may_download(Settings(**settings), environment) is allowed
+
+
+def test_one_download_at_a_time_over_all_people() -> None:
+    hub = Hub()
+    fetcher = Fetcher(hub.plan, hub.download)
+    first = fetcher.start(TURBO, "generate")
+    assert fetcher.start(TURBO, "generate") is first and fetcher.is_fetching(TURBO)
+    with pytest.raises(Busy, match="SDXL Turbo is being downloaded"):
+        fetcher.start(HEART, "inpaint")
+    hub.go.release(10)
+    wait(lambda: first.is_finished)
+    assert first.error is None and (first.done_bytes, first.all_bytes) == (100, 100) and hub.arrived == {"sdxl-turbo"}
+    second = fetcher.start(HEART, "inpaint")
+    hub.go.release(10)
+    wait(lambda: second.is_finished)
+    assert hub.asked == [("sdxl-turbo", ("pipeline",)), ("kandinsky-2.2", ("prior", "decoder"))]
+
+
+def test_a_download_is_stopped_and_begun_again() -> None:
+    hub = Hub()
+    fetcher = Fetcher(hub.plan, hub.download)
+    stopped = fetcher.start(TURBO, "generate")
+    hub.go.release(3)
+    wait(lambda: stopped.done_bytes == 30)
+    stopped.cancel()
+    hub.go.release()
+    wait(lambda: stopped.is_finished)
+    assert isinstance(stopped.error, EditCancelled) and hub.arrived == set()
+    again = fetcher.start(TURBO, "generate")
+    hub.go.release(10)
+    wait(lambda: again.is_finished)
+    assert again.error is None and hub.arrived == {"sdxl-turbo"}
+
+
+@pytest.mark.parametrize(("fails", "said"), [
+    pytest.param(ModelUnavailable("There is no network.", "Check it."), "There is no network.", id="a refusal"),
+    pytest.param(RuntimeError("secret /home/me"), "Something went wrong inside the app", id="a bug"),
+])
+def test_what_goes_wrong_is_told(fails: BaseException, said: str) -> None:
+    hub = Hub(fails)
+    hub.go.release(10)
+    fetch = Fetch(TURBO, ("pipeline",))
+    fetch.run(hub.plan, hub.download)
+    assert fetch.is_finished and fetch.error is not None and said in fetch.error.message and "secret" not in str(fetch.error)
+
+
+def handlers(hub: Hub, allowed: bool = True) -> tuple[FetchHandlers, FetchLine]:
+    models: Any = SimpleNamespace(is_available=lambda spec, task: spec.name in hub.arrived, specs=SPECS)
+    with gr.Blocks():
+        line = FetchLine.build("test")
+    return FetchHandlers(models, Fetcher(hub.plan, hub.download), allowed), line
+
+
+async def watched(found: FetchHandlers, line: FetchLine) -> list[dict[Any, Any]]:
+    return [updates async for updates in found.fetch(line, "generate", lambda values: TURBO, {})]
+
+
+def test_the_button_leads_to_a_model_that_is_ready_without_a_restart() -> None:
+    hub = Hub()
+    hub.go.release(10)
+    found, line = handlers(hub)
+    offered = found.offer(line, TURBO, "generate")[line.button]
+    assert offered["visible"] and offered["value"] == "Download (6.9 GB, Stability AI Community License)"
+    told = asyncio.run(watched(found, line))
+    assert told[0][line.stop]["visible"] and not told[-1][line.stop]["visible"] and told[-1][line.progress] == ""
+    assert not found.offer(line, TURBO, "generate")[line.button]["visible"]
+
+
+@pytest.mark.parametrize("why", ["not allowed", "here already", "nothing to fetch", "a local folder"])
+def test_what_cannot_be_downloaded_is_not(why: str) -> None:
+    hub = Hub()
+    found, line = handlers(hub, allowed=why != "not allowed")
+    local = dataclasses.replace(TURBO, sources={"pipeline": dataclasses.replace(TURBO.sources["pipeline"], repo_id="./here")})
+    spec = {"nothing to fetch": ERASE, "a local folder": local}.get(why, TURBO)
+    hub.arrived = {"sdxl-turbo"} if why == "here already" else set()
+    task: Any = spec.tasks[0]
+    assert not found.offer(line, spec, task)[line.button]["visible"]
+
+    async def press() -> list[dict[Any, Any]]:
+        return [updates async for updates in found.fetch(line, task, lambda values: spec, {})]
+
+    (only,) = asyncio.run(press())
+    assert "There is nothing to download here." in only[line.progress] and hub.asked == []
