@@ -48,8 +48,9 @@ DEFAULT_STEPS = 50
 DEFAULT_STRENGTH = 0.3
 """Where the request leaves it out: the stock pipeline's own."""
 
-WORKING_BYTES_PER_PIXEL = 1270
-"""Activations a byte of the number format and a pixel of the extent: 1.5 GB at 768 x 768 px in float16. Most is the MoVQ's decoding."""
+WORKING_BYTES_PER_PIXEL = 1780
+"""Activations a byte of the number format and a pixel of the extent: 2.1 GB at 768 x 768 px in 16 bits, as bench/memory.py saw on a
+CPU. Most is the MoVQ's decoding."""
 
 
 @dataclass(frozen=True, eq=False)
