@@ -52,6 +52,7 @@ def parse(arguments: Sequence[str]) -> AppConfig:
     parser.add_argument("--dtype", help="auto, float16, bfloat16 or float32")
     parser.add_argument("--config", type=Path, metavar="DIR", help="settings of your own: app.toml, models/*.toml")
     parser.add_argument("--data-dir", metavar="DIR", help="where results and uploads are kept")
+    parser.add_argument("--cache-dir", metavar="DIR", help="where downloaded weights lie (the hub library's own place unless given)")
     parser.add_argument("--log", choices=("text", "json"), help="form of the log on stderr (text)")
     options = vars(parser.parse_args(arguments))
     return load_config(options.pop("config"), options)
