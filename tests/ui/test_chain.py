@@ -69,6 +69,7 @@ def test_a_chain_is_made_looked_at_and_edited(app: AppPage, photo: Path) -> None
     app.key("Control+Enter")
     app.page.locator(".ip-chain button:nth-child(3)[aria-pressed=true]").wait_for()
     assert labels(app) == ["1 generated", "2 opened", "3 reimagined, strength 0.3"]
+    app.page.locator("#generated [aria-label='The shown picture']").wait_for()
     assert app.nameless() == [] and app.weak_texts() == []
     assert app.page.locator("#generate-prompt textarea").input_value() == "a dog"
     assert app.page.locator("#reimagine-prompt textarea").input_value() == "a cat"
