@@ -55,7 +55,7 @@ REIMAGINE_WORDS = (
 )
 ERASE_SHOTS = (Shot("astronaut", "Take the badges off", "astronaut"), Shot("rocket", "Remove a tower", "rocket"),
                Shot("coffee", "Clear the spoon away", "coffee"))
-FILLING_SHOT = Shot("surgical", "With words: a surgical mask, as Vermeer would paint it", "astronaut", Words(
+FILLING_SHOT = Shot("surgical", "With words: a surgical mask, by Vermeer", "astronaut", Words(
     "A surgical mask", "Oil painting of a woman wearing a surgical mask, Vermeer", "bad anatomy, deformed, ugly, disfigured",
     "kandinsky-2.2"), only_fills=True)
 DRAWING_SHOTS = (Shot("strawberry", "A strawberry on the table", "coffee", Words("A strawberry", "a strawberry")),
