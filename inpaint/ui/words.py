@@ -93,7 +93,7 @@ def knows_html(spec: ModelSpec, prompt: str, models: Models) -> str:
     lines = [f"A small demonstration model: it draws {len(spec.knows)} things, as simple drawings."]
     if better:
         lines.append(f"For real pictures {'choose' if models.is_available(better, 'inpaint') else 'get'} {better.title}.")
-    unknown = [f"It does not know {prompt.strip()[:40]!r}: pick one of its things."] if prompt.strip() and not names_known(
+    unknown = [f"It may not know {prompt.strip()[:40]!r}: pick one of its things."] if prompt.strip() and not names_known(
         prompt, spec.knows) else []
     return "".join(f'<p class="ip-note">{escape(line)}</p>' for line in [" ".join(lines), *unknown])
 
