@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+THREADS = int(os.environ.get("MINI_THREADS", "2"))
 RUNS = Path(os.environ.get("MINI_RUNS", str(Path(tempfile.gettempdir()) / "mini")))  # checkpoints, never committed
 MODEL = Path(__file__).parent.parent / "models" / "kandinsky-mini"
 
@@ -43,14 +44,14 @@ def _group_norm(norm: nn.GroupNorm, features: Tensor) -> Tensor:
 
 
 def prepare_process() -> None:
-    """Two threads, one seed for the weights' first values, the quicker group norm."""
-    torch.set_num_threads(2)
+    """MINI_THREADS threads (2), one seed for the weights' first values, the quicker group norm."""
+    torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     nn.GroupNorm.forward = _group_norm
 
 
 class Courtesy:
-    """Two threads on an idle machine, one beside others' work: a step whose second thread waits for a core crawls.
+    """All threads on an idle machine, one beside others' work: a step whose second thread waits for a core crawls.
 
     Training runs under `nice`, so the time of others is what Linux counts as user and system."""
 
@@ -64,7 +65,7 @@ class Courtesy:
     def adjust(self) -> None:
         before, self._seen = self._seen, self._times()
         ticks, seconds = (now - then for now, then in zip(self._seen, before, strict=True))
-        torch.set_num_threads(1 if ticks / os.sysconf("SC_CLK_TCK") / seconds > 0.5 else 2)
+        torch.set_num_threads(1 if ticks / os.sysconf("SC_CLK_TCK") / seconds > 0.5 else THREADS)
 
 
 def step_seed(plan_seed: int, step: int) -> int:

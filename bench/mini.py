@@ -1,0 +1,114 @@
+"""How long Kandinsky Mini takes to load, and for an edit, beside the stock pipelines on the same weights.
+
+    python bench/mini.py [--side 256] [--steps 20] [--runs 5]
+
+Targets: loads in under 2 s; an edit at 256 px with 20 steps in under 8 s, both on two cores. Imports are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from diffusers import KandinskyV22InpaintPipeline, KandinskyV22PriorPipeline
+from PIL import Image
+
+from inpaint.config import load_config
+from inpaint.core.request import SamplingParams
+from inpaint.engines.base import EngineInput
+from inpaint.engines.registry import MINI, Models
+
+FOLDER = Path(__file__).resolve().parent.parent / "models" / "kandinsky-mini"
+PROMPT, PRIOR_STEPS, GUIDANCE = "a strawberry", 10, 4.0
+
+
+def scene(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A slope of grey with a square to repaint."""
+    picture = np.repeat(np.linspace(60, 200, side).astype(np.uint8)[None, :, None], 3, axis=2).repeat(side, axis=0)
+    mask = np.zeros((side, side), np.uint8)
+    mask[side // 4 : side * 3 // 4, side // 4 : side * 3 // 4] = 255
+    return picture, mask
+
+
+def ours(side: int, steps: int, data_dir: str) -> tuple[Callable[[], Any], Callable[[Any, int], object]]:
+    """(load, edit with a seed). A new seed each time, so that no prior embedding is kept."""
+    picture, mask = scene(side)
+
+    def load() -> Any:
+        models = Models(load_config(None, {"device": "cpu", "data_dir": data_dir}))
+        engine = models.engine(models.spec(MINI, "inpaint"), "inpaint", lambda progress: None)
+        edit(engine, 0, 2)  # parts may be loaded on first use
+        return engine
+
+    def edit(engine: Any, seed: int, steps: int = steps) -> object:
+        sampling = SamplingParams(PROMPT, None, seed, steps, GUIDANCE, prior_num_inference_steps=PRIOR_STEPS,
+                                  prior_guidance_scale=GUIDANCE)
+        return engine.inpaint(EngineInput(picture, mask, sampling), lambda progress: None)
+
+    return load, edit
+
+
+def stock(side: int, steps: int) -> tuple[Callable[[], Any], Callable[[Any, int], object]]:
+    picture, mask = scene(side)
+
+    def load() -> Any:
+        pipes = [kind.from_pretrained(FOLDER / part, torch_dtype=torch.float32)
+                 for kind, part in ((KandinskyV22PriorPipeline, "prior"), (KandinskyV22InpaintPipeline, "decoder"))]
+        for pipe in pipes:
+            pipe.set_progress_bar_config(disable=True)
+        edit(pipes, 0, 2)
+        return pipes
+
+    def edit(pipes: Any, seed: int, steps: int = steps) -> object:
+        words = pipes[0](PROMPT, num_inference_steps=PRIOR_STEPS, guidance_scale=GUIDANCE,
+                         generator=torch.Generator().manual_seed(seed))
+        return pipes[1](words.image_embeds, Image.fromarray(picture), Image.fromarray(mask), words.negative_image_embeds,
+                        height=side, width=side, num_inference_steps=steps, guidance_scale=GUIDANCE,
+                        generator=torch.Generator().manual_seed(seed))
+
+    return load, edit
+
+
+def seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def measure(load: Callable[[], Any], edit: Callable[[Any, int], object], runs: int) -> tuple[float, list[float]]:
+    """Seconds of a load (median) and of each edit."""
+    load()  # once without the clock: the first load imports
+    loading = statistics.median(seconds(load) for _ in range(runs))
+    model = load()
+    return loading, [seconds(lambda seed=seed: edit(model, seed)) for seed in range(1, runs + 1)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    print(f"| {options.side} px, {options.steps} steps | load and 2 steps s | edit s, median | worst |\n|---|---|---|---|")
+    medians = []
+    with tempfile.TemporaryDirectory() as data_dir:
+        for name, (load, edit) in (("stock pipelines", stock(options.side, options.steps)),
+                                   ("ours", ours(options.side, options.steps, data_dir))):
+            loading, times = measure(load, edit, options.runs)
+            medians.append(statistics.median(times))
+            print(f"| {name} | {loading:.2f} | {medians[-1]:.2f} | {max(times):.2f} |")
+    print(f"\nOurs / stock: {medians[1] / medians[0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
