@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -21,7 +22,22 @@ GB = 10**9
 UNKNOWN = 1 << 62
 """More than any device has: no limit."""
 
-CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+PIPELINE_WORKING_BYTES = 1_500_000_000
+"""Of activations, kept free beside each part of a pipeline of diffusers."""
+
+
+class Cgroup(NamedTuple):
+    """Where Linux says what a container may take and takes. cache: the line of memory.stat with the files' pages that count as
+    taken, and that it drops when programs need the room."""
+
+    folder: Path
+    limit: str
+    taken: str
+    cache: str
+
+
+CGROUPS = (Cgroup(Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+           Cgroup(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
 
 RESERVES: Mapping[DeviceKind, int] = {"cuda": GB, "cpu": 2 * GB, "mps": 0}
 """Left to others. On CUDA: the context, the libraries' workspaces and what fragmentation wastes."""
@@ -41,15 +57,19 @@ def budget_bytes(kind: DeviceKind, index: int = 0) -> int:
 
 
 def free_ram_bytes() -> int:
-    """What programs could still take without swapping; inside a container no more than it is allowed."""
-    return min([psutil.virtual_memory().available, *(_cgroup_bytes(file) for file in CGROUP_LIMITS)])
+    """What programs could still take without swapping; inside a container no more than what is left of its allowance."""
+    return min([psutil.virtual_memory().available, *map(_left_in, CGROUPS)])
 
 
-def _cgroup_bytes(file: Path) -> int:
+def _left_in(group: Cgroup) -> int:
+    """source: the working set of docker and Kubernetes, which is what is taken less the cache."""
     try:
-        return int(file.read_text(encoding="ascii"))
+        limit, taken = (int((group.folder / name).read_text(encoding="ascii")) for name in (group.limit, group.taken))
+        lines = (group.folder / "memory.stat").read_text(encoding="ascii").splitlines()
+        cache = sum(int(line.split()[1]) for line in lines if line.startswith(f"{group.cache} "))
     except (OSError, ValueError):
         return UNKNOWN
+    return max(0, limit - max(0, taken - cache))
 
 
 def _cuda_bytes(index: int) -> int:

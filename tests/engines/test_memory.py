@@ -52,17 +52,24 @@ class Card:
 @pytest.mark.parametrize(("kind", "index", "expected"), [("cuda", 0, 7 * GB), ("cuda", 1, UNKNOWN - GB), ("mps", 0, 12 * GB), ("cpu", 0, 3 * GB)])
 def test_the_budget_of_a_device_leaves_a_reserve(kind: DeviceKind, index: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "cuda_driver", Card)
-    monkeypatch.setattr(memory, "CGROUP_LIMITS", ())
+    monkeypatch.setattr(memory, "CGROUPS", ())
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(total=18 * GB, available=5 * GB))
     assert budget_bytes(kind, index) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("3000000000\n", 3 * GB), ("max\n", 5 * GB), (None, 5 * GB)],
-                         ids=["a container's limit", "no limit", "no such file"])
-def test_a_container_may_have_less(text: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if text is not None:
-        (tmp_path / "limit").write_text(text)
-    monkeypatch.setattr(memory, "CGROUP_LIMITS", (tmp_path / "limit",))
+@pytest.mark.parametrize(("group", "files", "expected"), [
+    pytest.param(0, {"memory.max": "4000000000\n", "memory.current": "1500000000\n",
+                     "memory.stat": "anon 1\ninactive_file 500000000\nactive_file 7\n"}, 3 * GB, id="what is left, the cache not counted"),
+    pytest.param(1, {"memory.limit_in_bytes": "4000000000\n", "memory.usage_in_bytes": "1500000000\n",
+                     "memory.stat": "inactive_file 1\ntotal_inactive_file 500000000\n"}, 3 * GB, id="the same of an older Linux"),
+    pytest.param(0, {"memory.max": "max\n", "memory.current": "1\n", "memory.stat": ""}, 5 * GB, id="no limit"),
+    pytest.param(0, {"memory.max": "1\n", "memory.current": "9\n", "memory.stat": ""}, 0, id="more taken than allowed"),
+    pytest.param(0, {}, 5 * GB, id="no such files"),
+])
+def test_a_container_may_have_less(group: int, files: dict[str, str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(memory, "CGROUPS", (memory.CGROUPS[group]._replace(folder=tmp_path),))
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=5 * GB))
     assert free_ram_bytes() == expected
 
