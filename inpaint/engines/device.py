@@ -50,15 +50,20 @@ def cuda_driver() -> Any:
 
 def allocated_bytes() -> float:
     """What tensors take on the GPU now; 0 where torch was not needed yet or there is none."""
-    torch = sys.modules.get("torch")
-    return float(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_available() else 0.0
+    cuda = _cuda_in_use()
+    return float(cuda.memory_allocated()) if cuda is not None else 0.0
 
 
 def free_bytes() -> int:
     """What is free now where models run: on the GPU once torch uses one, else of the computer's memory."""
     from inpaint.engines.memory import free_ram_bytes
 
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        return int(torch.cuda.mem_get_info()[0])
-    return free_ram_bytes()
+    cuda = _cuda_in_use()
+    return int(cuda.mem_get_info()[0]) if cuda is not None else free_ram_bytes()
+
+
+def _cuda_in_use() -> Any:
+    """torch.cuda once something computes there, else None. Another thread may be in the midst of importing torch."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    is_initialized = getattr(cuda, "is_initialized", None)
+    return cuda if is_initialized is not None and is_initialized() else None
