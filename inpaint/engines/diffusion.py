@@ -18,7 +18,8 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress, Stage
 from inpaint.engines.base import Pixels, Report
-from inpaint.errors import BadOutput, InvalidRequest, OutOfMemory
+from inpaint.engines.device import probe_device
+from inpaint.errors import BadOutput, InvalidRequest, MachineError, OutOfMemory
 
 Result = TypeVar("Result")
 
@@ -36,13 +37,16 @@ OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "alloc_failed",
 def choose_device(name: str | None) -> str:
     """The device to run on: the one named ("cpu", "cuda", "cuda:1", "mps"), else the best there is.
 
-    Raises InvalidRequest for one that is not there: never the CPU silently.
+    Raises InvalidRequest for one that is not there, MachineError for one that torch cannot use: never the CPU silently.
     """
     if name is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = name.partition(":")
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(kind, 0)
     if (index and not index.isdecimal()) or int(index or 0) >= present:
+        if not present and kind == probe_device():
+            raise MachineError(f"This machine has a GPU ({kind}), but torch {torch.__version__} as installed here cannot use it.",
+                               "Install the torch for it (https://pytorch.org/get-started/locally), or set --device cpu.")
         raise InvalidRequest("device", f"This machine has no device {name!a}.", f"It has {choose_device(None)}.")
     return name
 
@@ -158,6 +162,17 @@ def cut_notices(tokenizer: Any, sampling: SamplingParams) -> tuple[str, ...]:
     texts = {"prompt": sampling.prompt, "negative prompt": sampling.negative_prompt or ""}
     cuts = {title: words_cut(tokenizer, text) for title, text in texts.items()}
     return tuple(f'The {title} is too long for the model: it did not read "{words}".' for title, words in cuts.items() if words)
+
+
+@contextmanager
+def in_slices(unet: Any) -> Generator[None]:
+    """While open, attention is computed one head at a time, by diffusers' own processors."""
+    at_once = unet.attn_processors
+    unet.set_attention_slice("max")
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(at_once)
 
 
 @contextmanager

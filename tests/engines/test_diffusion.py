@@ -17,12 +17,13 @@ from inpaint.engines.diffusion import (
     make_scheduler,
     predicted_original,
 )
-from inpaint.errors import InvalidRequest, OutOfMemory
+from inpaint.errors import InvalidRequest, MachineError, OutOfMemory
 
 
 @pytest.fixture
 def machine(monkeypatch):
-    def build(cuda: int = 0, mps: bool = False) -> None:
+    def build(cuda: int = 0, mps: bool = False, probed: str = "cpu") -> None:
+        monkeypatch.setattr(diffusion, "probe_device", lambda: probed)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -43,6 +44,15 @@ def test_a_device_that_is_not_there_is_refused(machine, name) -> None:
     with pytest.raises(InvalidRequest) as caught:
         choose_device(name)
     assert caught.value.field == "device"
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps"])
+def test_a_gpu_that_torch_cannot_use_is_the_machine_s_fault_and_no_wrong_request(machine, name) -> None:
+    """A person who left the device to the app named none: the driver was asked, and found it."""
+    machine(probed=name.partition(":")[0])
+    with pytest.raises(MachineError, match="as installed here cannot use it") as caught:
+        choose_device(name)
+    assert "--device cpu" in caught.value.hint
 
 
 @pytest.mark.parametrize(("device", "name", "chosen"), [
