@@ -108,7 +108,7 @@ def run_reimagine(request: ReimagineRequest, plan: WholePlan, engine: Reimaginer
         return engine.reimagine(sight.picture, sampling, clock)
 
     def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
-        return Candidate(Picture(painted, request.picture.name), seed, 0)
+        return Candidate(dataclasses.replace(request.picture, pixels=painted), seed, 0)
 
     return _noticed(_run(request, engine, sight, report, reimagine, keep), request.picture.notices)
 
@@ -122,7 +122,7 @@ def _run(request: Request, engine: Engine, sight: Sight, report: Report,
     notices: list[str] = []
     try:
         for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
-            output = ladder.climb(functools.partial(attempt, sampling, clock))
+            output = ladder.climb(functools.partial(attempt, sampling, clock), clock.candidate)
             _check_output(output.picture, sight.extent)
             candidates.append(finish(output.picture, sampling.seed, clock))
             notices.extend(output.notices)

@@ -13,7 +13,6 @@ from inpaint.errors import OutOfMemory
 from inpaint.sight import Sight
 
 GB = 10**9
-MEMORY_RAN_OUT = "Memory ran out, so"
 NOTHING_LEFT = "Nothing more can be given up; choose a smaller work area or size, or close other programs."
 
 
@@ -27,22 +26,24 @@ class MemoryLadder:
         self._engine, self._sight, self._say = engine, sight, say
         self.given_up: list[str] = []
 
-    def climb(self, attempt: Callable[[], EngineOutput]) -> EngineOutput:
-        """attempt: looks at the sight anew each time. Raises OutOfMemory after the last rung."""
+    def climb(self, attempt: Callable[[], EngineOutput], candidate: int = 1) -> EngineOutput:
+        """attempt: looks at the sight anew each time. candidate: those before it were made with more, and the sentence says so.
+        Raises OutOfMemory after the last rung."""
         while True:
             try:
                 return attempt()
             except OutOfMemory:
                 pass
             # Left the except block: its traceback would keep the failed try's memory from being given back.
-            self._step_down()
+            self._step_down(candidate)
 
-    def _step_down(self) -> None:
+    def _step_down(self, candidate: int) -> None:
         relief = self._engine.relieve() or self._shrink() or self._engine.relieve_last()
         if relief is None:
             raise OutOfMemory(f"There is too little memory for {self._sight.extent} pixels: {free_bytes() / GB:.1f} GB are free.",
                               NOTHING_LEFT)
-        self.given_up.append(f"{MEMORY_RAN_OUT} {relief}.")
+        before = f"From candidate {candidate} on: memory" if candidate > 1 else "Memory"
+        self.given_up.append(f"{before} ran out, so {relief}.")
         self._say(self.given_up[-1])
 
     def _shrink(self) -> str | None:

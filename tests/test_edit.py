@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.request import EditRequest, SamplingParams, WorkArea
+from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams, WorkArea
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import WorkingLimits
-from inpaint.edit import EVERYTHING_PAINTED, run_edit
+from inpaint.edit import EVERYTHING_PAINTED, run_edit, run_reimagine
 from inpaint.engines.base import EngineInput, EngineOutput, Report, UseAsIs
 from inpaint.errors import BadOutput, EditCancelled, EmptyMask, OutOfMemory
-from inpaint.plan import plan_edit
+from inpaint.plan import plan_edit, plan_whole
 from tests.fakes import ANY_EXTENT, MULTIPLES_OF_64, FakeEngine, block, noise, paints, returns_its_input
 
 H, W = 90, 140
@@ -155,6 +155,19 @@ def test_used_as_it_is_the_other_candidates_are_left_out() -> None:
     result = run_edit(asked, plan_edit(asked, ANY_EXTENT), Patient(), second_time)
     assert [candidate.seed for candidate in result.candidates] == [5, 6]
     assert result.notices == ("Stopped at step 1 of 9, as asked.",)
+
+
+def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
+    class Anew(FakeEngine):
+        def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+            return EngineOutput(255 - picture)
+
+    original = Picture(noise(32, 32), "beach", b"profile", "2024:05:06 07:08:09", ("was CMYK",))
+    asked = ReimagineRequest(original, "fake", SamplingParams(seed=5))
+    result = run_reimagine(asked, plan_whole(original.extent, ANY_EXTENT), Anew(), lambda progress: None)
+    made = result.candidates[0].picture
+    assert (made.name, made.icc_profile, made.taken) == ("beach", b"profile", "2024:05:06 07:08:09")
+    assert np.array_equal(made.pixels, 255 - original.pixels) and result.notices == ("was CMYK",)
 
 
 def test_progress_names_the_candidate() -> None:

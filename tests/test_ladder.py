@@ -141,6 +141,16 @@ def test_what_was_given_up_stays_so_for_the_other_candidates_and_not_for_the_nex
     assert engine.given == 0
 
 
+def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> None:
+    class Later(Cramped):
+        def _made(self, extent: Extent, report: Report) -> EngineOutput:
+            self.room = 2048 if self.seen else 4096
+            return super()._made(extent, report)
+
+    assert edited(Later(4096), count=3).notices == (
+        "From candidate 2 on: memory ran out, so the model saw 40 x 40 instead of 64 x 64 pixels.",)
+
+
 @pytest.mark.parametrize(("run", "size"), [(edited, "8 x 8"), (reimagined, "8 x 8"), (generated, "64 x 64")],
                          ids=["inpaint", "image-to-image", "generate"])
 def test_after_the_last_rung_a_sentence_with_the_size_and_the_free_memory(run: Run, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
