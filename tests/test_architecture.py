@@ -92,7 +92,8 @@ def test_the_core_is_pure(name: str) -> None:
 
 def test_the_engine_protocol_has_no_torch() -> None:
     for name in ("inpaint.engines.base", "inpaint.engines.registry", "inpaint.engines.weights", "inpaint.engines.device",
-                 "inpaint.engines.memory", "inpaint.engines.recent"):
+                 "inpaint.engines.memory", "inpaint.engines.recent", "inpaint.engines.downloads", "inpaint.engines.locks",
+                 "inpaint.engines.selection", "inpaint.engines.verification"):
         assert not {i.partition(".")[0] for i in imports(TREES[name])} & TORCH
 
 

@@ -5,8 +5,8 @@ Knows no pipeline and no file.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,45 +55,40 @@ class AutoencoderGate:
     """Stands at an autoencoder's doors while a pipeline runs: the pipelines hand it their own number format, cannot be
     cancelled inside it, and look at nothing that it returns.
 
-    first: what was encoded first in this run, for a preview.
+    shape: what the pipeline holds of the autoencoder. take: gives the autoencoder itself. first: what was encoded first in this
+    run, for a preview.
     """
 
-    def __init__(self, vae: Any) -> None:
-        self._vae = vae
-        self._dtype: torch.dtype = vae.dtype
-        # SDXL's pipeline would cast the autoencoder to its own format after each use, and round the weights for good.
-        vae.register_to_config(force_upcast=False)
+    def __init__(self, shape: Any, take: Callable[[], Any]) -> None:
+        self._shape = shape
+        self._take = take
+        # SDXL's pipeline would ask for another number format before each use.
+        shape.register_to_config(force_upcast=False)
         self.first: Encoded | None = None
 
     @contextmanager
     def open(self, report: Report) -> Generator[None]:
         """For one run of the pipeline. Within it encode and decode may raise BadOutput and EditCancelled (from report)."""
         self.first = None
-        encoder, decoder = self._vae.encoder, self._vae.decoder
-        with ExitStack() as stack:
-            stack.enter_context(cancel_points([*encoder.down_blocks, encoder.mid_block], "encoding", report))
-            stack.enter_context(cancel_points([decoder.mid_block, *decoder.up_blocks], "decoding", report))
-            stack.enter_context(standing_in(self._vae, encode=self._checked_encode(), decode=self._checked_decode()))
+        with standing_in(self._shape, encode=self._checked_encode(report), decode=self._checked_decode(report)):
             yield
 
-    def _checked_encode(self) -> Any:
-        encode = self._vae.encode
-
+    def _checked_encode(self, report: Report) -> Any:
         def checked(picture: torch.Tensor, *more: Any, **options: Any) -> AutoencoderKLOutput:
-            distribution = encode(picture.to(self._dtype), *more, **options).latent_dist
+            vae = self._take()
+            with cancel_points([*vae.encoder.down_blocks, vae.encoder.mid_block], "encoding", report):
+                distribution = vae.encode(picture.to(vae.dtype), *more, **options).latent_dist
             require_finite(distribution.mean, "encoder")
             self.first = self.first or Encoded(picture, distribution.mean)
             return AutoencoderKLOutput(latent_dist=_Cast(distribution, picture.dtype))  # pyright: ignore[reportArgumentType]
         return checked
 
-    def _checked_decode(self) -> Any:
-        decode = self._vae.decode
-
+    def _checked_decode(self, report: Report) -> Any:
         def checked(latents: torch.Tensor, *more: Any, **options: Any) -> tuple[torch.Tensor]:
             require_finite(latents, "denoising")
-            if self._vae.dtype is not self._dtype:  # on Apple's GPU SDXL's pipeline has cast it to the latents' format
-                self._vae.to(self._dtype)
-            picture = decode(latents.to(self._dtype), *more, **options)[0]
+            vae = self._take()
+            with cancel_points([vae.decoder.mid_block, *vae.decoder.up_blocks], "decoding", report):
+                picture = vae.decode(latents.to(vae.dtype), *more, **options)[0]
             require_finite(picture, "picture decoder")
             return (picture,)
         return checked

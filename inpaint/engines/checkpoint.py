@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from diffusers.utils.logging import disable_progress_bar as disable_pipeline_bar
+from diffusers import ModelMixin
 from safetensors import SafetensorError
 from transformers import CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar as disable_weights_bar
@@ -59,8 +59,9 @@ class Checkpoint:
     def part(self, residency: Residency, kind: Any, part: str, dtype: torch.dtype) -> Part[Any]:
         """The handle of a part that load_model gives when it is first brought; the same files in the same dtype share one.
 
-        Raises ModelUnavailable where there is no such part.
+        Raises ModelUnavailable where there is no such part, or only a pickled one.
         """
+        self._refuse_pickle(part)
         folder = self.folder / part
         identity = self._explained(part, lambda: weights_identity(folder))
         nbytes = count_parameters(folder, self.variant) * dtype.itemsize
@@ -71,10 +72,9 @@ class Checkpoint:
         """What a part's config.json says. Raises ModelUnavailable."""
         return self._explained(part, lambda: dict(json.loads((self.folder / part / "config.json").read_text(encoding="utf-8"))))
 
-    def load_pipeline(self, kind: Any, **parts: Any) -> Any:
-        """A whole pipeline round parts with weights that were loaded before. Raises ModelUnavailable."""
-        disable_pipeline_bar()
-        return self._explained("pipeline", lambda: kind.from_pretrained(self.folder, local_files_only=True, **parts))
+    def load_shape(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
+        """A part without weights: its config, sizes and dtype, on torch's meta device. Raises ModelUnavailable."""
+        return self._explained(part, lambda: _without_weights(kind, self.folder / part, dtype))
 
     def load_tokenizer(self, part: str = "tokenizer", kind: Any = CLIPTokenizer) -> Any:
         """kind: its transformers class. Raises ModelUnavailable, also where transformers would make up an empty vocabulary."""
@@ -88,7 +88,9 @@ class Checkpoint:
         return self._explained(part, lambda: self._load_scheduler(kinds, part))
 
     def unavailable(self, reason: str) -> ModelUnavailable:
-        """An error for the person, with the command that gets the model."""
+        """An error for the person, with the command that gets the model: it checks every file that is here, too."""
+        if self.folder.is_dir() and self.folder.parent.name != "snapshots":
+            return ModelUnavailable(reason, f"Put a whole copy of the model into {self.folder}.")
         return ModelUnavailable(reason, f"Get it with: python -m inpaint models --download {self.model}")
 
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
@@ -107,11 +109,6 @@ class Checkpoint:
             raise self.unavailable(f"{self.model} names a scheduler that cannot be used here: {config['_class_name']}.")
         return named.from_config(config)
 
-    @property
-    def _place(self) -> Path:
-        """What to delete: in the hub's cache the whole repository, since a download takes up damaged blobs again."""
-        return self.folder.parents[1] if self.folder.parent.name == "snapshots" else self.folder
-
     def _refuse_pickle(self, part: str) -> None:
         names = [file.name for file in (self.folder / part).glob("*")]
         if not any(name.endswith(".safetensors") for name in names) and any(n.endswith(PICKLE_ENDINGS) for n in names):
@@ -127,8 +124,16 @@ class Checkpoint:
                 raise
             log.info("cannot load %s of %s", part, self.folder, exc_info=True)
         release_memory()
-        raise ModelUnavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.",
-                               f"Delete {self._place} and get it anew with: python -m inpaint models --download {self.model}")
+        raise self.unavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.")
+
+
+def _without_weights(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """Both libraries make their own skeletons so, before they fill them."""
+    is_diffusers = ModelMixin in kind.__mro__
+    config = (kind.load_config if is_diffusers else kind.config_class.from_pretrained)(folder, local_files_only=True)
+    with torch.device("meta"):
+        shape = kind.from_config(config) if is_diffusers else kind(config)
+    return torch.nn.Module.to(shape, dtype)  # diffusers' own warns of modules kept in float32, even where there are none
 
 
 def find_checkpoint(source: str, *, model: str, revision: str | None = None, variant: str | None = None) -> Checkpoint:

@@ -6,8 +6,9 @@ Runs diffusers' pipeline unchanged and stands round it: cancel, checks, preview.
 from __future__ import annotations
 
 import inspect
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,15 +24,16 @@ from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report, UseA
 from inpaint.engines.checkpoint import find_checkpoint
 from inpaint.engines.diffusion import SCHEDULERS, cut_notices, guard_memory, make_scheduler, seeded, to_pixels
 from inpaint.engines.estimate import Estimate
-from inpaint.engines.pipeline_folder import load_inpaint_pipeline
+from inpaint.engines.pipeline_folder import open_inpaint_pipeline
+from inpaint.engines.pipeline_parts import PipelineParts
 from inpaint.engines.preview import LatentColours, PreviewTimer
-from inpaint.engines.relief import Place, Relief
+from inpaint.engines.residency import Residency
 from inpaint.errors import InvalidRequest
 
 Clock = Callable[[], float]
 
 NO_STEPS_LEFT = "After adjusting the num_inference_steps by strength"
-"""How every pipeline's own refusal begins; how strength and steps become a number differs between them."""
+"""How every pipeline's own refusal begins. How strength and steps become a number differs between them; 1 / steps is one step in all."""
 
 CONTROLS = ("num_inference_steps", "guidance_scale", "strength", "negative_prompt")
 PACKED = 3
@@ -44,28 +46,32 @@ PROMPTS_KEPT = 2
 class DiffusersInpaint:
     """An Inpainter. Not for two threads at once."""
 
-    def __init__(self, pipeline: Any, device: str, clock: Clock = time.monotonic, place: Place = "whole") -> None:
+    def __init__(self, pipeline: Any, parts: PipelineParts, clock: Clock = time.monotonic) -> None:
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
         self._clock = clock
-        self._gate = AutoencoderGate(pipeline.vae)
-        self._relief = Relief(pipeline, device, place)
+        self._parts = parts
+        self._gate = AutoencoderGate(pipeline.vae, lambda: parts.take("vae"))
         # All candidates of a job, and the next job with the same words, read them once.
         self._encode_prompt = lru_cache(PROMPTS_KEPT)(pipeline.encode_prompt)
-        self._longest_px = 0
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
     def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, revision: str | None = None,
-             variant: str | None = None, place: Place = "whole", clock: Clock = time.monotonic) -> DiffusersInpaint:
-        """Load a checkpoint in diffusers' layout from disk, safetensors only.
+             variant: str | None = None, residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
+        """Open a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
 
         source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model: the name in the registry, for messages. place: what of it is on the device at a
-        time. Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays in memory.
+        choose_dtype return them. model: the name in the registry, for messages. residency: shared by all engines of a process;
+        by itself an engine has its own. Raises ModelUnavailable, EditCancelled (from report).
         """
+        report(Progress("loading"))
         checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
-        return cls(load_inpaint_pipeline(checkpoint, dtype, device if place == "whole" else "cpu", report), device, clock, place)
+        return cls(*open_inpaint_pipeline(checkpoint, dtype, residency or Residency(device)), clock)
+
+    def bring(self, report: Report) -> None:
+        """Load now what a run needs, as far as it fits."""
+        self._parts.bring(report)
 
     @property
     def pipeline(self) -> str:
@@ -77,9 +83,13 @@ class DiffusersInpaint:
         """Both sides of a working extent are multiples of it."""
         return self._pipeline.image_processor.config.vae_scale_factor
 
+    @property
+    def _takes(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(type(self._pipeline).__call__).parameters
+
     def lacks(self, controls: Iterable[str]) -> list[str]:
         """Which of these the pipeline does not take, or takes without effect."""
-        takes = inspect.signature(type(self._pipeline).__call__).parameters
+        takes = self._takes
         other_guidance = takes.get("true_cfg_scale")
         without_effect = {"negative_prompt"} if other_guidance is not None and other_guidance.default <= 1 else set[str]()
         return sorted(name for name in controls if name not in {*takes, "scheduler"} - without_effect)
@@ -89,30 +99,27 @@ class DiffusersInpaint:
 
         What the request leaves out is the pipeline's own. The mask is widened to whole latent cells: a cell of which
         only a part is to be repainted would be shown to the model grey, but kept. Raises EditCancelled (from report),
-        OutOfMemory, BadOutput, InvalidRequest; the engine stays usable.
+        OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
         """
         height, width = work.picture.shape[:2]
         if work.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
             raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
                              f"of {self.size_multiple}")
-        self._longest_px = max(height, width)
-        try:
+        with self._parts.run(max(height, width), report):
             painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
-        finally:
-            self._relief.settle()
         return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *painted.notices))
 
     def relieve(self) -> str | None:
         """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""
-        return self._relief.relieve(self._longest_px)
+        return self._parts.relieve()
 
     def relieve_last(self) -> str | None:
-        """Every layer on the GPU only while it works."""
-        return self._relief.relieve_last()
+        """Every layer of the denoiser on the GPU only while it works."""
+        return self._parts.relieve_last()
 
     def restore(self) -> None:
         """What the next run computes is what a fresh engine would."""
-        self._relief.restore()
+        self._parts.restore()
 
     @property
     def _reader(self) -> Any:
@@ -133,19 +140,26 @@ class DiffusersInpaint:
         return EngineOutput((pictures[0] * 255).round().astype(np.uint8), run.notices)
 
     def _call(self, picture: Pixels, mask: Pixels, sampling: SamplingParams, run: _Run) -> Any:
-        """float32 [1, h, w, 3] in 0 .. 1, as diffusers makes PIL pictures of. Raises InvalidRequest."""
+        """float32 [1, h, w, 3] in 0 .. 1, as diffusers makes PIL pictures of; at least one step is done."""
         wanted = {name: getattr(sampling, name) for name in CONTROLS}
         given = {name: value for name, value in wanted.items() if value not in (None, "")}
         height, width = mask.shape
-        try:
+
+        def paint() -> Any:
             return self._pipeline(prompt=sampling.prompt, image=Image.fromarray(picture), mask_image=Image.fromarray(mask),
                                   height=height, width=width, generator=seeded(sampling.seed), output_type="np",
                                   callback_on_step_end=run.on_step_end, **given).images
+
+        try:
+            return paint()
         except ValueError as error:
             if not str(error).startswith(NO_STEPS_LEFT):
                 raise
-        raise InvalidRequest("strength", f"With strength {sampling.strength:g} none of the {sampling.num_inference_steps} steps is left.",
-                             "Raise the strength or the steps.")
+        steps: int = given.get("num_inference_steps") or self._takes["num_inference_steps"].default
+        strength: float = given.get("strength", self._takes["strength"].default)
+        run.notices = (f"A strength of {strength:g} is less than one of {steps} steps: one step was done.",)
+        given["strength"] = next(strength for strength in (1 / steps, math.nextafter(1 / steps, 1)) if int(steps * strength) == 1)
+        return paint()
 
     def _fresh_scheduler(self, sampling: SamplingParams) -> Any:
         own, name = self._scheduler, sampling.scheduler
@@ -173,7 +187,7 @@ class _Run:
         except UseAsIs:
             if self.estimate.latest is None:
                 raise
-            self.notices = (f"Stopped at step {step + 1} of {total}, as asked.",)
+            self.notices += (f"Stopped at step {step + 1} of {total}, as asked.",)
             pipeline._interrupt = True  # diffusers' documented way; its public side only reads
             return {"latents": self.estimate.latest.to(tensors["latents"].dtype)}
         return {}

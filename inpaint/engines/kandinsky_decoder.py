@@ -27,6 +27,7 @@ from inpaint.engines.diffusion import (
     SCHEDULERS,
     cancel_points,
     has_learned_variance,
+    in_slices,
     is_finite,
     make_scheduler,
     predicted_original,
@@ -320,17 +321,6 @@ class LivePreview:
         if not self._timer.is_due():
             return None
         return self._scene.colours.picture(on_cpu(self._scene.put_back(predicted, self._scene.latents)))
-
-
-@contextmanager
-def in_slices(unet: Any) -> Generator[None]:
-    """While open, attention is computed one head at a time."""
-    at_once = unet.attn_processors
-    unet.set_attention_slice("max")
-    try:
-        yield
-    finally:
-        unet.set_attn_processor(at_once)
 
 
 def batch(guidance: Guidance, sampling: SamplingParams) -> tuple[int, torch.Tensor, float | None]:

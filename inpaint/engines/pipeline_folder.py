@@ -1,4 +1,4 @@
-"""Reads from a repository in diffusers' layout which inpainting pipeline it makes, and loads that pipeline part by part.
+"""Reads from a repository in diffusers' layout which pipeline it makes, and puts that together of parts not yet loaded.
 
 Safetensors only; code that a repository brings is never run. Knows no single model.
 """
@@ -14,12 +14,13 @@ import diffusers
 import transformers
 from diffusers import AsymmetricAutoencoderKL, AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin
 from diffusers.pipelines import auto_pipeline
+from diffusers.pipelines.pag.pag_utils import PAGMixin
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from inpaint.core.result import Progress
 from inpaint.engines.autoencoder import part_dtype
-from inpaint.engines.base import Report
 from inpaint.engines.checkpoint import Checkpoint
+from inpaint.engines.pipeline_parts import PipelineParts
+from inpaint.engines.residency import Residency
 from inpaint.errors import ModelUnavailable
 
 Index = Mapping[str, Any]
@@ -38,23 +39,31 @@ GIVEN = frozenset({"prompt", "image", "mask_image", "height", "width", "num_infe
 TASKS = (auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING, auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING)
 
 
-def load_inpaint_pipeline(checkpoint: Checkpoint, dtype: str, device: str, report: Report) -> Any:
-    """The checkpoint's inpainting pipeline of diffusers, each part on the device, without watermark and safety checker.
+def open_inpaint_pipeline(checkpoint: Checkpoint, dtype: str, residency: Residency) -> tuple[Any, PipelineParts]:
+    """The checkpoint's inpainting pipeline of diffusers, without watermark and safety checker, and its parts.
 
-    Raises ModelUnavailable with a sentence for what is no such checkpoint; OutOfMemory; EditCancelled (from report).
+    Raises ModelUnavailable with a sentence for what is no such checkpoint.
     """
     index = _read_index(checkpoint)
-    kind = _pipeline_kind(index, checkpoint)
+    return _put_together(checkpoint, _pipeline_kind(index, checkpoint), index, dtype, residency)
+
+
+def open_pipeline(checkpoint: Checkpoint, kind: Any, dtype: str, residency: Residency) -> tuple[Any, PipelineParts]:
+    """The same for a pipeline class that is known, whatever the checkpoint says of its own."""
+    return _put_together(checkpoint, kind, _read_index(checkpoint), dtype, residency)
+
+
+def _put_together(checkpoint: Checkpoint, kind: Any, index: Index, dtype: str, residency: Residency) -> tuple[Any, PipelineParts]:
     names, options = kind._get_signature_keys(kind)  # pyright: ignore[reportPrivateUsage]: from_pretrained's own question
     wanted = [name for name in sorted(names) if name not in NOT_NEEDED and _is_named(index.get(name))]
+    brought = PipelineParts(residency)
     parts: dict[str, Any] = dict.fromkeys(names)
-    for number, name in enumerate(wanted, start=1):
-        report(Progress("loading", number, len(wanted)))
-        parts[name] = _load_part(checkpoint, name, index[name], dtype, device)
+    for name in wanted:
+        parts[name] = _open_part(checkpoint, name, index[name], dtype, residency, brought)
     _check_parts(checkpoint, kind, parts)
     chosen = {name: index[name] for name in options if name in index}
     without = {"add_watermarker": False, "requires_safety_checker": False}
-    return kind(**parts, **(chosen | {name: value for name, value in without.items() if name in options}))
+    return kind(**parts, **(chosen | {name: value for name, value in without.items() if name in options})), brought
 
 
 def _read_index(checkpoint: Checkpoint) -> Index:
@@ -95,16 +104,18 @@ def _can_inpaint(kind: Any) -> bool:
     parameters = inspect.signature(kind.__call__).parameters
     needed = {name for name, one in parameters.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD}
     names, _ = kind._get_signature_keys(kind)  # pyright: ignore[reportPrivateUsage]: from_pretrained's own question
-    return set(parameters) >= GIVEN and needed <= {*GIVEN, "self"} and "vae" in names and "controlnet" not in names
+    return set(parameters) >= GIVEN and needed <= {*GIVEN, "self"} and "vae" in names and "controlnet" not in names \
+        and not issubclass(kind, PAGMixin)  # it reaches into the UNet itself, where we hold its shape
 
 
-def _load_part(checkpoint: Checkpoint, name: str, entry: list[Any], dtype: str, device: str) -> Any:
+def _open_part(checkpoint: Checkpoint, name: str, entry: list[Any], dtype: str, residency: Residency, brought: PipelineParts) -> Any:
     library, kind_name = entry if len(entry) == 2 else (None, None)
     if library not in LIBRARIES or not isinstance(kind_name, str):
         raise _code_of_its_own(checkpoint, f"the part {name}")
     kind = getattr(LIBRARIES[library], kind_name, None)
     if inspect.isclass(kind) and issubclass(kind, ModelMixin | PreTrainedModel):
-        return checkpoint.load_model(kind, name, part_dtype(name, dtype), device)
+        numbers = part_dtype(name, dtype)
+        return brought.add(name, checkpoint.part(residency, kind, name, numbers), checkpoint.load_shape(kind, name, numbers))
     if inspect.isclass(kind) and issubclass(kind, SchedulerMixin):
         return checkpoint.load_scheduler((kind,), name)
     if inspect.isclass(kind) and issubclass(kind, PreTrainedTokenizerBase):
@@ -125,7 +136,7 @@ def _check_parts(checkpoint: Checkpoint, kind: Any, parts: Mapping[str, Any]) ->
 
 
 def _refused(checkpoint: Checkpoint, reason: str) -> ModelUnavailable:
-    return ModelUnavailable(f"{checkpoint.model} cannot be used for inpainting: {reason}.",
+    return ModelUnavailable(f"{checkpoint.model} cannot be used: {reason}.",
                             "Name another repository in its file.")
 
 

@@ -13,19 +13,17 @@ from typing import Any
 
 from inpaint.config import AppConfig
 from inpaint.core.result import Progress
-from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind, ModelSpec, Task, WorkingLimits
+from inpaint.core.spec import DeviceKind, ModelSpec, Source, Task, WorkingLimits
 from inpaint.engines import weights
 from inpaint.engines.base import Generator, Inpainter, Reimaginer, Report
 from inpaint.engines.device import probe_device
-from inpaint.engines.memory import GB, MemoryPlan, Needs, Turn, count_parameters, plan_memory
+from inpaint.engines.locks import lock_of
+from inpaint.engines.memory import GB, PIPELINE_WORKING_BYTES, MemoryPlan, Needs, Turn, plan_memory
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Residency
 from inpaint.errors import BadConfig, InvalidRequest, ModelUnavailable
 
 ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
-WORKING_BYTES = 1_500_000_000
-"""Kept free beside an engine that is loaded as a whole, for its activations."""
-
 DEVICE_TITLES: Mapping[DeviceKind, str] = {"cpu": "the CPU", "cuda": "the GPU (CUDA)", "mps": "the GPU (Metal)"}
 
 
@@ -98,16 +96,12 @@ def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: Report) -
 
 
 def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
-    """What engines of one whole pipeline are loaded with; on a small GPU it is there part by part."""
+    """What engines of one pipeline are opened with."""
     from inpaint.engines.diffusion import choose_device, choose_dtype
-    from inpaint.engines.relief import choose_place
 
-    source, folder = spec.sources["pipeline"], weights.locate(spec, ("pipeline",))["pipeline"]
-    device = choose_device(runtime.device)
-    dtype = choose_dtype(device, runtime.dtype)
-    sizes = [count_parameters(part, source.variant) * BYTES_PER_PARAMETER[dtype] for part in folder.iterdir() if part.is_dir()]
-    return {"source": str(folder), "device": device, "dtype": dtype, "variant": source.variant, "model": spec.name,
-            "place": choose_place(sizes, WORKING_BYTES, runtime.residency.budget, device)}
+    folder, device = weights.locate(spec, ("pipeline",))["pipeline"], choose_device(runtime.device)
+    return {"source": str(folder), "device": device, "dtype": choose_dtype(device, runtime.dtype),
+            "variant": spec.sources["pipeline"].variant, "model": spec.name, "residency": runtime.residency}
 
 
 def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
@@ -118,15 +112,14 @@ def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpai
 
 @dataclass(frozen=True)
 class Ability:
-    """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task.
+    """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task, which brings its
+    weights by itself, through runtime.residency.
 
-    in_parts: the engine brings its weights by itself, through runtime.residency; another one is loaded and dropped as a whole.
     turns: which of the spec's parameters are needed at the same time, for what is said of a memory budget.
     """
 
     parts: tuple[str, ...]
     load: Callable[[ModelSpec, Runtime, Report], Any]
-    in_parts: bool = False
     turns: tuple[Turn, ...] = ()
 
 
@@ -136,15 +129,15 @@ def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
             Turn("decoder", ("movq", unet), 2_100_000_000, streams=True))
 
 
-SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), WORKING_BYTES),
-              Turn("UNet", ("unet",), WORKING_BYTES, streams=True), Turn("autoencoder", ("vae",), WORKING_BYTES))
+SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), PIPELINE_WORKING_BYTES),
+              Turn("UNet", ("unet",), PIPELINE_WORKING_BYTES, streams=True), Turn("autoencoder", ("vae",), PIPELINE_WORKING_BYTES))
 
 FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
     "kandinsky22": {
-        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, True, _kandinsky22_turns("unet")),
-        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, True, _kandinsky22_turns("image_unet"))},
-    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, turns=SDXL_TURNS)},
-    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, turns=SDXL_TURNS)},
+        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, _kandinsky22_turns("unet")),
+        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, _kandinsky22_turns("image_unet"))},
+    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, SDXL_TURNS)},
+    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, SDXL_TURNS)},
     "patchmatch": {"inpaint": Ability((), _load_patchmatch)},
 }
 """What each family's code does."""
@@ -220,10 +213,7 @@ class Models:
                                "or leave the prompt out to erase.")
 
     def engine(self, spec: ModelSpec, task: Task, report: Report) -> Any:
-        """The engine of a spec for a task. Other models' parts are let go only where the memory budget asks for it.
-
-        Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays half-loaded.
-        """
+        """The engine of a spec for a task; it loads its weights when it runs. Raises ModelUnavailable, EditCancelled (from report)."""
         key: tuple[str, Task] = (spec.name, task)
         if key in self._engines:
             return self._engines[key]
@@ -231,15 +221,13 @@ class Models:
         report(Progress("loading"))
         weights.locate(spec, ability.parts)
         _hush_libraries()
-        if ability.parts and not ability.in_parts:
-            return self._whole(spec, task, ability, report)
         self._engines[key] = ability.load(spec, self._runtime, report)
         return self._engines[key]
 
     def bring(self, spec: ModelSpec, task: Task, report: Report) -> None:
         """Load a model's weights now, on the thread that calls. Raises as `engine` does."""
         engine = self.engine(spec, task, report)
-        if FAMILIES[spec.family][task].in_parts:
+        if FAMILIES[spec.family][task].parts:
             engine.bring(report)
 
     def residency_words(self, spec: ModelSpec) -> str:
@@ -254,19 +242,6 @@ class Models:
             return None
         return plan_memory(Needs(turns, spec.parameters, self.default_dtype), self.residency.budget, self.device)
 
-    def _whole(self, spec: ModelSpec, task: Task, ability: Ability, report: Report) -> Any:
-        """An engine that loads everything at once, as one part. It cannot be let go while it runs: only the next job brings others."""
-        def load(_device: str) -> Any:
-            return ability.load(spec, self._runtime, report)
-
-        folders = weights.locate(spec, ability.parts)
-        stored = sum(count_parameters(folder, spec.sources[part].variant)
-                     for part, root in folders.items() for folder in root.iterdir() if folder.is_dir())
-        part = self.residency.part(f"{spec.name} {task}", spec.title, stored * BYTES_PER_PARAMETER[self.default_dtype], load, False)
-        part.load = load
-        with self.residency.using(report, part, working=WORKING_BYTES) as (engine,):
-            return engine
-
     def describe(self) -> list[dict[str, object]]:
         """Every model as plain data, for `models --json`, HTTP and the page."""
         return [self._described(spec) for spec in self.specs.values()]
@@ -277,10 +252,18 @@ class Models:
     def _described(self, spec: ModelSpec) -> dict[str, object]:
         return {"name": spec.name, "title": spec.title, "tasks": list(spec.tasks), "summary": spec.summary,
                 "on_disk": self.is_available(spec), "licence": spec.licence, "licence_url": spec.licence_url,
-                "sources": {part: f"{source.repo_id}@{source.revision}" for part, source in spec.sources.items()},
+                "sources": {part: _pinned(source) for part, source in spec.sources.items()},
                 "parameters": spec.parameter_count,
                 "weights_bytes_computed": {dtype: spec.weight_bytes(dtype) for dtype in ("float16", "float32")},
                 "memory": self.residency_words(spec),
                 "controls": sorted([*spec.limits, *(["prompt"] if spec.prompt else []),
                                     *(["negative_prompt"] if spec.negative_prompt else [])]),
                 "schedulers": list(spec.schedulers)}
+
+
+def _pinned(source: Source) -> str:
+    """With the locked commit, once there is one; a local folder has neither."""
+    if source.is_local:
+        return source.repo_id
+    lock = lock_of(source)
+    return f"{source.repo_id}@{lock.commit if lock else source.revision}"

@@ -28,14 +28,13 @@ class Part(Generic[Value]):
     """A handle on a part of a model; it costs nothing until it is brought.
 
     key: all that decides the bits of its weights. title: for messages. nbytes: of its weights, as loaded. load: gives it on the
-    named device, or raises. movable: it has `to(device)`; another one is dropped whole. The rest is the residency's to change.
+    named device, or raises; what it gives has `to(device)`. The rest is the residency's to change.
     """
 
     key: str
     title: str
     nbytes: int
     load: Callable[[str], Value]
-    movable: bool = True
     value: Value | None = field(default=None, repr=False)
     is_on_device: bool = False
     users: int = 0
@@ -71,10 +70,10 @@ class Residency:
         """Bytes of weights on the device."""
         return sum(part.nbytes for part in self._parts.values() if part.is_on_device)
 
-    def part(self, key: str, title: str, nbytes: int, load: Callable[[str], Value], movable: bool = True) -> Part[Value]:
+    def part(self, key: str, title: str, nbytes: int, load: Callable[[str], Value]) -> Part[Value]:
         """The part of this key, the same for everyone who asks."""
         if key not in self._parts:
-            self._parts[key] = Part(key, title, nbytes, load, movable)
+            self._parts[key] = Part(key, title, nbytes, load)
         return self._parts[key]
 
     def fits(self, *parts: Part[Any], working: int = 0) -> bool:
@@ -181,7 +180,7 @@ class Residency:
 
     def _let_go(self, part: Part[Any]) -> None:
         part.is_on_device = False
-        if self.parks and part.movable and part.nbytes + PARKED_RESERVE <= self._free_ram():
+        if self.parks and part.nbytes + PARKED_RESERVE <= self._free_ram():
             with suppress(OutOfMemory):
                 self._place(part, "cpu")
         else:

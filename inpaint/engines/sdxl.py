@@ -9,12 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTextModelWithProjection
+from diffusers import StableDiffusionXLPipeline
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
-from inpaint.engines.autoencoder import part_dtype, standing_in, unscaled
+from inpaint.engines.autoencoder import standing_in, unscaled
 from inpaint.engines.base import EngineOutput, Pixels, Report
 from inpaint.engines.checkpoint import find_checkpoint
 from inpaint.engines.diffusion import (
@@ -26,7 +25,9 @@ from inpaint.engines.diffusion import (
     seeded,
     to_pixels,
 )
-from inpaint.engines.relief import Place, Relief
+from inpaint.engines.pipeline_folder import open_pipeline
+from inpaint.engines.pipeline_parts import PipelineParts
+from inpaint.engines.residency import Residency
 from inpaint.errors import InvalidRequest
 
 DEFAULT_STEPS = 50
@@ -36,62 +37,56 @@ DEFAULT_STEPS = 50
 class SdxlTextToImage:
     """A Generator. Not for two threads at once."""
 
-    def __init__(self, pipeline: Any, device: str, place: Place = "whole") -> None:
+    def __init__(self, pipeline: Any, parts: PipelineParts) -> None:
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
-        self._relief = Relief(pipeline, device, place)
+        self._parts = parts
         # All candidates of a job, and the next job with the same words, read them once.
         self._encode_prompt = lru_cache(1)(pipeline.encode_prompt)
-        self._longest_px = 0
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
     def load(cls, source: str, *, device: str, dtype: str, report: Report, revision: str | None = None,
-             variant: str | None = None, model: str = "sdxl-turbo", place: Place = "whole") -> SdxlTextToImage:
-        """Load a checkpoint from disk, safetensors only and without a watermark.
+             variant: str | None = None, model: str = "sdxl-turbo", residency: Residency | None = None) -> SdxlTextToImage:
+        """Open a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
 
         source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model: the name in the registry, for messages. place: what of it is on the device at a
-        time. Raises ModelUnavailable, OutOfMemory, EditCancelled (from report); then nothing stays in memory.
+        choose_dtype return them. model: the name in the registry, for messages. residency: shared by all engines of a process;
+        by itself an engine has its own. Raises ModelUnavailable, EditCancelled (from report).
         """
+        report(Progress("loading"))
         checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
-        parts = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection,
-                 "unet": UNet2DConditionModel, "vae": AutoencoderKL}
-        loaded: dict[str, Any] = {}
-        for number, (part, kind) in enumerate(parts.items(), start=1):
-            report(Progress("loading", number, len(parts)))
-            loaded[part] = checkpoint.load_model(kind, part, part_dtype(part, dtype), device if place == "whole" else "cpu")
-        tokenizers = {part: checkpoint.load_tokenizer(part) for part in ("tokenizer", "tokenizer_2")}
-        return cls(checkpoint.load_pipeline(StableDiffusionXLPipeline, add_watermarker=False, **loaded, **tokenizers), device, place)
+        return cls(*open_pipeline(checkpoint, StableDiffusionXLPipeline, dtype, residency or Residency(device)))
+
+    def bring(self, report: Report) -> None:
+        """Load now what a run needs, as far as it fits."""
+        self._parts.bring(report)
 
     def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
         """A picture from text; without width and height, of the checkpoint's own size.
 
         No guidance_scale means none: then a negative prompt has no effect and is not even read. Raises EditCancelled (from
-        report), OutOfMemory, BadOutput, InvalidRequest; the engine stays usable.
+        report), OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
         """
         for field, side in (("width", sampling.width), ("height", sampling.height)):
             if side is not None and side % self._pipeline.vae_scale_factor:
                 raise InvalidRequest(field, f"The {field} must be a multiple of {self._pipeline.vae_scale_factor}.")
         own_px = self._pipeline.default_sample_size * self._pipeline.vae_scale_factor
-        self._longest_px = max(sampling.width or own_px, sampling.height or own_px)
-        try:
+        with self._parts.run(max(sampling.width or own_px, sampling.height or own_px), report):
             picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
-        finally:
-            self._relief.settle()
         return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling))
 
     def relieve(self) -> str | None:
         """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""
-        return self._relief.relieve(self._longest_px)
+        return self._parts.relieve()
 
     def relieve_last(self) -> str | None:
-        """Every layer on the GPU only while it works."""
-        return self._relief.relieve_last()
+        """Every layer of the UNet on the GPU only while it works."""
+        return self._parts.relieve_last()
 
     def restore(self) -> None:
         """What the next run computes is what a fresh engine would."""
-        self._relief.restore()
+        self._parts.restore()
 
     def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""
@@ -109,7 +104,7 @@ class SdxlTextToImage:
     @torch.no_grad()
     def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
         require_finite(latents, "UNet")
-        vae = self._pipeline.vae
+        vae = self._parts.take("vae")
         with cancel_points([vae.decoder.mid_block, *vae.decoder.up_blocks], "decoding", report):
             picture = vae.decode(unscaled(latents.to(vae.dtype), vae.config)).sample
         require_finite(picture, "picture decoder")

@@ -87,7 +87,7 @@ def test_another_scheduler_is_the_stock_one(scheduler: str, repositories: dict[s
     kind = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}[scheduler]
     work = a_work(name, scheduler=scheduler, strength=1.0)
     engine = load(repositories[name])
-    pipeline = engine._pipeline
+    pipeline = StableDiffusionInpaintPipeline.from_pretrained(repositories[name], safety_checker=None, feature_extractor=None)
     plain = engine.inpaint(a_work(name, strength=1.0), Watcher()).picture
     painted = engine.inpaint(work, Watcher()).picture
     pipeline.scheduler = kind.from_config(engine._scheduler.config)
@@ -100,7 +100,7 @@ def test_another_scheduler_is_the_stock_one(scheduler: str, repositories: dict[s
 def test_each_stage_is_told_in_order_with_the_steps_that_strength_leaves(repositories: dict[str, Path]) -> None:
     watcher = Watcher()
     load(repositories["sdxl"]).inpaint(a_work("sdxl"), watcher)
-    assert watcher.stages == ["encoding", "denoising", "decoding"]
+    assert [stage for stage in watcher.stages if stage != "loading"] == ["encoding", "denoising", "decoding"]
     assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
     assert [(p.step, p.total) for p in watcher.heard if p.stage == "decoding"] == [(number, 5) for number in range(1, 6)]
 
@@ -117,11 +117,12 @@ def test_after_a_cancel_all_is_as_before(point: tuple[str, int], dtype: str, rep
 
 def test_beside_float16_the_autoencoder_stays_in_float32(name: str, repositories: dict[str, Path]) -> None:
     engine, work = load(repositories[name], "float16"), a_work(name)
-    before = {key: value.clone() for key, value in engine._pipeline.vae.state_dict().items()}
+    engine.bring(Watcher())
+    vae, denoiser = (engine._parts._parts[part].value for part in ("vae", engine._parts._denoiser))
+    before = {key: value.clone() for key, value in vae.state_dict().items()}
     near = engine.inpaint(work, Watcher()).picture
-    denoiser = engine._pipeline.components.get("unet") or engine._pipeline.transformer
-    assert denoiser.dtype is torch.float16 and engine._pipeline.vae.dtype is torch.float32
-    assert all(torch.equal(before[key], value) for key, value in engine._pipeline.vae.state_dict().items())
+    assert denoiser.dtype is torch.float16 and vae.dtype is torch.float32
+    assert all(torch.equal(before[key], value) for key, value in vae.state_dict().items())
     assert np.abs(near.astype(int) - load(repositories[name]).inpaint(work, Watcher()).picture).mean() < 8
 
 
@@ -230,11 +231,20 @@ def test_a_preview_is_small_and_keeps_the_original_outside_the_mask(name: str, r
     assert np.abs(preview[keep] - cells[keep]).max() <= 0.5 and not np.allclose(preview[~keep], cells[~keep], atol=1)
 
 
-@pytest.mark.parametrize(("changes", "field"), [({"strength": 0.2}, "strength"), ({"scheduler": "magic"}, "scheduler")])
-def test_what_cannot_be_sampled_is_refused(changes: dict[str, object], field: str, repositories: dict[str, Path]) -> None:
+@pytest.mark.parametrize(("strength", "steps"), [(0.2, 4), (0.01, 49), (0.0, None), (None, 1)], ids=str)
+def test_a_strength_below_one_step_does_one_and_says_so(strength: float | None, steps: int | None, repositories: dict[str, Path]) -> None:
+    """49 / 49 computed in floating point is less than 1; without a strength the pipeline's own counts."""
+    watcher, engine = Watcher(), load(repositories["sdxl"])
+    output = engine.inpaint(a_work("sdxl", strength=strength, num_inference_steps=steps), watcher)
+    assert output.notices == (f"A strength of {0.9999 if strength is None else strength:g} is less than one of {steps or 50} steps: one step was done.",)
+    assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 1)]
+    assert engine.inpaint(a_work("sdxl"), Watcher()).notices == ()
+
+
+def test_a_scheduler_that_is_not_known_is_refused(repositories: dict[str, Path]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        load(repositories["sdxl"]).inpaint(a_work("sdxl", **changes), Watcher())
-    assert caught.value.field == field
+        load(repositories["sdxl"]).inpaint(a_work("sdxl", scheduler="magic"), Watcher())
+    assert caught.value.field == "scheduler"
 
 
 def test_a_scheduler_of_another_kind_of_model_is_refused(repositories: dict[str, Path]) -> None:
@@ -313,7 +323,7 @@ def test_a_missing_part_is_refused(part: str, repositories: dict[str, Path], tmp
     shutil.rmtree(missing) if missing.is_dir() else missing.unlink()
     with pytest.raises(ModelUnavailable) as caught:
         load(folder)
-    assert "models --download mine" in caught.value.hint
+    assert caught.value.hint == f"Put a whole copy of the model into {folder}."
 
 
 def test_a_pickled_part_is_refused(repositories: dict[str, Path], tmp_path: Path) -> None:

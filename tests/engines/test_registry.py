@@ -12,6 +12,7 @@ from inpaint.config import AppConfig, load_config
 from inpaint.core.result import Progress
 from inpaint.core.spec import DeviceKind, Source
 from inpaint.engines import registry
+from inpaint.engines.locks import Lock
 from inpaint.engines.registry import ERASE, HEART, MINI, Ability, Models
 from inpaint.errors import BadConfig, EditCancelled, InvalidRequest, ModelUnavailable
 from tests.test_config import MODEL, load, with_model
@@ -73,11 +74,11 @@ def test_a_model_that_does_something_else_is_refused(models: Models) -> None:
 class Loaders:
     """Stand for every family's loader, and count."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, in_parts: bool = True) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loaded: list[str] = []
         self.error: Exception | None = None
         monkeypatch.setattr(registry, "FAMILIES", {
-            family: {task: Ability(ability.parts, self.load, in_parts) for task, ability in abilities.items()}
+            family: {task: Ability(ability.parts, self.load) for task, ability in abilities.items()}
             for family, abilities in registry.FAMILIES.items()})
 
     def load(self, spec: Any, runtime: Any, report: Any) -> object:
@@ -85,27 +86,6 @@ class Loaders:
         if self.error:
             raise self.error
         return object()
-
-
-@pytest.mark.parametrize(("gb", "loaded"), [
-    pytest.param(8.0, ["sdxl-turbo", "playground-v2"], id="room for both"),
-    pytest.param(5.0, ["sdxl-turbo", "playground-v2", "sdxl-turbo"], id="room for one"),
-])
-def test_whole_engines_stay_while_the_budget_allows(gb: float, loaded: list[str], tmp_path: Path,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each counts as 2 GB in float32, and 1.5 GB are kept free."""
-    models = Models(load(device="cpu", memory={"budget_gb": gb}))
-    has(monkeypatch, "sdxl-turbo", "playground-v2")
-    (tmp_path / "unet").mkdir()
-    monkeypatch.setattr(registry.weights, "locate", lambda spec, parts: dict.fromkeys(parts, tmp_path))
-    monkeypatch.setattr(registry, "count_parameters", lambda folder, variant: 500_000_000)
-    loaders = Loaders(monkeypatch, in_parts=False)
-    turbo, playground = models.specs["sdxl-turbo"], models.specs["playground-v2"]
-    first = models.engine(turbo, "generate", lambda progress: None)
-    assert models.engine(turbo, "generate", lambda progress: None) is first
-    models.engine(playground, "generate", lambda progress: None)
-    models.engine(turbo, "generate", lambda progress: None)
-    assert loaders.loaded == loaded
 
 
 def test_an_engine_that_brings_its_own_parts_is_opened_once_for_each_task(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +170,13 @@ def test_a_model_file_that_would_fail_at_its_first_run_is_refused_at_the_start(c
     broken = dataclasses.replace(config.models["kandinsky-2.2"], name="mine", limits={}, **changes)
     with pytest.raises(BadConfig, match=said):
         Models(dataclasses.replace(config, models={"mine": broken}))
+
+
+def test_a_locked_source_is_described_by_its_commit(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = Lock("stabilityai/sdxl-turbo", "main", "fp16", "c" * 40, {})
+    monkeypatch.setattr(registry, "lock_of", lambda source: lock if source.repo_id == lock.repo_id else None)
+    described = {model["name"]: model["sources"] for model in models.describe()}
+    assert described["sdxl-turbo"] == {"pipeline": f"stabilityai/sdxl-turbo@{'c' * 40}"}
+    source = models.specs["playground-v2"].sources["pipeline"]
+    assert described["playground-v2"] == {"pipeline": f"{source.repo_id}@{source.revision}"}
+    assert described[MINI] == {part: source.repo_id for part, source in models.specs[MINI].sources.items()}

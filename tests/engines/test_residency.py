@@ -33,7 +33,7 @@ class Machine:
         self.told: list[str] = []
         self.fails: dict[str, Exception | None] = {}
 
-    def part(self, name: str, nbytes: int, movable: bool = True) -> Part[Weights]:
+    def part(self, name: str, nbytes: int) -> Part[Weights]:
         def load(device: str) -> Weights:
             self.told.append(f"load {name}")
             error = self.fails.pop(f"load {name}", None)
@@ -41,7 +41,7 @@ class Machine:
                 raise error
             return Weights(self, name)
 
-        return self.residency.part(name, name, nbytes, load, movable)
+        return self.residency.part(name, name, nbytes, load)
 
     def use(self, *parts: Part[Weights], working: int = 0, report: Callable[[Progress], None] = lambda progress: None,
             alone: bool = False) -> None:
@@ -62,14 +62,13 @@ def test_the_budget_decides_what_stays(budget: int, working: int, told: list[str
     assert machine.told == told
 
 
-@pytest.mark.parametrize(("parks", "free_ram", "movable"), [
-    pytest.param(False, 1 << 60, True, id="a device without memory of its own"),
-    pytest.param(True, PARKED_RESERVE, True, id="no room in the computer's memory"),
-    pytest.param(True, 1 << 60, False, id="an engine in one piece"),
+@pytest.mark.parametrize(("parks", "free_ram"), [
+    pytest.param(False, 1 << 60, id="a device without memory of its own"),
+    pytest.param(True, PARKED_RESERVE, id="no room in the computer's memory"),
 ])
-def test_what_cannot_wait_is_dropped_and_loaded_again(parks: bool, free_ram: int, movable: bool) -> None:
+def test_what_cannot_wait_is_dropped_and_loaded_again(parks: bool, free_ram: int) -> None:
     machine = Machine(5, parks, free_ram)
-    first, second = machine.part("a", 5, movable), machine.part("b", 5, movable)
+    first, second = machine.part("a", 5), machine.part("b", 5)
     for part in (first, second, first):
         machine.use(part)
     assert machine.told == ["load a", "load b", "load a"] and second.value is None

@@ -66,7 +66,8 @@ def test_each_stage_is_told_in_order(engine) -> None:
     watcher = Watcher()
     engine.generate(TURBO, watcher)
     assert [(p.stage, p.step, p.total) for p in watcher.heard] == [
-        ("denoising", 1, 2), ("denoising", 2, 2), *[("decoding", number, 5) for number in range(1, 6)]]
+        *[("loading", number, 4) for number in range(1, 5)], ("denoising", 1, 2), ("denoising", 2, 2),
+        *[("decoding", number, 5) for number in range(1, 6)]]
 
 
 @pytest.mark.parametrize("point", [("denoising", 1), ("denoising", 2), ("decoding", 1), ("decoding", 5)], ids=str)
@@ -123,7 +124,7 @@ def test_a_missing_part_is_refused(sdxl_folder, tmp_path, part) -> None:
     shutil.rmtree(missing) if missing.is_dir() else missing.unlink()
     with pytest.raises(ModelUnavailable) as caught:
         load(folder)
-    assert "models --download sdxl-turbo" in caught.value.hint
+    assert caught.value.hint == f"Put a whole copy of the model into {folder}."
 
 
 def test_candidates_share_the_reading_of_the_words(engine, sdxl_folder, monkeypatch) -> None:

@@ -1,0 +1,154 @@
+"""The parts of one of diffusers' pipelines: in memory while the pipeline calls them, and what of them is given up for memory.
+
+The pipeline itself holds only their shapes, without weights. Knows no single model and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+
+from accelerate.hooks import AlignDevicesHook
+
+from inpaint.core.result import Progress
+from inpaint.engines.base import Report
+from inpaint.engines.diffusion import in_slices
+from inpaint.engines.memory import PIPELINE_WORKING_BYTES
+from inpaint.engines.residency import Part, Residency
+
+DENOISERS = ("unet", "transformer")
+TILE_PX = 512
+
+
+class PipelineParts:
+    """One part is in use at a time; the residency decides which of the others stay. Not for two threads at once."""
+
+    def __init__(self, residency: Residency) -> None:
+        self._residency = residency
+        self._parts: dict[str, Part[Any]] = {}
+        self._shapes: dict[str, Any] = {}
+        self._report: Report = _nobody_listens
+        self._in_use = ExitStack()
+        self._taken: tuple[str, Any] | None = None
+        self._longest_px = 0
+        self._is_sliced = self._is_tiled = self._is_alone = self._is_streamed = False
+
+    def add(self, name: str, part: Part[Any], shape: Any) -> Any:
+        """The shape (the part's class without weights), made to pass each call on to the part itself."""
+        def forward(*args: Any, **options: Any) -> Any:
+            return self.take(name)(*args, **options)
+
+        self._parts[name], self._shapes[name] = part, shape
+        shape.forward = forward
+        # Where pipelines look for the device to compute on, as accelerate's offloading leaves it.
+        shape._hf_hook = AlignDevicesHook(self._residency.device)
+        return shape
+
+    def bring(self, report: Report) -> None:
+        """Load now what a run needs, as far as it fits. Raises as `take` does."""
+        self._residency.bring_ahead(report, *self._parts.values(), working=PIPELINE_WORKING_BYTES)
+
+    @contextmanager
+    def run(self, longest_px: int, report: Report) -> Generator[None]:
+        """For one run of the pipeline; longest_px: the longer side of its picture. Raises as `take` does."""
+        self._report, self._longest_px = report, longest_px
+        try:
+            if not self._is_relieved and self._residency.fits(*self._parts.values(), working=PIPELINE_WORKING_BYTES):
+                self.bring(report)
+            yield
+        finally:
+            self._report = _nobody_listens
+            self._leave()
+
+    def take(self, name: str) -> Any:
+        """The part itself, on the device until another is taken or the run ends.
+
+        Raises OutOfMemory, ModelUnavailable, EditCancelled (from the run's report).
+        """
+        if self._taken is None or self._taken[0] != name:
+            self._leave()
+            self._taken = (name, self._in_use.enter_context(self._using(name)))
+        return self._taken[1]
+
+    def relieve(self) -> str | None:
+        """Attention in slices, decoding in tiles, then each part on the GPU only while it works. As Engine.relieve."""
+        return self._attend_in_slices() or self._decode_in_tiles() or self._go_alone()
+
+    def relieve_last(self) -> str | None:
+        """Every layer of the denoiser on the GPU only while it works. As Engine.relieve_last."""
+        if self._is_streamed or not self._residency.parks:
+            return None
+        self._is_alone = self._is_streamed = True
+        return "the model's weights went to the GPU layer by layer, which takes far longer"
+
+    def restore(self) -> None:
+        """Take back everything."""
+        self._is_sliced = self._is_tiled = self._is_alone = self._is_streamed = False
+
+    @property
+    def _is_relieved(self) -> bool:
+        return self._is_sliced or self._is_tiled or self._is_alone or self._is_streamed
+
+    @property
+    def _denoiser(self) -> str:
+        return next(name for name in DENOISERS if name in self._parts)
+
+    def _attend_in_slices(self) -> str | None:
+        """Transformers like FLUX's have no such processors."""
+        if self._is_sliced or not hasattr(self._shapes[self._denoiser], "set_attention_slice"):
+            return None
+        self._is_sliced = True
+        return "attention was computed in slices"
+
+    def _decode_in_tiles(self) -> str | None:
+        """Slices of the batch would give nothing: there is one picture at a time."""
+        if self._is_tiled or self._longest_px <= TILE_PX:
+            return None
+        self._is_tiled = True
+        return "the picture was decoded in tiles"
+
+    def _go_alone(self) -> str | None:
+        if self._is_alone or not self._residency.parks:
+            return None
+        self._is_alone = True
+        return "one part of the model was on the GPU at a time"
+
+    @contextmanager
+    def _using(self, name: str) -> Generator[Any]:
+        """Where a part does not fit into the budget even by itself, what memory running out would bring is done at once."""
+        part, residency = self._parts[name], self._residency
+        fits = residency.fits(part, working=PIPELINE_WORKING_BYTES)
+        if residency.parks and (not fits or (self._is_streamed and name == self._denoiser)):
+            held = residency.streaming(self._report, part)
+        else:
+            held = residency.using(self._report, part, working=PIPELINE_WORKING_BYTES, alone=self._is_alone)
+        with held as (value,), self._lightened(name, value):
+            yield value
+
+    def _lightened(self, name: str, value: Any) -> Any:
+        if name == self._denoiser and self._is_sliced:
+            return in_slices(value)
+        return in_tiles(value) if name == "vae" and self._is_tiled else nullcontext()
+
+    def _leave(self) -> None:
+        self._taken = None
+        self._in_use.close()
+
+
+@contextmanager
+def in_tiles(vae: Any) -> Generator[None]:
+    """While open, the autoencoder works on squares of TILE_PX."""
+    own = vae.tile_sample_min_size, vae.tile_latent_min_size
+    vae.tile_sample_min_size = TILE_PX
+    vae.tile_latent_min_size = TILE_PX // 2 ** (len(vae.config.block_out_channels) - 1)
+    vae.enable_tiling()
+    try:
+        yield
+    finally:
+        vae.disable_tiling()
+        vae.tile_sample_min_size, vae.tile_latent_min_size = own
+
+
+def _nobody_listens(_progress: Progress) -> None:
+    """Between runs."""

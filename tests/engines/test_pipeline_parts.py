@@ -1,0 +1,215 @@
+"""The parts of a pipeline: brought when they are called, shared between pipelines, given up one after another, and all of it back."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from inpaint.core.request import SamplingParams
+from inpaint.core.spec import ModelSpec, Source
+from inpaint.engines import diffusion, registry
+from inpaint.engines.base import EngineInput
+from inpaint.engines.checkpoint import Checkpoint
+from inpaint.engines.diffusers_inpaint import DiffusersInpaint
+from inpaint.engines.memory import PIPELINE_WORKING_BYTES
+from inpaint.engines.residency import Residency
+from inpaint.engines.sdxl import SdxlTextToImage
+from inpaint.errors import EditCancelled, OutOfMemory
+from tests.engines.conftest import Watcher, a_picture, blob
+from tests.tiny_models import make_flux, make_sdxl_inpaint
+
+SLICES, TILES = "attention was computed in slices", "the picture was decoded in tiles"
+PARTS = "one part of the model was on the GPU at a time"
+LAYERS = "the model's weights went to the GPU layer by layer, which takes far longer"
+ROOM = 10**12
+FROM_TEXT = SamplingParams(prompt="a red hat", seed=5, num_inference_steps=2, width=64, height=64)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sdxl_inpaint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def engine(repository: Path) -> DiffusersInpaint:
+    return load(repository)
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The parts whose weights were read, in order."""
+    read: list[str] = []
+    own = Checkpoint.load_model
+
+    def counted(checkpoint: Checkpoint, kind: Any, part: str, *more: Any) -> Any:
+        read.append(part)
+        return own(checkpoint, kind, part, *more)
+
+    monkeypatch.setattr(Checkpoint, "load_model", counted)
+    return read
+
+
+def load(folder: Path, residency: Residency | None = None) -> DiffusersInpaint:
+    return DiffusersInpaint.load(str(folder), device="cpu", dtype="float32", report=Watcher(), model="mine", residency=residency)
+
+
+def on_a_gpu(budget: int = ROOM) -> Residency:
+    """The CPU, which counts as a device with memory of its own."""
+    return Residency("cpu", budget, parks=True)
+
+
+def a_work(width: int, height: int = 64) -> EngineInput:
+    sampling = SamplingParams(prompt="a red hat", seed=5, num_inference_steps=2, guidance_scale=4.0, strength=1.0)
+    return EngineInput(a_picture(width, height), blob(width, height), sampling)
+
+
+def sizes(engine: DiffusersInpaint) -> list[int]:
+    return [part.nbytes for part in engine._parts._parts.values()]
+
+
+def test_opening_reads_no_weights_and_a_run_reads_each_part_once(repository: Path, loaded: list[str]) -> None:
+    engine = load(repository)
+    assert loaded == []
+    engine.inpaint(a_work(64), Watcher())
+    engine.inpaint(a_work(64), Watcher())
+    assert sorted(loaded) == ["text_encoder", "text_encoder_2", "unet", "vae"]
+
+
+def test_pipelines_share_the_parts_that_lie_in_the_same_files(repository: Path, sdxl_folder: Path, tmp_path: Path,
+                                                              loaded: list[str]) -> None:
+    """Text-to-image and inpainting differ in their UNets only; each paints what it paints by itself."""
+    folder = shutil.copytree(repository, tmp_path / "copy")
+    for part in ("text_encoder", "text_encoder_2", "vae"):
+        shutil.rmtree(folder / part)
+        (folder / part).symlink_to(sdxl_folder / part)
+    residency = Residency("cpu", ROOM)
+    alone = load(folder).inpaint(a_work(64), Watcher()).picture
+    generator = SdxlTextToImage.load(str(sdxl_folder), device="cpu", dtype="float32", report=Watcher(), residency=residency)
+    inpainter = load(folder, residency)
+    loaded.clear()
+    expected = generator.generate(FROM_TEXT, Watcher()).picture
+    assert sorted(loaded) == ["text_encoder", "text_encoder_2", "unet", "vae"]
+    assert np.array_equal(inpainter.inpaint(a_work(64), Watcher()).picture, alone) and loaded[4:] == ["unet"]
+    assert np.array_equal(generator.generate(FROM_TEXT, Watcher()).picture, expected) and len(loaded) == 5
+
+
+def test_under_a_small_budget_parts_take_turns(repository: Path, engine: DiffusersInpaint, loaded: list[str]) -> None:
+    """Room for the largest part alone: each is read when the pipeline calls it, and another candidate reads no words."""
+    work = a_work(64)
+    expected = engine.inpaint(work, Watcher()).picture
+    residency = Residency("cpu", max(sizes(engine)) + PIPELINE_WORKING_BYTES)
+    small = load(repository, residency)
+    loaded.clear()
+    assert np.array_equal(small.inpaint(work, Watcher()).picture, expected)
+    assert loaded == ["text_encoder", "text_encoder_2", "vae", "unet", "vae"] and residency.used <= max(sizes(engine))
+    assert np.array_equal(small.inpaint(work, Watcher()).picture, expected)
+    assert loaded[5:] == ["unet", "vae"]
+
+
+def test_a_part_that_does_not_fit_by_itself_is_brought_layer_by_layer(repository: Path, engine: DiffusersInpaint) -> None:
+    """On a GPU only; elsewhere there is nowhere to bring it from."""
+    work = a_work(64)
+    expected = engine.inpaint(work, Watcher()).picture
+    residency = on_a_gpu(max(sizes(engine)) - 1 + PIPELINE_WORKING_BYTES)
+    tiny = load(repository, residency)
+    assert np.array_equal(tiny.inpaint(work, Watcher()).picture, expected)
+    largest = max(tiny._parts._parts.values(), key=lambda part: part.nbytes)
+    assert not largest.is_on_device and largest.value is not None
+    assert not any(hasattr(module, "_hf_hook") for module in largest.value.modules())
+
+
+def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, engine: DiffusersInpaint) -> None:
+    work, residency = a_work(64), on_a_gpu()
+    expected = engine.inpaint(work, Watcher()).picture
+    gpu = load(repository, residency)
+    assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
+    assert residency.used == sum(sizes(gpu))
+    assert [gpu.relieve(), gpu.relieve(), gpu.relieve()] == [SLICES, PARTS, None]
+    gpu._parts._is_sliced = False  # one part at a time changes no bit by itself
+    assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
+    assert [part for part, handle in gpu._parts._parts.items() if handle.is_on_device] == ["vae"]
+    assert [gpu.relieve_last(), gpu.relieve_last()] == [LAYERS, None]
+    assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
+    assert not gpu._parts._parts["unet"].is_on_device
+    gpu.restore()
+    assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected) and residency.used == sum(sizes(gpu))
+
+
+@pytest.mark.parametrize("at", [("encoding", 3), ("denoising", 1), ("decoding", 1)], ids=str)
+def test_a_cancelled_run_lets_go_of_what_it_used(repository: Path, at: tuple[str, int]) -> None:
+    residency = on_a_gpu()
+    engine = load(repository, residency)
+    while engine.relieve():
+        pass
+    with pytest.raises(EditCancelled):
+        engine.inpaint(a_work(64), Watcher(cancel_at=at))
+    residency.let_go_all_but()
+    assert residency.used == 0 and not any(part.users for part in engine._parts._parts.values())
+
+
+def test_memory_that_runs_out_while_a_part_is_loaded_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, work = load(repository), a_work(64)
+    expected = load(repository).inpaint(work, Watcher()).picture
+
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "load_model", full)
+        with pytest.raises(OutOfMemory):
+            engine.inpaint(work, Watcher())
+    assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
+
+
+def test_the_pipeline_computes_on_the_residencys_device(repository: Path) -> None:
+    engine = load(repository, Residency("meta", ROOM))
+    assert engine._pipeline._execution_device == torch.device("meta")
+    assert load(repository)._pipeline._execution_device == torch.device("cpu")
+
+
+def test_the_rungs_and_their_order(engine: DiffusersInpaint) -> None:
+    engine.inpaint(a_work(576), Watcher())
+    assert [engine.relieve(), engine.relieve(), engine.relieve(), engine.relieve_last()] == [SLICES, TILES, None, None]
+    engine.restore()
+    assert engine.relieve() == SLICES
+
+
+def test_tiles_are_not_named_where_they_would_change_nothing(engine: DiffusersInpaint) -> None:
+    engine.inpaint(a_work(64), Watcher())
+    assert [engine.relieve(), engine.relieve()] == [SLICES, None]
+
+
+def test_a_transformer_has_no_slices(tmp_path: Path) -> None:
+    engine = load(make_flux(tmp_path, fill=True))
+    engine.inpaint(a_work(544), Watcher())
+    assert [engine.relieve(), engine.relieve()] == [TILES, None]
+
+
+def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
+    work = a_work(576)
+    expected, vae = engine.inpaint(work, Watcher()).picture, engine._parts._parts["vae"].value
+    tile = vae.tile_sample_min_size
+    while engine.relieve():
+        pass
+    near = engine.inpaint(work, Watcher()).picture
+    assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
+    assert vae.tile_sample_min_size == tile and not vae.use_tiling, "another pipeline may share it"
+    engine.restore()
+    assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
+
+
+@pytest.mark.parametrize("family", ["sdxl", "diffusers-inpaint"])
+def test_the_registry_hands_its_residency_on(family: str, repository: Path, sdxl_folder: Path, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diffusion, "choose_device", lambda name: name)
+    folder, task = {"sdxl": (sdxl_folder, "generate"), "diffusers-inpaint": (repository, "inpaint")}[family]
+    spec = ModelSpec("mine", "Mine", family, (task,), sources={"pipeline": Source(str(folder))})
+    runtime = registry.Runtime("cpu", None, tmp_path, Residency("cpu", ROOM))
+    engine = registry.FAMILIES[family][task].load(spec, runtime, Watcher())
+    engine.bring(Watcher())
+    assert runtime.residency.used == sum(sizes(engine)) > 0
