@@ -117,10 +117,6 @@ class Plan:
         return tuple(f"{parcel.source.repo_id} at {parcel.commit[:12]}" for parcel in self.parcels)
 
     @property
-    def is_locked(self) -> bool:
-        return all(parcel.locked for parcel in self.parcels)
-
-    @property
     def sentence(self) -> str:
         """What would happen, for people."""
         licence = f"Licence: {self.licence or 'not stated'}{f' ({self.licence_url})' if self.licence_url else ''}."
@@ -177,6 +173,8 @@ def download(asked: Plan, report: Report) -> int:
         with _explained(asked.spec, parcel.part):
             files = {file.name: LockedFile(file.size, _bring(parcel, file, count)) for file in parcel.files}
         _require_complete(parcel)
+        with _explained(asked.spec, parcel.part):
+            _name_commit(parcel)
         _write_lock(parcel, files)
     return count.fetched
 
@@ -351,6 +349,16 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def _name_commit(parcel: Parcel) -> None:
+    """Write in the hub cache which commit the revision is, as a whole download by huggingface_hub does: then what is complete there
+    is found without the lock, too, which lies with the app's own data. Of an older commit only where nothing is known."""
+    name = repo_folder(parcel.source) / "refs" / parcel.source.revision
+    if parcel.source.revision == parcel.commit or (parcel.locked and name.exists()):
+        return
+    name.parent.mkdir(parents=True, exist_ok=True)
+    name.write_text(parcel.commit, encoding="utf-8")
+
+
 def _write_lock(parcel: Parcel, files: dict[str, LockedFile]) -> None:
     source = parcel.source
     if source.lock is None or parcel.locked:
@@ -359,7 +367,7 @@ def _write_lock(parcel: Parcel, files: dict[str, LockedFile]) -> None:
         write_lock(Path(source.lock), parcel.part,
                    Lock(source.repo_id, source.revision, source.variant, parcel.commit, files))
     except OSError as error:
-        raise StorageFull(f"The lock file {source.lock} could not be written: {error.strerror}.",
+        raise StorageFull(f"The lock file {source.lock} could not be written: {error.strerror or error}.",
                           "Make room there or choose another --data-dir, then run the same command again.") from None
 
 

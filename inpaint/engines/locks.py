@@ -15,10 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from inpaint.core.spec import Source
 
 log = logging.getLogger(__name__)
 BLOCK = 8 * 1024 * 1024
+PATIENCE_SECONDS = 30
+"""For another process that writes the same file, which takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,14 @@ def _read_lock(entry: Mapping[str, object]) -> Lock:
 
 
 def write_lock(path: Path, part: str, lock: Lock) -> None:
-    """Add a part to a model's lock file, or replace it there; whole or not at all. Raises OSError."""
-    locks = {**read_locks(path), part: lock}
-    text = json.dumps({"sources": {name: asdict(one) for name, one in locks.items()}}, indent=2)
+    """Add a part to a model's lock file, or replace it there; whole or not at all, one process after another. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE_SECONDS):
+        locks = {**read_locks(path), part: lock}
+        _replace(path, json.dumps({"sources": {name: asdict(one) for name, one in locks.items()}}, indent=2))
+
+
+def _replace(path: Path, text: str) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".lock-") as folder:
         whole = Path(folder) / path.name
         with whole.open("w", encoding="utf-8") as file:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 from collections import namedtuple
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from inpaint.cli import main
 from inpaint.config import load_config
 from inpaint.core.spec import ModelSpec
-from inpaint.engines import downloads, weights
+from inpaint.engines import downloads, locks, weights
 from inpaint.engines.locks import lock_of
 from inpaint.errors import EditCancelled, ModelUnavailable, StorageFull
 from tests.hub import Hub, commit_of, environment, point_at, running_hub, sha256
@@ -142,7 +143,7 @@ def test_the_lock_holds_commit_sizes_and_hashes(run: Run) -> None:
     entry = json.loads(run.lock.read_text(encoding="utf-8"))["sources"]["pipeline"]
     assert (entry["repo_id"], entry["revision"], entry["commit"]) == ("someone/tiny", "main", commit_of(1))
     assert entry["files"] == {name: {"size": len(content), "sha256": sha256(content)} for name, content in TINY.items()}
-    assert [path.name for path in run.lock.parent.iterdir()] == ["tiny.json"]
+    assert [path.name for path in run.lock.parent.iterdir() if not path.name.startswith(".")] == ["tiny.json"]
 
 
 def test_what_is_complete_is_not_asked_for_again_not_even_with_a_request(run: Run, hub: Hub) -> None:
@@ -162,6 +163,45 @@ def test_the_lock_keeps_its_commit_though_main_has_moved_on(run: Run, hub: Hub) 
     assert run("--download", "tiny") == 0 and (run.snapshot / UNET).read_bytes() == WEIGHTS
     run.lock.unlink()
     assert run("--download", "tiny") == 0 and lock_of(run.spec.sources["pipeline"]).commit == commit_of(2)
+
+
+@pytest.mark.parametrize("lose", [lambda lock: lock.unlink(), lambda lock: lock.write_text("{")], ids=["another data folder", "damaged"])
+def test_what_is_complete_is_found_though_its_lock_is_lost(lose: Callable[[Path], object], run: Run) -> None:
+    """Gigabytes that are all there are not fetched again, which offline could not even be done."""
+    assert run("--download", "tiny") == 0
+    lose(run.lock)
+    assert weights.find(run.spec.sources["pipeline"]) == run.snapshot and "here" in run.state().split()
+
+
+def test_an_older_commit_that_is_locked_does_not_take_the_name_from_a_newer_one(run: Run) -> None:
+    """Other programs share the cache."""
+    assert run("--download", "tiny") == 0
+    name = run.snapshot.parents[1] / "refs" / "main"
+    assert name.read_text() == commit_of(1)
+    name.write_text(commit_of(2))
+    assert run("--download", "tiny") == 0 and name.read_text() == commit_of(2)
+    name.unlink()
+    assert run("--download", "tiny") == 0 and name.read_text() == commit_of(1)
+
+
+def test_two_that_lock_at_the_same_time_both_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would read the file before the other has written; the barrier breaks where one lets the other finish first."""
+    both, path = threading.Barrier(2), run.folder / "locks" / "tiny.json"
+    read = locks.read_locks
+
+    def together(where: Path) -> dict[str, locks.Lock]:
+        found = read(where)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return found
+
+    monkeypatch.setattr(locks, "read_locks", together)
+    threads = [threading.Thread(target=locks.write_lock, args=(path, part, locks.Lock("a/b", "main", None, "c", {}))) for part in ("x", "y")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(read(path)) == {"x", "y"}
 
 
 def test_another_revision_in_the_models_file_is_another_download(run: Run, hub: Hub) -> None:
