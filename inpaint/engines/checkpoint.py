@@ -24,6 +24,7 @@ from inpaint.engines.diffusion import guard_memory, is_out_of_memory, release_me
 from inpaint.engines.embeddings import weights_identity
 from inpaint.engines.memory import count_parameters
 from inpaint.engines.residency import Part, Residency
+from inpaint.engines.selection import PICKLE_ENDINGS
 from inpaint.errors import ModelUnavailable
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,6 @@ LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, Attribute
 
 BYTE_TOKENS = 512
 """Byte-level BPE has a token for each byte, within a word and at its end: a vocabulary with fewer was not read."""
-
-PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth")
 
 
 @dataclass(frozen=True)

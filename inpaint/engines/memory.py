@@ -17,6 +17,7 @@ import psutil
 
 from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind
 from inpaint.engines.device import cuda_driver
+from inpaint.engines.selection import variant_of
 
 GB = 10**9
 UNKNOWN = 1 << 62
@@ -83,12 +84,7 @@ def _cuda_bytes(index: int) -> int:
 
 def count_parameters(folder: Path, variant: str | None) -> int:
     """Of one variant's .safetensors files in the folder, told from their headers; damaged ones count as nothing."""
-    return sum(_parameters_in(file) for file in folder.glob("*.safetensors") if _variant(file) == (variant or ""))
-
-
-def _variant(file: Path) -> str:
-    """"fp16" of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors, "" of model.safetensors."""
-    return Path(file.stem).suffix.lstrip(".").partition("-")[0]
+    return sum(_parameters_in(file) for file in folder.glob("*.safetensors") if variant_of(file.name) == (variant or ""))
 
 
 def _parameters_in(file: Path) -> int:
@@ -107,7 +103,8 @@ class Turn:
     """Parts of a model that are needed at the same time. parts: names in the spec's [parameters].
 
     working: bytes of activations beside them, at the native extent. once: let go right after its only use. streams: where even
-    its largest part does not fit on a GPU, that part's weights are brought there layer by layer.
+    its largest part does not fit on a GPU, that part's weights are brought there layer by layer. slices: attention is then
+    computed in slices.
     """
 
     title: str
@@ -115,6 +112,7 @@ class Turn:
     working: int = 0
     once: bool = False
     streams: bool = False
+    slices: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,5 +166,7 @@ def plan_memory(needs: Needs, budget: int, kind: DeviceKind) -> MemoryPlan:
     if largest <= budget:
         return MemoryPlan(largest, f"{named}: its parts take turns one by one, which takes longer.")
     if turn.streams and kind == "cuda":
-        return MemoryPlan(budget, f"{named}: the {turn.title}'s weights go to the GPU layer by layer, which takes far longer.")
-    return MemoryPlan(largest, f"{named}, but its largest part needs {largest / GB:.2g} GB: memory may run out.")
+        also = ", and attention is computed in slices" if turn.slices else ""
+        return MemoryPlan(budget, f"{named}: the {turn.title}'s weights go to the GPU layer by layer, which takes far longer{also}.")
+    first = "attention is computed in slices, and " if turn.slices and kind == "mps" else ""
+    return MemoryPlan(largest, f"{named}, but its largest part needs {largest / GB:.2g} GB: {first}memory may run out.")

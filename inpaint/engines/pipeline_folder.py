@@ -21,14 +21,12 @@ from inpaint.engines.autoencoder import part_dtype
 from inpaint.engines.checkpoint import Checkpoint
 from inpaint.engines.pipeline_parts import PipelineParts
 from inpaint.engines.residency import Residency
+from inpaint.engines.selection import UNREAD
 from inpaint.errors import ModelUnavailable
 
 Index = Mapping[str, Any]
 
 LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
-NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
-"""Optional in every pipeline that has them: a judge of finished pictures, and what reads pictures given as prompts."""
-
 UNET_CHANNELS = (4, 9)
 """The pipelines' own: noise alone, or noise with the mask and what is seen outside it."""
 
@@ -55,7 +53,7 @@ def open_pipeline(checkpoint: Checkpoint, kind: Any, dtype: str, residency: Resi
 
 def _put_together(checkpoint: Checkpoint, kind: Any, index: Index, dtype: str, residency: Residency) -> tuple[Any, PipelineParts]:
     names, options = kind._get_signature_keys(kind)  # pyright: ignore[reportPrivateUsage]: from_pretrained's own question
-    wanted = [name for name in sorted(names) if name not in NOT_NEEDED and _is_named(index.get(name))]
+    wanted = [name for name in sorted(names) if name not in UNREAD and _is_named(index.get(name))]
     brought = PipelineParts(residency)
     parts: dict[str, Any] = dict.fromkeys(names)
     for name in wanted:
@@ -124,7 +122,7 @@ def _open_part(checkpoint: Checkpoint, name: str, entry: list[Any], dtype: str, 
 
 
 def _check_parts(checkpoint: Checkpoint, kind: Any, parts: Mapping[str, Any]) -> None:
-    optional = {*kind._optional_components, *NOT_NEEDED}  # pyright: ignore[reportPrivateUsage]: no public name for it
+    optional = {*kind._optional_components, *UNREAD}  # pyright: ignore[reportPrivateUsage]: no public name for it
     lacking = sorted(name for name, part in parts.items() if part is None and name not in optional)
     if lacking:
         raise _refused(checkpoint, f"{kind.__name__} needs {', '.join(lacking)}, which its model_index.json does not name")

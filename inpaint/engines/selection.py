@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 INDEX = "model_index.json"
 STEM = "(?:model|diffusion_pytorch_model)"
@@ -17,8 +18,9 @@ PART_OF = r"-\d+-of-\d+"
 PLAIN_ENDINGS = (".json", ".txt", ".model")
 """Configurations and vocabularies."""
 
-UNREAD = ("safety_checker",)
-"""No engine runs it: a judge of finished pictures, as large as a text encoder."""
+UNREAD = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
+"""Optional in every pipeline that inpaints or generates, and no engine runs them: a judge of finished pictures, as large as a text
+encoder, and what reads pictures that are given as prompts."""
 
 WEIGHTS_INDEX = re.compile(r"\.index(\.[^.]+)?\.json$")
 PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
@@ -39,8 +41,17 @@ class Component:
 
 
 def component_names(index: Mapping[str, object]) -> list[str]:
-    """The folders that a model_index.json names: [library, class] where there is one, [null, null] where there is none."""
-    return [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by) and name not in UNREAD]
+    """The folders that a model_index.json names: [library, class] where there is one, [null, null] where there is none.
+
+    A prior turns words into what an image encoder would see: there that one is needed.
+    """
+    unread = UNREAD - ({"image_encoder"} if "prior" in index else set())
+    return [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by) and name not in unread]
+
+
+def variant_of(name: str) -> str:
+    """Of a file of weights: "fp16" of model.fp16.safetensors and of its shards, "" of model.safetensors."""
+    return PurePath(PurePath(name).stem).suffix.lstrip(".").partition("-")[0]
 
 
 def select(index: Mapping[str, object], listed: Iterable[str], variant: str | None) -> list[Component]:

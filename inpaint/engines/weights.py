@@ -10,7 +10,7 @@ from typing import Any
 
 from inpaint.core.spec import ModelSpec, Source
 from inpaint.engines.locks import has_size, lock_of
-from inpaint.engines.selection import INDEX, PART_OF, component_names
+from inpaint.engines.selection import INDEX, PART_OF, component_names, variant_of
 from inpaint.errors import ModelUnavailable
 
 SHARD = re.compile(PART_OF)
@@ -76,22 +76,18 @@ def _is_component_complete(folder: Path, source: Source) -> bool:
         return False
     if not (folder / "config.json").exists():
         return True
-    wanted = f".{source.variant}" if source.variant else ""
+    wanted = source.variant or ""  # stock loaders take no other variant than was asked
     weights = [file for file in folder.glob("*.safetensors") if _has_bytes(file)]
-    if any(_variant(file) == wanted and not SHARD.search(file.name) for file in weights):
+    if any(variant_of(file.name) == wanted and not SHARD.search(file.name) for file in weights):
         return True
-    shards = {name for index in folder.glob(f"*.safetensors.index{wanted}.json") for name in _shards(index)}
+    kind = f".{wanted}" if wanted else ""
+    shards = {name for index in folder.glob(f"*.safetensors.index{kind}.json") for name in _shards(index)}
     return bool(shards) and shards <= {file.name for file in weights}
 
 
 def _has_bytes(file: Path) -> bool:
     """False too for a link whose target is gone, as an interrupted download leaves it."""
     return file.is_file() and file.stat().st_size > 0
-
-
-def _variant(file: Path) -> str:
-    """".fp16" of model.fp16.safetensors, "" of model.safetensors: stock loaders take no other variant than was asked."""
-    return Path(file.stem).suffix
 
 
 def _shards(index: Path) -> set[str]:

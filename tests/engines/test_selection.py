@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint.engines.selection import component_names, select
+from inpaint.engines.selection import component_names, select, variant_of
 
 INDEX = {"_class_name": "SomePipeline", "_diffusers_version": "0.1", "unet": ["diffusers", "UNet"], "image_encoder": [None, None],
          "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
@@ -60,6 +60,22 @@ def test_pickles_alone_are_told_apart(names: list[str], has: bool, only_pickled:
 @pytest.mark.parametrize("index", [{}, {"unet": "unet"}, {"unet": []}, {"unet": [None, None]}, {"unet": {"a": 1}}])
 def test_an_index_that_names_nothing(index: dict[str, object]) -> None:
     assert component_names(index) == [] and select(index, ["unet/config.json"], None) == []
+
+
+@pytest.mark.parametrize(("names", "read"), [
+    (["unet", "vae", "image_encoder", "feature_extractor", "safety_checker"], ["unet", "vae"]),
+    (["prior", "image_encoder", "image_processor"], ["prior", "image_encoder", "image_processor"]),
+], ids=["a pipeline", "a prior"])
+def test_what_no_engine_runs_is_neither_fetched_nor_asked_for(names: list[str], read: list[str]) -> None:
+    assert component_names({name: ["library", "Kind"] for name in names}) == read
+
+
+@pytest.mark.parametrize(("name", "variant"), [
+    ("model.safetensors", ""), ("model.fp16.safetensors", "fp16"), ("model-00001-of-00002.safetensors", ""),
+    ("model.fp16-00001-of-00002.safetensors", "fp16"), ("model-00001-of-00002.fp16.safetensors", "fp16"),
+])
+def test_the_variant_in_a_file_s_name(name: str, variant: str) -> None:
+    assert variant_of(name) == variant
 
 
 @given(st.lists(st.from_regex(r"(unet|vae|\.\.)?/?[a-z_]{1,9}(\.[a-z0-9]{2,6}){1,2}", fullmatch=True)), st.sampled_from([None, "fp16"]))
