@@ -298,6 +298,7 @@ def change(path: Path, **values: Any) -> None:
     pytest.param({"_class_name": None}, "code of its own", id="no name"),
     pytest.param({"_class_name": "StableDiffusionUpscalePipeline"}, "is no inpainting pipeline", id="an upscaler"),
     pytest.param({"_class_name": "KandinskyV22InpaintPipeline"}, "is no inpainting pipeline", id="Kandinsky's decoder"),
+    pytest.param({"_class_name": "StableDiffusionPAGInpaintPipeline"}, "is no inpainting pipeline", id="one that changes the UNet's insides"),
     pytest.param({"_class_name": "StableDiffusionControlNetInpaintPipeline"}, "is no inpainting pipeline", id="one that needs a control picture"),
 ])
 def test_a_repository_that_cannot_inpaint_is_refused_in_words(values: dict[str, Any], said: str, repositories: dict[str, Path],
