@@ -1,4 +1,4 @@
-"""The command line: python -m inpaint edit | generate | models | recipe. A stable contract that other programs call.
+"""The command line: python -m inpaint edit | generate | reimagine | models | recipe. A stable contract that other programs call.
 
 Exits 0 done, 1 the machine can't, 2 the request is wrong, 130 cancelled. Knows no page; loads torch only to run a model.
 """

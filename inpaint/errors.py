@@ -8,7 +8,7 @@
         BadMask                   wrong size, not a mask
           EmptyMask               nothing painted
         BadConfig                 a settings file is wrong
-        Busy                      this person already has a running job
+        Busy                      this person, or everybody, has enough going already
       MachineError                the machine can't             command line exits 1
         ModelUnavailable          no weights on disk, or they are damaged
         OutOfMemory
@@ -84,7 +84,7 @@ class BadConfig(RequestError):
 
 
 class Busy(RequestError):
-    """The same person already has a job running."""
+    """No more at the moment: of this person, of everybody, or of downloads."""
 
 
 class MachineError(InpaintError):

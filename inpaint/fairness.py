@@ -1,6 +1,6 @@
 """Whose turn it is, and how long it takes: a round-robin queue over people, and a pace learned from past jobs.
 
-Pure data structures without locks, threads or clocks; jobs.py guards them.
+Pure data structures without locks, threads or clocks: jobs.py guards the queue. The pace may be asked while it learns.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ class Pace:
     def learn(self, cost: Cost, seconds: float) -> None:
         """seconds: what such a job took, without the loading of its model."""
         new = seconds / cost.units
-        old = self._seconds_per_unit.pop(cost.kind, new)
+        old = self._seconds_per_unit.get(cost.kind, new)
         self._seconds_per_unit[cost.kind] = old + NEW_SHARE * (new - old)
+        self._seconds_per_unit.move_to_end(cost.kind)
         while len(self._seconds_per_unit) > KINDS_KEPT:
             self._seconds_per_unit.popitem(last=False)
 

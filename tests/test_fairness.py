@@ -119,3 +119,20 @@ def test_the_pace_of_what_ran_last_is_kept_and_the_rest_forgotten() -> None:
     pace.learn(SQUARE, 1.0)
     assert pace.estimate(kinds[0]) is not None and pace.estimate(SQUARE) is not None
     assert pace.estimate(kinds[1]) is None and pace.estimate(kinds[2]) is not None
+
+
+def test_the_pace_may_be_asked_while_it_learns() -> None:
+    """By the thread that lends a GPU, and by whoever waits."""
+    pace, cost, told = Pace(), Cost("model"), list[float | None]()
+
+    class Meanwhile(float):
+        def __truediv__(self, other: float) -> float:
+            return Meanwhile(float(self) / other)
+
+        def __sub__(self, other: float) -> float:
+            told.append(pace.estimate(cost))
+            return float(self) - other
+
+    pace.learn(cost, 2.0)
+    pace.learn(cost, Meanwhile(4.0))
+    assert told == [2.0]

@@ -47,7 +47,7 @@ class FetchHandlers:
 
     def offer(self, line: FetchLine, spec: ModelSpec | None, task: Task) -> Updates:
         """The button, with size and licence, where that model could be downloaded now."""
-        can = spec is not None and self.can_fetch(spec, task) and not self.fetcher.is_fetching(spec)
+        can = spec is not None and self.can_fetch(spec, task) and not self.fetcher.is_fetching(spec, task)
         label = words.download_label(spec, task) if spec and can else "Download"
         return {line.button: gr.update(visible=can, value=label)}
 

@@ -44,6 +44,9 @@ class Fetch:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    def brings(self, spec: ModelSpec, parts: Sequence[str]) -> bool:
+        return (self.spec.name, self.parts) == (spec.name, parts)
+
     def cancel(self) -> None:
         """Takes effect at the next report, every few megabytes."""
         self._cancelled.set()
@@ -73,14 +76,15 @@ class Fetcher:
         self._lock = threading.Lock()
 
     def start(self, spec: ModelSpec, task: Task) -> Fetch:
-        """Begin, or join the download of the same model that is going. Raises Busy."""
+        """Begin, or join the download of the same parts that is going. Raises Busy."""
+        parts = FAMILIES[spec.family][task].parts
         with self._lock:
             going = self.current
-            if going is not None and going.spec.name != spec.name:
-                raise Busy(f"{going.spec.title} is being downloaded.", "One download at a time: wait for it, or stop it first.")
-            if going is not None:
+            if going is not None and going.brings(spec, parts):
                 return going
-            fetch = self._current = Fetch(spec, FAMILIES[spec.family][task].parts)
+            if going is not None:
+                raise Busy(f"{going.spec.title} is being downloaded.", "One download at a time: wait for it, or stop it first.")
+            fetch = self._current = Fetch(spec, parts)
             threading.Thread(target=fetch.run, args=(self._plan, self._download), name="inpaint-download", daemon=True).start()
             return fetch
 
@@ -89,5 +93,6 @@ class Fetcher:
         fetch = self._current
         return fetch if fetch is not None and not fetch.is_finished else None
 
-    def is_fetching(self, spec: ModelSpec) -> bool:
-        return self.current is not None and self.current.spec.name == spec.name
+    def is_fetching(self, spec: ModelSpec, task: Task) -> bool:
+        going = self.current
+        return going is not None and going.brings(spec, FAMILIES[spec.family][task].parts)

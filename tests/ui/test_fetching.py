@@ -71,7 +71,7 @@ def test_one_download_at_a_time_over_all_people() -> None:
     hub = Hub()
     fetcher = Fetcher(hub.plan, hub.download)
     first = fetcher.start(TURBO, "generate")
-    assert fetcher.start(TURBO, "generate") is first and fetcher.is_fetching(TURBO)
+    assert fetcher.start(TURBO, "generate") is first and fetcher.is_fetching(TURBO, "generate")
     with pytest.raises(Busy, match="SDXL Turbo is being downloaded"):
         fetcher.start(HEART, "inpaint")
     hub.go.release(10)
@@ -81,6 +81,19 @@ def test_one_download_at_a_time_over_all_people() -> None:
     hub.go.release(10)
     wait(lambda: second.is_finished)
     assert hub.asked == [("sdxl-turbo", ("pipeline",)), ("kandinsky-2.2", ("prior", "decoder"))]
+
+
+def test_another_task_of_the_same_model_needs_other_parts_and_so_waits() -> None:
+    hub = Hub()
+    fetcher = Fetcher(hub.plan, hub.download)
+    going = fetcher.start(HEART, "inpaint")
+    with pytest.raises(Busy, match="Kandinsky 2.2 is being downloaded"):
+        fetcher.start(HEART, "image-to-image")
+    assert fetcher.is_fetching(HEART, "inpaint") and not fetcher.is_fetching(HEART, "image-to-image")
+    going.cancel()
+    hub.go.release(1)
+    wait(lambda: going.is_finished)
+    assert hub.asked == [("kandinsky-2.2", ("prior", "decoder"))]
 
 
 def test_a_download_is_stopped_and_begun_again() -> None:
