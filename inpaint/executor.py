@@ -30,6 +30,9 @@ GPU); the second is all that a visitor without an account may be lent in a day, 
 SECONDS_PER_STEP = 0.5
 """For a million pixels, before anything was measured: on the safe side for the models here on a data centre's GPU."""
 
+LOADED_PER_SECOND = 500_000_000
+"""Bytes of weights, from a Space's disk to the GPU, on the safe side: a model that is not the default one is read for each call."""
+
 MARGIN = 1.5
 """A call that takes longer than it asked for is ended from outside; what was asked for and not used is given back."""
 
@@ -77,7 +80,7 @@ class GpuProcess:
     can_end_early = False
 
     def __init__(self, models: Models, gpu: Gpu, refusal: type[Exception], pace: Pace) -> None:
-        self._pace, self._refusal = pace, refusal
+        self._models, self._pace, self._refusal = models, pace, refusal
 
         def in_gpu_process(work: Work) -> Generator[Message]:
             yield from told_by(lambda report: do(work, _engine(models, work, report), report))
@@ -93,11 +96,14 @@ class GpuProcess:
             raise MachineError(_without_tags(refused), "Try again later, or with fewer steps.") from None
 
     def seconds(self, work: Work) -> int:
-        """How long to ask for: what such a job took so far, with a margin; a guess from steps and size before the first."""
+        """How long to ask for: what such a job took so far, with a margin; a guess from steps and size before the first. The pace
+        leaves loading out, so that comes on top."""
         cost = cost_of(work)
         known = self._pace.estimate(cost)
         guess = SHORTEST_SECONDS + SECONDS_PER_STEP * cost.units / 1e6 if known is None else known
-        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, math.ceil(MARGIN * guess)))
+        spec = self._models.spec(work.request.model, work.task)
+        loading = self._models.bytes_to_load(spec, work.task, known is None) / LOADED_PER_SECOND
+        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, math.ceil(MARGIN * guess + loading)))
 
 
 def told_by(run: Callable[[Report], EditResult]) -> Generator[Message]:

@@ -102,12 +102,16 @@ def waits_for(file: Path) -> Callable[[], None]:
 
 @dataclass
 class OneEngine:
-    """A registry whose every model is this engine."""
+    """A registry whose every model is this engine. to_load: bytes of weights by whether such a job ran before."""
 
     loaded: Programmed
+    to_load: tuple[int, int] = (0, 0)
 
     def spec(self, name: str, task: Task) -> str:
         return f"{name} {task}"
+
+    def bytes_to_load(self, spec: str, task: Task, is_first: bool) -> int:
+        return self.to_load[not is_first]
 
     def engine(self, spec: str, task: Task, report: Report) -> Any:
         report(Progress("loading"))

@@ -33,7 +33,7 @@ from inpaint.errors import (
     ModelUnavailable,
     OutOfMemory,
 )
-from inpaint.executor import LONGEST_SECONDS, SHORTEST_SECONDS, GpuProcess, InThread
+from inpaint.executor import LOADED_PER_SECOND, LONGEST_SECONDS, SHORTEST_SECONDS, GpuProcess, InThread
 from inpaint.fairness import Cost, Pace
 from inpaint.jobs import Executor, Worker
 from inpaint.work import GenerateWork, Work, cost_of
@@ -243,11 +243,11 @@ def test_a_process_that_is_ended_from_outside_is_told_and_another_takes_its_plac
     assert lent.released == [False, True]
 
 
-def asked_for(work: Work, seconds: float | None) -> int:
+def asked_for(work: Work, seconds: float | None, to_load: tuple[int, int] = (0, 0)) -> int:
     pace = Pace()
     if seconds is not None:
         pace.learn(cost_of(work), seconds)
-    return GpuProcess(OneEngine(Programmed()), spaces.GPU, gr.Error, pace).seconds(work)
+    return GpuProcess(OneEngine(Programmed(), to_load), spaces.GPU, gr.Error, pace).seconds(work)
 
 
 def generation(steps: int, side: int, count: int = 1) -> GenerateWork:
@@ -263,6 +263,13 @@ def generation(steps: int, side: int, count: int = 1) -> GenerateWork:
 ])
 def test_how_long_a_gpu_is_asked_for(work: Work, known: float | None, seconds: int) -> None:
     assert asked_for(work, known) == seconds
+
+
+@pytest.mark.parametrize(("known", "seconds"), [(None, 38 + 20), (20.0, 30 + 10)], ids=["the first of its kind", "known"])
+def test_the_time_in_which_weights_are_read_is_asked_for_too(known: float | None, seconds: int) -> None:
+    """What was learned leaves it out, and a model that is not in memory is read for each call."""
+    work = generation(20, 1000)
+    assert asked_for(work, known, (20 * LOADED_PER_SECOND, 10 * LOADED_PER_SECOND)) == seconds
 
 
 @pytest.mark.parametrize("work", works().values(), ids=works())

@@ -13,7 +13,7 @@ from typing import Any
 
 from inpaint.config import AppConfig
 from inpaint.core.result import Progress
-from inpaint.core.spec import DeviceKind, ModelSpec, Source, Task, WorkingLimits
+from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind, ModelSpec, Source, Task, WorkingLimits
 from inpaint.engines import weights
 from inpaint.engines.base import Generator, Inpainter, Reimaginer, Report
 from inpaint.engines.device import probe_device
@@ -241,6 +241,13 @@ class Models:
         if not turns or any(name not in spec.parameters for turn in turns for name in turn.parts):
             return None
         return plan_memory(Needs(turns, spec.parameters, self.default_dtype), self.residency.budget, self.device)
+
+    def bytes_to_load(self, spec: ModelSpec, task: Task, is_first: bool) -> int:
+        """Of weights, before a job computes, by the parameters in the model's file: all where its engine is not here, and what is
+        needed once where such a job never ran (is_first)."""
+        is_here = (spec.name, task) in self._engines
+        turns = [turn for turn in FAMILIES[spec.family][task].turns if (is_first if turn.once else not is_here)]
+        return sum(spec.parameters.get(name, 0) for turn in turns for name in turn.parts) * BYTES_PER_PARAMETER[self.default_dtype]
 
     def describe(self) -> list[dict[str, object]]:
         """Every model as plain data, for `models --json`, HTTP and the page."""

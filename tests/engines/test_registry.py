@@ -159,6 +159,21 @@ def test_models_are_described_as_plain_data(models: Models) -> None:
         described["kandinsky-2.2"]["weights_bytes_computed"]["float32"]
 
 
+@pytest.mark.parametrize(("here", "is_first", "parts"), [
+    (False, True, ("text_encoder", "prior", "image_encoder", "movq", "unet")), (False, False, ("text_encoder", "prior", "movq", "unet")),
+    (True, True, ("image_encoder",)), (True, False, ()),
+], ids=["all of it", "all but what is kept on the disk", "only what was never needed", "nothing"])
+def test_how_much_a_job_would_load_first(here: bool, is_first: bool, parts: tuple[str, ...], models: Models,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, HEART)
+    task = dataclasses.replace(registry.FAMILIES["kandinsky22"]["inpaint"], load=lambda spec, runtime, report: "engine")
+    monkeypatch.setattr(registry, "FAMILIES", {**registry.FAMILIES, "kandinsky22": {"inpaint": task}})
+    spec = models.specs[HEART]
+    if here:
+        models.engine(spec, "inpaint", lambda progress: None)
+    assert models.bytes_to_load(spec, "inpaint", is_first) == 4 * sum(spec.parameters[part] for part in parts)
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     pytest.param({"tasks": ("inpaint", "generate")}, "tasks: kandinsky22 cannot generate", id="a task the family lacks"),
     pytest.param({"tasks": ("generate",), "family": "sdxl", "sources": {"pipeline": Source("./here")}},
