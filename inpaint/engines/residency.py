@@ -68,7 +68,7 @@ class Residency:
     @property
     def used(self) -> int:
         """Bytes of weights on the device."""
-        return sum(part.nbytes for part in self._parts.values() if part.is_on_device)
+        return sum(part.nbytes for part in list(self._parts.values()) if part.is_on_device)  # the metrics' thread asks too
 
     def part(self, key: str, title: str, nbytes: int, load: Callable[[str], Value]) -> Part[Value]:
         """The part of this key, the same for everyone who asks."""

@@ -160,3 +160,18 @@ def test_cancelled_between_two_parts_the_first_stays_whole() -> None:
     with pytest.raises(EditCancelled):
         machine.use(*parts, report=stop)
     assert [part.is_on_device for part in parts] == [True, False] and machine.residency.used == 3
+
+
+def test_what_is_there_may_be_asked_while_another_thread_adds_parts() -> None:
+    residency = Residency("cpu", 100)
+
+    class Meanwhile(int):
+        """A size that is added up just when another thread asks for a part that is new."""
+
+        def __radd__(self, other: int) -> int:
+            residency.part("new", "new", 1, Weights)  # pyright: ignore[reportArgumentType]
+            return other + int(self)
+
+    for name in ("a", "b"):
+        residency.part(name, name, Meanwhile(5), Weights).is_on_device = True  # pyright: ignore[reportArgumentType]
+    assert residency.used == 10
