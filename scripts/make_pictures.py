@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
+COFFEE = ROOT / "inpaint" / "ui" / "examples" / "coffee.jpg"
 DESKTOP, PHONE = {"width": 1320, "height": 860}, {"width": 390, "height": 844}
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                   "--disable-component-update", "--disable-sync"]
@@ -34,6 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, served(folder) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
         take_desktop(browser, address)
+        take_words(browser, address)
         take_phone(browser, address)
         browser.close()
 
@@ -41,20 +43,38 @@ def main() -> None:
 def take_desktop(browser: Browser, address: str) -> None:
     page = open_page(browser, address, DESKTOP, "light")
     keep(page, "empty")
-    page.locator("#open-picture input[type=file]").set_input_files(ROOT / "inpaint/ui/examples/coffee.jpg")
+    page.locator("#open-picture input[type=file]").set_input_files(COFFEE)
     paint_spoon(page)
     keep(page, "painting")
     page.close()
     for theme in ("light", "dark"):
         page = open_page(browser, address, DESKTOP, theme)
-        run_example(page)
+        run_example(page, "coffee")
         keep(page, "result" if theme == "light" else "result-dark")
         page.close()
 
 
+def take_words(browser: Browser, address: str) -> None:
+    """An edit with words, and the chain that it joins; by Kandinsky Mini, which lies beside the code."""
+    page = open_page(browser, address, DESKTOP, "light")
+    page.get_by_role("tab", name="Generate").click()
+    with page.expect_file_chooser() as chooser:
+        page.locator("#open-for-chain-button").click()
+    chooser.value.set_files(COFFEE)
+    page.wait_for_selector("#edit-this-button:visible", timeout=60_000)
+    page.get_by_role("tab", name="Edit").click()
+    run_example(page, "strawberry")
+    keep(page, "words")
+    page.locator("#send-to-chain-button").click()
+    page.wait_for_selector(".ip-chain button:nth-child(2)[aria-pressed=true]", timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+    keep(page, "chain")
+    page.close()
+
+
 def take_phone(browser: Browser, address: str) -> None:
     page = open_page(browser, address, PHONE, "light")
-    page.locator("#open-picture input[type=file]").set_input_files(ROOT / "inpaint/ui/examples/coffee.jpg")
+    page.locator("#open-picture input[type=file]").set_input_files(COFFEE)
     paint_spoon(page)
     keep(page, "phone")
     page.close()
@@ -83,9 +103,10 @@ def paint_spoon(page: Page) -> None:
     page.wait_for_timeout(SETTLE_MS)
 
 
-def run_example(page: Page) -> None:
-    page.locator("#stage .ip-examples button").first.click()
-    page.wait_for_selector("#keep-button:visible", timeout=120_000)
+def run_example(page: Page, name: str) -> None:
+    """Which examples come first depends on the models that are here."""
+    page.locator(f"#stage [data-example={name}]").click()
+    page.wait_for_selector("#keep-button:visible", timeout=600_000)
     page.wait_for_timeout(SETTLE_MS)
 
 
