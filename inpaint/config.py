@@ -63,6 +63,15 @@ class MemoryLimits:
 
 
 @dataclass(frozen=True)
+class SpeedSettings:
+    """compile: whether the UNet of Kandinsky 2.2 goes through torch.compile, which takes minutes at the first run."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    compile: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """app.toml. device, dtype: "auto" or a name torch knows. host None = Gradio's own default and variables.
     cache_dir: where downloaded weights lie; None = the hub library's own place (HF_HOME, HF_HUB_CACHE).
@@ -85,10 +94,12 @@ class Settings:
     pictures: PictureLimits = PictureLimits()
     queue: QueueLimits = QueueLimits()
     memory: MemoryLimits = MemoryLimits()
+    speed: SpeedSettings = SpeedSettings()
 
 
-SECTIONS: Mapping[str, type[Any]] = MappingProxyType({"pictures": PictureLimits, "queue": QueueLimits, "memory": MemoryLimits})
-"""The tables of app.toml, each all positive numbers."""
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {"pictures": PictureLimits, "queue": QueueLimits, "memory": MemoryLimits, "speed": SpeedSettings})
+"""The tables of app.toml; their numbers are positive."""
 
 ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB"})
 """Where INPAINT_ and the setting's own name would not say what it is."""
@@ -147,7 +158,7 @@ def _check_settings(settings: Settings) -> None:
         raise BadConfig(f"settings: port: {settings.port} is not between 0 and {MAX_PORT}.")
     for section in SECTIONS:
         for name, value in vars(getattr(settings, section)).items():
-            if value != "auto" and not 0 < value < math.inf:
+            if value != "auto" and not isinstance(value, bool) and not 0 < value < math.inf:
                 raise BadConfig(f"settings: {section}.{name}: {value:g} is not a positive number.")
 
 

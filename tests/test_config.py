@@ -71,6 +71,14 @@ def test_a_wrong_memory_budget_is_named(budget: str, tmp_path: Path) -> None:
         load(with_settings(tmp_path, f"[memory]\nbudget_gb = {budget}"))
 
 
+@pytest.mark.parametrize(("text", "environment", "compiles"), [
+    ("", {}, False), ("[speed]\ncompile = true", {}, True), ("", {"INPAINT_COMPILE": "true"}, True),
+    ("[speed]\ncompile = true", {"INPAINT_COMPILE": "false"}, False)], ids=["default", "a file", "environment", "off again"])
+def test_compiling_is_asked_for(text: str, environment: dict[str, str], compiles: bool, tmp_path: Path) -> None:
+    config = load(with_settings(tmp_path, text), environment)
+    assert config.settings.speed.compile is Models(config)._runtime.compiles is compiles
+
+
 def test_the_environment_may_name_the_folder(tmp_path: Path) -> None:
     with_settings(tmp_path, "port = 1000")
     assert load(None, {"INPAINT_CONFIG": str(tmp_path)}).settings.port == 1000
@@ -104,7 +112,7 @@ def test_a_local_folder_is_relative_to_the_file_that_names_it(repo_id: str, expe
     pytest.param("[pictures]\nmax_width = 3", "settings: pictures.max_width", id="unknown key below"),
     pytest.param('port = "eighty"', "settings: port", id="wrong type"), pytest.param("port = 99999", "port: 99999", id="no port"),
     pytest.param("port = -1", "port: -1", id="negative port"), pytest.param('dtype = "int8"', "settings: dtype", id="no dtype"),
-    pytest.param("share = 7", "settings: share", id="not a bool"), pytest.param("pictures = 3", "settings: pictures", id="not a table"),
+    pytest.param("share = 7", "settings: share", id="not a bool"), pytest.param("[speed]\ncompile = 7", "settings: speed.compile", id="nor this"), pytest.param("pictures = 3", "settings: pictures", id="not a table"),
     pytest.param("[pictures]\nmax_megapixels = nan", "max_megapixels: nan is not a positive", id="NaN limit"),
     pytest.param("[pictures]\nmax_megapixels = inf", "max_megapixels: inf is not a positive", id="no limit"),
     pytest.param("[pictures]\nmax_side = -5", "max_side: -5 is not a positive", id="negative limit"),

@@ -17,6 +17,7 @@ from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report
 from inpaint.engines.checkpoint import find_checkpoint
+from inpaint.engines.compilation import Compiler
 from inpaint.engines.diffusion import DTYPES, guard_memory
 from inpaint.engines.kandinsky_decoder import Clock, Decoder, ImageDecoder, InpaintDecoder
 from inpaint.engines.kandinsky_prior import Conditioner, Guidance, Prior, ZeroEmbedding
@@ -41,13 +42,14 @@ class KandinskyEngine(Generic[Kind]):
     def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: Report,
              prior_revision: str | None = None, decoder_revision: str | None = None, prior_variant: str | None = None,
              decoder_variant: str | None = None, model: str = "kandinsky-2.2", clock: Clock = time.monotonic,
-             residency: Residency | None = None, recent: Recent[Any, Any] | None = None) -> Self:
+             residency: Residency | None = None, recent: Recent[Any, Any] | None = None,
+             compiler: Compiler | None = None) -> Self:
         """Open both checkpoints on disk; each part's weights are read when it is first needed.
 
         prior, decoder: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
         choose_dtype return them. cache_dir: for things that can be made again. model: the name in the registry, for
-        messages. residency, recent: shared by all engines of a process; by itself an engine has its own. Raises
-        ModelUnavailable, EditCancelled (from report).
+        messages. residency, recent: shared by all engines of a process; by itself an engine has its own.
+        compiler: of the decoder's UNet; None = it is not compiled. Raises ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
         numbers, residency = DTYPES[dtype], residency or Residency(device)
@@ -55,7 +57,7 @@ class KandinskyEngine(Generic[Kind]):
         decoder_checkpoint = find_checkpoint(decoder, model=model, revision=decoder_revision, variant=decoder_variant)
         zero = ZeroEmbedding(prior_checkpoint, residency, numbers, cache_dir)
         conditioner = Conditioner(Prior.load(prior_checkpoint, residency, numbers), zero, recent or Recent())
-        return cls(conditioner, cls.decoder_kind.load(decoder_checkpoint, residency, numbers, clock), residency)
+        return cls(conditioner, cls.decoder_kind.load(decoder_checkpoint, residency, numbers, clock, compiler), residency)
 
     @property
     def size_multiple(self) -> int:

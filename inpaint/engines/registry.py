@@ -39,7 +39,8 @@ class Choice:
 class Runtime:
     """What an engine needs to know of this machine. made_dir: for what can be made again (the zero embedding).
 
-    residency, recent: the parts in memory and the embeddings of all models, which engines share.
+    residency, recent: the parts in memory and the embeddings of all models, which engines share. compiles: by torch.compile, what
+    can be.
     """
 
     device: str
@@ -47,6 +48,7 @@ class Runtime:
     made_dir: Path
     residency: Residency = field(default_factory=lambda: Residency("cpu"))
     recent: Recent[Any, Any] = field(default_factory=Recent[Any, Any])
+    compiles: bool = False
 
 
 def _hush_libraries() -> None:
@@ -67,6 +69,7 @@ def _load_kandinsky22_image(spec: ModelSpec, runtime: Runtime, report: Report) -
 
 
 def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, Any]:
+    from inpaint.engines.compilation import Compiler
     from inpaint.engines.diffusion import choose_device, choose_dtype
 
     folders = weights.locate(spec, ("prior", decoder))
@@ -74,7 +77,7 @@ def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, A
     return {"prior": str(folders["prior"]), "decoder": str(folders[decoder]), "device": device,
             "dtype": choose_dtype(device, runtime.dtype), "cache_dir": runtime.made_dir, "model": spec.name,
             "prior_variant": spec.sources["prior"].variant, "decoder_variant": spec.sources[decoder].variant,
-            "residency": runtime.residency, "recent": runtime.recent}
+            "residency": runtime.residency, "recent": runtime.recent, "compiler": Compiler() if runtime.compiles else None}
 
 
 def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: Report) -> Generator:
@@ -170,7 +173,8 @@ class Models:
         dtype, gb = config.settings.dtype, config.settings.memory.budget_gb
         device = self.device if config.settings.device == "auto" else config.settings.device
         self.residency = Residency(device, None if gb == "auto" else int(gb * GB))
-        self._runtime = Runtime(device, None if dtype == "auto" else dtype, config.data_dir / "made", self.residency)
+        self._runtime = Runtime(device, None if dtype == "auto" else dtype, config.data_dir / "made", self.residency,
+                                compiles=config.settings.speed.compile)
         self._engines: dict[tuple[str, Task], Any] = {}
 
     @property

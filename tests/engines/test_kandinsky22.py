@@ -15,6 +15,7 @@ from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProject
 
 from inpaint.core.result import Progress
 from inpaint.engines.base import UseAsIs
+from inpaint.engines.compilation import FIRST_RUN, STOOD_ASIDE, Compiler
 from inpaint.engines.kandinsky_decoder import max_pool_to_cells
 from inpaint.engines.preview import LatentColours
 from inpaint.engines.recent import Recent
@@ -22,6 +23,9 @@ from inpaint.engines.residency import Residency
 from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
+
+BFLOAT16_ERROR = 4
+"""Levels of 255, on average."""
 
 
 class TestProgress:
@@ -261,6 +265,25 @@ class TestNotices:
         assert first == second and "negative prompt" in first[0]
 
 
+class TestCompiled:
+    def test_it_paints_the_same_and_says_when_it_compiles(self, load) -> None:
+        """By torch's own "eager" backend: the whole graph is traced as for any other, and computes the same bits."""
+        engine, heard = load(compiler=Compiler("eager")), (Watcher(), Watcher())
+        first, second = (engine.inpaint(an_edit(), watcher) for watcher in heard)
+        assert (first.notices, second.notices) == ((FIRST_RUN,), ())
+        assert [[p.stage for p in watcher.heard if p.notice == FIRST_RUN] for watcher in heard] == [["loading"], []]
+        assert np.array_equal(first.picture, second.picture) and np.array_equal(first.picture, edit(load()))
+
+    def test_in_slices_it_stands_aside(self, load) -> None:
+        engine = load(compiler=Compiler(never_called))
+        engine.relieve()
+        assert engine.inpaint(an_edit(), Watcher()).notices == (STOOD_ASIDE,)
+
+
+def never_called(*_args: object) -> None:
+    raise AssertionError("it was compiled")
+
+
 class TestThinStrokes:
     @pytest.mark.parametrize("row", [1, 4, 7, 30, 61])
     def test_one_pixel_repaints_its_cells(self, row) -> None:
@@ -478,8 +501,24 @@ def test_more_steps_than_the_checkpoint_was_trained_with_are_refused(load) -> No
         edit(load(), work=an_edit(num_inference_steps=1001))
 
 
-def test_bfloat16_runs(load) -> None:
-    assert edit(load(dtype="bfloat16")).std() > 5
+def test_bfloat16_paints_what_float32_does_but_for_its_rounding(load) -> None:
+    exact = edit(load()).astype(int)
+    assert np.abs(edit(load(dtype="bfloat16")) - exact).mean() < BFLOAT16_ERROR
+
+
+@pytest.mark.parametrize(("dtype", "is_laid"), [("float32", False), ("bfloat16", True)])
+def test_only_bfloat16_lays_channels_last(load, dtype, is_laid) -> None:
+    """In float32 the layout is upstream's: another one adds in another order. The weights stay the same numbers."""
+    engine = load(dtype=dtype)
+    engine.bring(Watcher())
+    unet = engine._decoder._unet.value
+    before = {name: parameter.clone() for name, parameter in unet.named_parameters()}
+    first = edit(engine)
+    laid = {parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+            for parameter in unet.parameters() if parameter.dim() == 4 and parameter.shape[2] > 1 and parameter.shape[1] > 1}
+    assert laid == {is_laid}
+    assert all(torch.equal(parameter, before[name]) for name, parameter in unet.named_parameters())
+    assert np.array_equal(edit(engine), first)
 
 
 def test_the_input_is_left_as_it_was(load) -> None:
