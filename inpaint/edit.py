@@ -29,8 +29,8 @@ from inpaint.engines.base import (
 )
 from inpaint.errors import BadOutput
 from inpaint.ladder import MemoryLadder
-from inpaint.plan import EditPlan, WholePlan
-from inpaint.sight import EditSight, NewSight, Sight, WholeSight
+from inpaint.plan import EditPlan, Plan
+from inpaint.sight import EditSight, NewSight, PlannedSight, Sight
 
 Request = EditRequest | GenerateRequest | ReimagineRequest
 
@@ -77,7 +77,7 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, report: Re
     plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once.
     Raises EditCancelled (from report), OutOfMemory, BadOutput.
     """
-    sight = EditSight(request, plan)
+    sight = EditSight(request.picture, plan)
 
     def paint(sampling: SamplingParams, clock: Report) -> EngineOutput:
         return engine.inpaint(EngineInput(sight.picture, sight.mask, sampling), clock)
@@ -99,10 +99,10 @@ def run_generate(request: GenerateRequest, engine: Generator, report: Report) ->
     return _run(request, engine, NewSight(request.sampling), report, engine.generate, keep)
 
 
-def run_reimagine(request: ReimagineRequest, plan: WholePlan, engine: Reimaginer, report: Report) -> EditResult:
+def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, report: Report) -> EditResult:
     """Pictures anew from a picture, at its working extent; each candidate is sampled by itself with its own seed. Raises as
     run_edit does."""
-    sight = WholeSight(request, plan)
+    sight = PlannedSight(request.picture, plan)
 
     def reimagine(sampling: SamplingParams, clock: Report) -> EngineOutput:
         return engine.reimagine(sight.picture, sampling, clock)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from inpaint.core.composite import visible_rgb
 from inpaint.core.geometry import Extent
+from inpaint.core.picture import Picture
 from inpaint.core.region import Region
-from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams
-from inpaint.plan import EditPlan, WholePlan
+from inpaint.core.request import SamplingParams
+from inpaint.plan import EditPlan, Plan
 
 Pixels = NDArray[np.uint8]
 
@@ -29,11 +30,11 @@ class Sight(Protocol):
         ...
 
 
-class EditSight:
-    """The work area of an edit with its mask. picture: uint8 [h, w, 3] RGB. mask: uint8 [h, w], only 0 and 255."""
+class PlannedSight:
+    """What a plan shows of a picture. picture: uint8 [h, w, 3] RGB."""
 
-    def __init__(self, request: EditRequest, plan: EditPlan) -> None:
-        self._request = request
+    def __init__(self, whole: Picture, plan: Plan) -> None:
+        self._whole = whole
         self._take(plan)
 
     @property
@@ -50,32 +51,21 @@ class EditSight:
             self._take(plan)
         return plan is not None
 
-    def _take(self, plan: EditPlan) -> None:
+    def _take(self, plan: Plan) -> None:
         self._plan = plan
-        self.picture: Pixels = plan.region.take_picture(visible_rgb(self._request.picture))
-        self.mask: Pixels = plan.region.take_mask(plan.opacity)
+        self.picture: Pixels = plan.region.take_picture(visible_rgb(self._whole))
 
 
-class WholeSight:
-    """All of a picture. picture: uint8 [h, w, 3] RGB."""
+class EditSight(PlannedSight):
+    """The work area of an edit, with its mask. mask: uint8 [h, w], only 0 and 255."""
 
-    def __init__(self, request: ReimagineRequest, plan: WholePlan) -> None:
-        self._request = request
-        self._take(plan)
+    def __init__(self, whole: Picture, plan: EditPlan) -> None:
+        self._opacity = plan.opacity
+        super().__init__(whole, plan)
 
-    @property
-    def extent(self) -> Extent:
-        return self._plan.region.working
-
-    def shrink(self) -> bool:
-        plan = self._plan.smaller()
-        if plan is not None:
-            self._take(plan)
-        return plan is not None
-
-    def _take(self, plan: WholePlan) -> None:
-        self._plan = plan
-        self.picture: Pixels = plan.region.take_picture(visible_rgb(self._request.picture))
+    def _take(self, plan: Plan) -> None:
+        super()._take(plan)
+        self.mask: Pixels = plan.region.take_mask(self._opacity)
 
 
 class NewSight:

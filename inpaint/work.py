@@ -12,7 +12,7 @@ from inpaint.core.spec import Task
 from inpaint.edit import run_edit, run_generate, run_reimagine
 from inpaint.engines.base import Report
 from inpaint.fairness import Cost
-from inpaint.plan import EditPlan, WholePlan
+from inpaint.plan import EditPlan, Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class ReimagineWork:
 
     task: ClassVar[Task] = "image-to-image"
     request: ReimagineRequest
-    plan: WholePlan
+    plan: Plan
 
     @property
     def extent(self) -> Extent:
