@@ -63,7 +63,7 @@ class EditHandlers:
     def __init__(self, service: Service, tab: EditTab, chip: gr.HTML, examples: Mapping[str, Example],
                  fetches: FetchHandlers) -> None:
         self.service, self.tab, self.chip, self.examples, self.fetches = service, tab, chip, examples, fetches
-        self.session, self.found = gr.State(Session()), gr.State(0)
+        self.session, self.found, self.asked = gr.State(Session()), gr.State(0), gr.State(("", ""))
         self.desks: Desks[EditDesk] = Desks()
 
     def open_upload(self, path: str | None, request: gr.Request) -> Updates:
@@ -108,20 +108,30 @@ class EditHandlers:
         async for updates in self.run({**values, self.tab.form.settings.widgets["seed"]: ""}, request):
             yield updates
 
-    async def run_example(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Updates]:
-        """A photo with its ready mask, run at once: a result in one click. What is typed stays."""
+    def open_example(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """A photo with its ready mask and its words; `asked` then runs it. An example without words leaves what is typed."""
         example = self.examples.get(str(event.name))
         if example is None:
-            yield self._nothing()
-            return
+            return self._nothing()
         self._occupy(request)
         try:
             opened = self._painted(example.upload, example.picture, example.mask)
-            yield opened
+        except InpaintError as error:
+            return self._failed(error)
+        words = {self.tab.form.prompt: example.shot.words.prompt} if example.shot.words else {}
+        return opened | words | {self.asked: (example.shot.name, secrets.token_hex(8))}
+
+    async def run_example(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
+        """The example that was opened: a result in one click."""
+        example = self.examples.get(values[self.asked][0])
+        if example is None:
+            yield self._nothing()
+            return
+        try:
             prompt = example.shot.words.prompt if example.shot.words else ""
             spec = self._knowing(prompt)
             edit = self.service.edit_request(example.picture, example.mask, {"prompt": prompt, "model": spec.name})
-            async for updates in self._run(edit, {}, opened[self.session], request):
+            async for updates in self._run(edit, {}, values[self.session], request):
                 yield updates
         except Exception as error:
             yield self._failed(told(error, "an edit"))
@@ -417,7 +427,9 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     tab.another.click(handlers.another, reads, view, **running)
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
     tab.as_is.click(handlers.use_as_is, None, None, queue=False, **quiet)
-    fresh(tab.stage.example(handlers.run_example, None, view, **running))
+    # Opened and run in two events: an answer that comes while the run's own begins would take Cancel and progress away again.
+    tab.stage.example(handlers.open_example, None, [*view, form.prompt, handlers.asked], **quiet)
+    fresh(handlers.asked.change(handlers.run_example, {session, handlers.asked}, view, **running))
     fresh(tab.stage.filling(handlers.fill, {form.chosen}, [*view, *form.filled()], **quiet))
     fresh(tab.back.click(handlers.back, None, view, **quiet))
     fresh(tab.keep.click(handlers.keep, looks, view, **quiet))

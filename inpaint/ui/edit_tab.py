@@ -96,5 +96,5 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
 def _build_vocabulary(spec: ModelSpec) -> Vocabulary:
     with gr.Column(elem_classes="ip-knows"):
         line = gr.HTML()
-        pick = gr.Dropdown(list(spec.knows), value=None, label="What it knows", filterable=True, elem_id=f"knows-{spec.name}")
+        pick = gr.Dropdown(list(spec.knows), value=None, label="What it knows: choose one", filterable=True, elem_id=f"knows-{spec.name}")
     return Vocabulary(line, pick)

@@ -90,7 +90,7 @@ def missing_html(error: InpaintError) -> str:
 def knows_html(spec: ModelSpec, prompt: str, models: Models) -> str:
     """What a model that knows a few things only is good for, and whether the prompt names one of them."""
     better = next((other for other in models.specs.values() if other.can("inpaint") and other.prompt and not other.knows), None)
-    lines = [f"A small demonstration model: it draws {len(spec.knows)} things, as simple drawings."]
+    lines = [f"{spec.title} is a small demonstration model: it draws {len(spec.knows)} things, as simple drawings."]
     if better:
         lines.append(f"For real pictures {'choose' if models.is_available(better, 'inpaint') else 'get'} {better.title}.")
     unknown = [f"It may not know {prompt.strip()[:40]!r}: pick one of its things."] if prompt.strip() and not names_known(

@@ -121,9 +121,17 @@ def test_ready_words_fill_the_form_and_run_nothing(app: AppPage, served_app: Ser
     assert len(served_app.results()) == known
 
 
+REMEMBER_CANCEL = """() => new MutationObserver(() => {
+    window.cancelWasSeen ||= Boolean(document.querySelector("#cancel-button")?.offsetParent);
+}).observe(document.body, {subtree: true, childList: true, attributes: true})"""
+
+
 def test_a_small_model_says_what_it_knows(app: AppPage, photo: Path) -> None:
+    app.page.evaluate(REMEMBER_CANCEL)
     app.page.locator("[data-example=strawberry]").click()
     app.result()
+    assert app.page.evaluate("window.cancelWasSeen"), "a run that nobody can stop"
+    assert app.page.locator("#prompt textarea").input_value() == "a strawberry", "or another run would erase"
     app.page.locator("#back-button").click()
     app.page.wait_for_selector(".ip-stage[data-state=painting]")
     app.open_file(photo)
