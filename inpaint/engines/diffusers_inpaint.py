@@ -107,7 +107,7 @@ class DiffusersInpaint:
                              f"of {self.size_multiple}")
         with self._parts.run(max(height, width), report):
             painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
-        return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *painted.notices))
+        return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
 
     def relieve(self) -> str | None:
         """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""

@@ -47,6 +47,9 @@ Clock = Callable[[], float]
 DEFAULT_STEPS = 50
 """Where the request leaves it out: the published example's value."""
 
+SLICED = "attention was computed in slices"
+STREAMED = "the model's weights went to the GPU layer by layer, which takes far longer"
+
 DEFAULT_STRENGTH = 0.3
 """Where the request leaves it out: the stock pipeline's own."""
 
@@ -127,7 +130,7 @@ class Decoder:
         if self._is_sliced:
             return None
         self._is_sliced = True
-        return "attention was computed in slices"
+        return SLICED
 
     def go_alone(self) -> str | None:
         """UNet and MoVQ are on the device one at a time; None where it is so already."""
@@ -141,7 +144,7 @@ class Decoder:
         if self._is_streamed:
             return None
         self._is_alone = self._is_streamed = True
-        return "the model's weights went to the GPU layer by layer, which takes far longer"
+        return STREAMED
 
     def restore(self) -> None:
         """Take back all of these."""
@@ -193,17 +196,31 @@ class Decoder:
 
     @contextmanager
     def _using_unet(self, latents: torch.Tensor, report: Report) -> Generator[Any]:
-        """Where it does not fit into the budget even by itself, what memory running out would bring is done at once."""
-        working = self.working_bytes(*(side * self.cell for side in latents.shape[2:]))
-        fits = self._residency.fits(self._unet, working=working)
-        if self._is_streamed or (self._residency.parks and not fits):
+        """Where it is beyond the budget, what memory running out would bring is done at once; _budget_notices says so."""
+        is_beyond = self._is_beyond_budget(latents)
+        if self._is_streamed or (self._residency.parks and is_beyond):
             held = self._residency.streaming(report, self._unet)
         else:
-            held = self._residency.using(report, self._unet, working=working, alone=self._is_alone)
-        with held as (unet,), in_slices(unet) if self._is_sliced or not fits else nullcontext():
+            held = self._residency.using(report, self._unet, working=self._working_beside(latents), alone=self._is_alone)
+        with held as (unet,), in_slices(unet) if self._is_sliced or is_beyond else nullcontext():
             if self._residency.device == "cpu" and self._dtype is torch.bfloat16:
                 lay_channels_last(unet)
-            yield self._runner(unet, report, is_plain=fits and not (self._is_sliced or self._is_streamed))
+            yield self._runner(unet, report, is_plain=not (is_beyond or self._is_sliced or self._is_streamed))
+
+    def _working_beside(self, latents: torch.Tensor) -> int:
+        return self.working_bytes(*(side * self.cell for side in latents.shape[2:]))
+
+    def _is_beyond_budget(self, latents: torch.Tensor) -> bool:
+        """Whether the UNet would not fit even by itself, where that counts before it is tried."""
+        return self._residency.binds and not self._residency.fits(self._unet, working=self._working_beside(latents))
+
+    def _budget_notices(self, latents: torch.Tensor) -> tuple[str, ...]:
+        """What was done otherwise for the budget, but for what memory running out had brought before."""
+        if not self._is_beyond_budget(latents):
+            return ()
+        streamed = [STREAMED] if self._residency.parks and not self._is_streamed else []
+        done = [*streamed, *([] if self._is_sliced else [SLICED])]
+        return (self._residency.in_words(", and ".join(done)),) if done else ()
 
     def _runner(self, unet: Any, report: Report, is_plain: bool) -> Any:
         """What is called as the UNet. is_plain: its layers are those that would be compiled."""
@@ -238,7 +255,8 @@ class InpaintDecoder(Decoder):
         preview = LivePreview(scene, self._clock)
         end = self._denoise(scheduler, scene, guidance, work.sampling, preview, report)
         require_finite(end.latents, "decoder")
-        return EngineOutput(self._decode(scene.put_back(end.latents, scene.latents), report), (*self._compiler_notices, *end.notices))
+        return EngineOutput(self._decode(scene.put_back(end.latents, scene.latents), report),
+                            (*self._compiler_notices, *self._budget_notices(end.latents), *end.notices))
 
     def _read(self, work: EngineInput, report: Report) -> Scene:
         latents = self._encode(to_model_range(work.picture), report)
@@ -286,7 +304,8 @@ class ImageDecoder(Decoder):
         timesteps, notices = self._timesteps(scheduler, sampling)
         end = self._denoise(scheduler, timesteps, scene, guidance, sampling, report)
         require_finite(end.latents, "decoder")
-        return EngineOutput(self._decode(end.latents, report), (*self._compiler_notices, *notices, *end.notices))
+        return EngineOutput(self._decode(end.latents, report),
+                            (*self._compiler_notices, *self._budget_notices(end.latents), *notices, *end.notices))
 
     def _read(self, picture: Pixels, report: Report) -> Scene:
         latents = self._encode(to_processor_range(picture), report).contiguous()  # as upstream's repeat_interleave leaves them

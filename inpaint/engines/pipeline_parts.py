@@ -32,6 +32,7 @@ class PipelineParts:
         self._in_use = ExitStack()
         self._taken: tuple[str, Any] | None = None
         self._longest_px = 0
+        self._beyond_budget: list[str] = []
         self._is_sliced = self._is_tiled = self._is_alone = self._is_streamed = False
 
     def add(self, name: str, part: Part[Any], shape: Any) -> Any:
@@ -52,7 +53,7 @@ class PipelineParts:
     @contextmanager
     def run(self, longest_px: int, report: Report) -> Generator[None]:
         """For one run of the pipeline; longest_px: the longer side of its picture. Raises as `take` does."""
-        self._report, self._longest_px = report, longest_px
+        self._report, self._longest_px, self._beyond_budget = report, longest_px, []
         try:
             if not self._is_relieved and self._residency.fits(*self._parts.values(), working=PIPELINE_WORKING_BYTES):
                 self.bring(report)
@@ -87,6 +88,12 @@ class PipelineParts:
         self._is_sliced = self._is_tiled = self._is_alone = self._is_streamed = False
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What the latest run did otherwise for the budget, but for what memory running out had brought before."""
+        return tuple(self._residency.in_words(f"the {title}'s weights went to the GPU layer by layer, which takes far longer")
+                     for title in dict.fromkeys(self._beyond_budget))
+
+    @property
     def _is_relieved(self) -> bool:
         return self._is_sliced or self._is_tiled or self._is_alone or self._is_streamed
 
@@ -118,8 +125,11 @@ class PipelineParts:
     def _using(self, name: str) -> Generator[Any]:
         """Where a part does not fit into the budget even by itself, what memory running out would bring is done at once."""
         part, residency = self._parts[name], self._residency
-        fits = residency.fits(part, working=PIPELINE_WORKING_BYTES)
-        if residency.parks and (not fits or (self._is_streamed and name == self._denoiser)):
+        is_streamed = self._is_streamed and name == self._denoiser
+        is_beyond = residency.parks and not residency.fits(part, working=PIPELINE_WORKING_BYTES)
+        if is_beyond and not is_streamed:
+            self._beyond_budget.append(part.title)
+        if is_streamed or is_beyond:
             held = residency.streaming(self._report, part)
         else:
             held = residency.using(self._report, part, working=PIPELINE_WORKING_BYTES, alone=self._is_alone)

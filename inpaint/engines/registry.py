@@ -129,7 +129,7 @@ class Ability:
 def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
     """Activations: at 768 x 768 px in float16."""
     return (Turn("prior", ("text_encoder", "prior"), 300_000_000), Turn("image encoder", ("image_encoder",), 300_000_000, once=True),
-            Turn("decoder", ("movq", unet), 2_100_000_000, streams=True))
+            Turn("decoder", ("movq", unet), 2_100_000_000, streams=True, slices=True))
 
 
 SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), PIPELINE_WORKING_BYTES),

@@ -46,12 +46,14 @@ class Residency:
 
     device: as choose_device returns it. budget: bytes for weights and activations; None = what the device has, less a reserve.
     parks: a part that is let go waits in the computer's own memory, if it fits there; only with a GPU that has memory of its own.
+    binds: what does not fit is not even tried. On a CPU it is: a guess of free memory must not decide the last bits of a picture.
     """
 
     def __init__(self, device: str, budget: int | None = None, parks: bool | None = None,
                  free_ram: Callable[[], int] = memory.free_ram_bytes) -> None:
         self.device = device
         self.parks = device.startswith("cuda") if parks is None else parks
+        self.binds = self.parks or device != "cpu"
         self._budget = budget
         self._free_ram = free_ram
         self._parts: dict[str, Part[Any]] = {}
@@ -79,6 +81,10 @@ class Residency:
     def fits(self, *parts: Part[Any], working: int = 0) -> bool:
         """Whether these, and activations of `working` bytes, fit into the budget when everything else has gone."""
         return sum(part.nbytes for part in parts) + working <= self.budget
+
+    def in_words(self, done: str) -> str:
+        """A notice of what was done otherwise for the budget, in the words that the page has for it too."""
+        return f"{self.budget / memory.GB:.3g} GB of memory for models: {done}."
 
     @contextmanager
     def using(self, report: Report, *parts: Part[Any], working: int = 0, alone: bool = False) -> Generator[tuple[Any, ...]]:

@@ -74,7 +74,7 @@ class SdxlTextToImage:
         own_px = self._pipeline.default_sample_size * self._pipeline.vae_scale_factor
         with self._parts.run(max(sampling.width or own_px, sampling.height or own_px), report):
             picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
-        return EngineOutput(picture, cut_notices(self._pipeline.tokenizer, sampling))
+        return EngineOutput(picture, (*cut_notices(self._pipeline.tokenizer, sampling), *self._parts.notices))
 
     def relieve(self) -> str | None:
         """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""

@@ -14,13 +14,15 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
 from inpaint.core.result import Progress
+from inpaint.core.spec import ModelSpec, Source, WorkingLimits
+from inpaint.engines import kandinsky_decoder, registry
 from inpaint.engines.base import UseAsIs
 from inpaint.engines.compilation import FIRST_RUN, STOOD_ASIDE, Compiler
 from inpaint.engines.kandinsky_decoder import max_pool_to_cells
 from inpaint.engines.preview import LatentColours
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Residency
-from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
+from inpaint.errors import BadConfig, BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
 
@@ -366,6 +368,13 @@ class TestMemoryReliefs:
         assert np.array_equal(edit(engine), at_once)
         assert engine.relieve() is not None, "a later job may need it again"
 
+    def test_a_budget_that_is_a_guess_changes_no_bit_and_says_nothing(self, load, monkeypatch) -> None:
+        """A CPU's budget is the memory that is free at the start. Slices change bits that a small picture may not show."""
+        monkeypatch.setattr(kandinsky_decoder, "in_slices", lambda unet: pytest.fail("attention was computed in slices"))
+        tight, work = load(residency=Residency("cpu", 1)), an_edit()
+        output = tight.inpaint(work, Watcher())
+        assert np.array_equal(output.picture, edit(load(), work=work)) and output.notices == ()
+
 
 @pytest.fixture
 def gpu(load):
@@ -438,8 +447,9 @@ class TestLadder:
         assert np.array_equal(edit(gpu, work=work), edit(load(), work=work))
 
     def test_a_unet_beyond_the_budget_goes_layer_by_layer_at_once(self, load) -> None:
-        small = load(residency=Residency("cpu", 1, parks=True))
-        assert np.abs(edit(small).astype(int) - edit(load())).max() <= 2
+        small = load(residency=Residency("cpu", 1_230_000, parks=True))
+        output = small.inpaint(an_edit(), Watcher())
+        assert np.abs(output.picture.astype(int) - edit(load())).max() <= 2
         assert not small._decoder._unet.is_on_device
 
 
@@ -461,6 +471,31 @@ class TestNothingTwice:
 
     def test_another_candidate_encodes_nothing_and_changes_no_bit(self, load, calls) -> None:
         engine = load()
+        assert output.notices == (f"0.00123 GB of memory for models: {LAST}, and {RUNGS[1]}.",)
+
+    def test_what_memory_running_out_has_brought_is_not_said_again(self, load) -> None:
+        small = load(residency=Residency("cpu", 1, parks=True))
+        small._decoder.stream()
+        assert small.inpaint(an_edit(), Watcher()).notices == (f"1e-09 GB of memory for models: {RUNGS[1]}.",)
+        small._decoder.attend_in_slices()
+        assert small.inpaint(an_edit(), Watcher()).notices == ()
+
+    def test_where_weights_have_no_other_place_slices_alone_are_said(self, load, monkeypatch) -> None:
+        """Metal: a device that is not the CPU, and has no memory of its own."""
+        residency = Residency("cpu", 1)
+        monkeypatch.setattr(residency, "binds", Residency("mps", 1).binds)
+        output = load(residency=residency).inpaint(an_edit(), Watcher())
+        assert output.notices == (f"1e-09 GB of memory for models: {RUNGS[1]}.",)
+        assert np.abs(output.picture.astype(int) - edit(load())).max() <= 2
+
+
+@pytest.mark.parametrize("task", ["inpaint", "image-to-image"])
+def test_a_multiple_that_the_movq_does_not_take_is_a_wrong_setting(task, learned, learned_image, tmp_path) -> None:
+    sources = {"prior": learned.prior, "decoder": learned.decoder, "image_decoder": learned_image.decoder}
+    spec = ModelSpec("mine", "Mine", "kandinsky22", (task,), file="mine.toml", working=WorkingLimits(multiple=32, max_pixels=65_536),
+                     sources={part: Source(str(folder)) for part, folder in sources.items()})
+    with pytest.raises(BadConfig, match=r"mine.toml: working.multiple: its MoVQ needs a multiple of 64"):
+        registry.FAMILIES["kandinsky22"][task].load(spec, registry.Runtime("cpu", None, tmp_path), Watcher())
         edit(engine)
         calls.clear()
         second = edit(engine, work=an_edit(seed=4))

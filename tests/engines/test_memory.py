@@ -17,15 +17,18 @@ SIZES = {"text": 1 * GB, "prior": 1 * GB, "vision": 2 * GB, "unet": 3 * GB, "mov
 """In float16 2, 2, 4, 6 and 0 GB."""
 
 TURNS = (Turn("prior", ("text", "prior"), GB), Turn("vision", ("vision",), GB, once=True),
-         Turn("decoder", ("movq", "unet"), GB, streams=True))
+         Turn("decoder", ("movq", "unet"), GB, streams=True, slices=True))
 
 
 @pytest.mark.parametrize(("budget", "kind", "peak", "words"), [
     pytest.param(11, "cuda", 11, "", id="all stay, but what is used once"),
     pytest.param(10.9, "cuda", 7, "10.9 GB of memory for models: prior and decoder take turns.", id="turns"),
     pytest.param(7, "cpu", 7, "7 GB of memory for models: prior and decoder take turns.", id="just"),
-    pytest.param(6.9, "cuda", 6.9, "the decoder's weights go to the GPU layer by layer", id="the largest part does not fit"),
+    pytest.param(6.9, "cuda", 6.9, "the decoder's weights go to the GPU layer by layer, which takes far longer, and attention is computed in slices.",
+                 id="the largest part does not fit"),
     pytest.param(6.9, "cpu", 7, "6.9 GB of memory for models, but its largest part needs 7 GB", id="not even that on a CPU"),
+    pytest.param(6.9, "cpu", 7, "7 GB: memory may run out.", id="on a CPU nothing is done beforehand"),
+    pytest.param(6.9, "mps", 7, "7 GB: attention is computed in slices, and memory may run out.", id="slices on Metal"),
 ])
 def test_what_a_budget_means(budget: float, kind: DeviceKind, peak: float, words: str) -> None:
     plan = plan_memory(Needs(TURNS, SIZES, "float16"), int(budget * GB), kind)

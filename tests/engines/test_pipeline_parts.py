@@ -19,7 +19,7 @@ from inpaint.engines.diffusers_inpaint import DiffusersInpaint
 from inpaint.engines.memory import PIPELINE_WORKING_BYTES
 from inpaint.engines.residency import Residency
 from inpaint.engines.sdxl import SdxlTextToImage
-from inpaint.errors import EditCancelled, OutOfMemory
+from inpaint.errors import BadConfig, EditCancelled, OutOfMemory
 from tests.engines.conftest import Watcher, a_picture, blob
 from tests.tiny_models import make_flux, make_sdxl_inpaint
 
@@ -117,11 +117,14 @@ def test_a_part_that_does_not_fit_by_itself_is_brought_layer_by_layer(repository
     expected = engine.inpaint(work, Watcher()).picture
     residency = on_a_gpu(max(sizes(engine)) - 1 + PIPELINE_WORKING_BYTES)
     tiny = load(repository, residency)
-    assert np.array_equal(tiny.inpaint(work, Watcher()).picture, expected)
+    output = tiny.inpaint(work, Watcher())
+    assert np.array_equal(output.picture, expected)
     largest = max(tiny._parts._parts.values(), key=lambda part: part.nbytes)
     assert not largest.is_on_device and largest.value is not None
     assert not any(hasattr(module, "_hf_hook") for module in largest.value.modules())
 
+    assert output.notices == (f"{residency.budget / 1e9:.3g} GB of memory for models: the {largest.title}'s weights "
+                              "went to the GPU layer by layer, which takes far longer.",)
 
 def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, engine: DiffusersInpaint) -> None:
     work, residency = a_work(64), on_a_gpu()
