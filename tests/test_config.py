@@ -20,6 +20,12 @@ title = "Mine"
 family = "patchmatch"
 tasks = ["inpaint"]
 """
+KANDINSKY = BARE.replace("patchmatch", "kandinsky22") + \
+    'working = { multiple = 64, max_pixels = 262_144 }\nsources = { prior = { repo_id = "x/y" }, decoder = { repo_id = "x/z" } }\n'
+BOTH = KANDINSKY.replace('"inpaint"', '"inpaint", "image-to-image"').replace("sources = {", 'sources = { image_decoder = { repo_id = "x/w" },')
+SDXL = BARE.replace('"inpaint"', '"generate"').replace("patchmatch", "sdxl") + 'sources = { pipeline = { repo_id = "x/y" } }\n'
+SIZE = "[limits]\n" + "".join(f"{name} = {{ default = 512, minimum = 64, maximum = 512, step = 64 }}\n" for name in ("width", "height"))
+STRENGTH = "strength = { default = 0.5, minimum = 0.1, maximum = 1.0, step = 0.1 }\n"
 MODEL = BARE + "working = { multiple = 1, max_pixels = 262_144 }\n"
 
 
@@ -86,7 +92,7 @@ def test_the_environment_may_name_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_model_is_added_by_one_file(tmp_path: Path) -> None:
-    config = load(with_model(tmp_path, MODEL))
+    config = load(with_model(tmp_path, MODEL + "prompt = false"))
     assert config.models["mine"].title == "Mine"
     assert "erase" in config.models
     assert "mine" in [described["name"] for described in Models(config).describe()]
@@ -193,10 +199,28 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
     pytest.param(BARE, "working: a model for inpaint needs", id="no working extents"),
     pytest.param(BARE.replace('"inpaint"', '"generate"').replace("patchmatch", "sdxl") + 'sources = { pipeline = { repo_id = "x/y" } }',
                  "limits: a model that generates needs height, width", id="no size"),
+    pytest.param(MODEL, "prompt: patchmatch does not use it for inpaint. Set prompt = false", id="words that nobody reads"),
+    pytest.param(KANDINSKY + "[limits]\n" + STRENGTH, "limits.strength: kandinsky22 does not use it for inpaint. Take it out",
+                 id="a strength that inpainting has not"),
+    pytest.param(BOTH + "[limits]\n" + STRENGTH, r"limits.strength: .* for inpaint. Put it into \[task_limits.image-to-image\]",
+                 id="a strength of another task"),
+    pytest.param(BOTH + "[task_limits.inpaint]\n" + STRENGTH, "task_limits.inpaint.strength: kandinsky22", id="in a task's own table"),
+    pytest.param(SDXL + SIZE + STRENGTH, "limits.strength: sdxl", id="a strength without a picture"),
+    pytest.param(SDXL + 'schedulers = ["ddim"]\n' + SIZE, "schedulers: sdxl does not use it for generate", id="schedulers"),
+    pytest.param(SDXL + "early_stop = true\n" + SIZE, "early_stop: sdxl does not use it for generate", id="an early end that would cancel"),
 ])
 def test_a_model_that_its_family_cannot_run_is_refused_at_the_start(text: str, named: str, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=f"mine.toml: {named}"):
         Models(load(with_model(tmp_path, text)))
+
+
+@pytest.mark.parametrize("text", [
+    pytest.param(BOTH + 'schedulers = ["ddim"]\nearly_stop = true\nnegative_prompt = true\n[task_limits.image-to-image]\n' + STRENGTH,
+                 id="kandinsky22"),
+    pytest.param(SDXL + "negative_prompt = true\n" + SIZE, id="sdxl"),
+])
+def test_controls_that_the_family_reads_are_taken(text: str, tmp_path: Path) -> None:
+    assert "mine" in Models(load(with_model(tmp_path, text))).specs
 
 
 def test_the_schedulers_that_a_file_may_name_are_those_there_are() -> None:

@@ -59,13 +59,14 @@ def _hush_libraries() -> None:
 def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
     from inpaint.engines.kandinsky22 import Kandinsky22
 
-    return Kandinsky22.load(**_kandinsky22(spec, runtime, "decoder"), report=report)
+    return _fitting(spec, Kandinsky22.load(**_kandinsky22(spec, runtime, "decoder"), report=report), "its MoVQ")
 
 
 def _load_kandinsky22_image(spec: ModelSpec, runtime: Runtime, report: Report) -> Reimaginer:
     from inpaint.engines.kandinsky22 import Kandinsky22ImageToImage
 
-    return Kandinsky22ImageToImage.load(**_kandinsky22(spec, runtime, "image_decoder"), report=report)
+    engine = Kandinsky22ImageToImage.load(**_kandinsky22(spec, runtime, "image_decoder"), report=report)
+    return _fitting(spec, engine, "its MoVQ")
 
 
 def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, Any]:
@@ -93,8 +94,13 @@ def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: Report) -
     engine = DiffusersInpaint.load(**_pipeline(spec, runtime), report=report)
     if lacking := engine.lacks([*spec.limits, *(["negative_prompt"] if spec.negative_prompt else [])]):
         raise BadConfig(f"{spec.file}: limits: {engine.pipeline} has no {', '.join(lacking)}.", "Take it out of the model's file.")
+    return _fitting(spec, engine, engine.pipeline)
+
+
+def _fitting(spec: ModelSpec, engine: Any, name: str) -> Any:
+    """The engine, where it takes the file's working extents, which is known once its repository is here. Raises BadConfig."""
     if spec.working is not None and spec.working.multiple % engine.size_multiple:
-        raise BadConfig(f"{spec.file}: working.multiple: {engine.pipeline} needs a multiple of {engine.size_multiple}.")
+        raise BadConfig(f"{spec.file}: working.multiple: {name} needs a multiple of {engine.size_multiple}.")
     return engine
 
 
@@ -118,11 +124,13 @@ class Ability:
     """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task, which brings its
     weights by itself, through runtime.residency.
 
+    controls: the keys of a model's file that its code reads; another one would be shown and do nothing.
     turns: which of the spec's parameters are needed at the same time, for what is said of a memory budget.
     """
 
     parts: tuple[str, ...]
     load: Callable[[ModelSpec, Runtime, Report], Any]
+    controls: frozenset[str] = frozenset()
     turns: tuple[Turn, ...] = ()
 
 
@@ -135,12 +143,18 @@ def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
 SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), PIPELINE_WORKING_BYTES),
               Turn("UNet", ("unet",), PIPELINE_WORKING_BYTES, streams=True), Turn("autoencoder", ("vae",), PIPELINE_WORKING_BYTES))
 
+WORDS = frozenset({"prompt", "negative_prompt", "num_inference_steps", "guidance_scale"})
+EARLY = frozenset({"schedulers", "early_stop"})
+PRIOR = frozenset({"prior_num_inference_steps", "prior_guidance_scale"})
+STRENGTH, SIZE = frozenset({"strength"}), frozenset({"width", "height"})
+
 FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
     "kandinsky22": {
-        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, _kandinsky22_turns("unet")),
-        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, _kandinsky22_turns("image_unet"))},
-    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, SDXL_TURNS)},
-    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, SDXL_TURNS)},
+        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet")),
+        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, WORDS | EARLY | PRIOR | STRENGTH,
+                                  _kandinsky22_turns("image_unet"))},
+    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, WORDS | SIZE, SDXL_TURNS)},
+    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, WORDS | EARLY | STRENGTH, SDXL_TURNS)},
     "patchmatch": {"inpaint": Ability((), _load_patchmatch)},
 }
 """What each family's code does."""
@@ -160,6 +174,20 @@ def _check(spec: ModelSpec) -> None:
         raise BadConfig(f"{where}: limits: a model that generates needs {', '.join(sorted(missing))}.")
     if spec.working is None and (seeing := [task for task in spec.tasks if task != "generate"]):
         raise BadConfig(f"{where}: working: a model for {' and '.join(seeing)} needs the extents that it works at.")
+    for task in spec.tasks:
+        _check_controls(where, spec, task)
+
+
+def _check_controls(where: str, spec: ModelSpec, task: Task) -> None:
+    """Refuse a control that would be shown and do nothing, by the key that makes it. Raises BadConfig."""
+    keys = {name: f"limits.{name}" for name in spec.limits} | \
+        {name: f"task_limits.{task}.{name}" for name in spec.task_limits.get(task, {})} | \
+        {name: name for name in ("prompt", "negative_prompt", "early_stop", "schedulers") if getattr(spec, name)}
+    for name in sorted(keys.keys() - FAMILIES[spec.family][task].controls):
+        useful = [other for other in spec.tasks if name in spec.limits and name in FAMILIES[spec.family][other].controls]
+        hint = f"Put it into [task_limits.{useful[0]}]." if useful else "Take it out of the model's file."
+        raise BadConfig(f"{where}: {keys[name]}: {spec.family} does not use it for {task}.",
+                        "Set prompt = false." if name == "prompt" else hint)
 
 
 class Models:
@@ -207,11 +235,11 @@ class Models:
         if not prompt:
             return Choice(self.spec(ERASE, "inpaint"), "no prompt: filled from the picture itself")
         if self.device == "cuda" and self._has(HEART):
-            return Choice(self.specs[HEART], "it is on this machine, and so is a CUDA GPU")
+            return Choice(self.spec(HEART, "inpaint"), "it is on this machine, and so is a CUDA GPU")
         if self._has(MINI):
-            return Choice(self.specs[MINI], f"the small demonstration model, on {DEVICE_TITLES[self.device]}")
+            return Choice(self.spec(MINI, "inpaint"), f"the small demonstration model, on {DEVICE_TITLES[self.device]}")
         if self._has(HEART):
-            return Choice(self.specs[HEART], f"it is on this machine; on {DEVICE_TITLES[self.device]} it is slow")
+            return Choice(self.spec(HEART, "inpaint"), f"it is on this machine; on {DEVICE_TITLES[self.device]} it is slow")
         raise ModelUnavailable("No model that paints from words is on this machine.",
                                f"Get one with: python -m inpaint models --download {HEART} - "
                                "or leave the prompt out to erase.")
@@ -254,22 +282,27 @@ class Models:
         return sum(spec.parameters.get(name, 0) for turn in turns for name in turn.parts) * BYTES_PER_PARAMETER[self.default_dtype]
 
     def describe(self) -> list[dict[str, object]]:
-        """Every model as plain data, for `models --json`, HTTP and the page."""
+        """Every model as plain data, for `models --json`, HTTP and the page. on_disk: for any of its tasks; controls: for all of them."""
         return [self._described(spec) for spec in self.specs.values()]
 
     def _has(self, name: str) -> bool:
-        return name in self.specs and self.is_available(self.specs[name])
+        return name in self.specs and self.specs[name].can("inpaint") and self.is_available(self.specs[name], "inpaint")
 
     def _described(self, spec: ModelSpec) -> dict[str, object]:
         return {"name": spec.name, "title": spec.title, "tasks": list(spec.tasks), "summary": spec.summary,
-                "on_disk": self.is_available(spec), "licence": spec.licence, "licence_url": spec.licence_url,
+                "on_disk": self.is_available(spec), "on_disk_by_task": {task: self.is_available(spec, task) for task in spec.tasks},
+                "licence": spec.licence, "licence_url": spec.licence_url,
                 "sources": {part: _pinned(source) for part, source in spec.sources.items()},
                 "parameters": spec.parameter_count,
                 "weights_bytes_computed": {dtype: spec.weight_bytes(dtype) for dtype in ("float16", "float32")},
                 "memory": self.residency_words(spec),
-                "controls": sorted([*spec.limits, *(["prompt"] if spec.prompt else []),
-                                    *(["negative_prompt"] if spec.negative_prompt else [])]),
+                "controls": _controls(spec),
+                "controls_by_task": {task: _controls(spec.on_task(task)) for task in spec.tasks},
                 "schedulers": list(spec.schedulers)}
+
+
+def _controls(spec: ModelSpec) -> list[str]:
+    return sorted([*spec.limits, *(["prompt"] if spec.prompt else []), *(["negative_prompt"] if spec.negative_prompt else [])])
 
 
 def _pinned(source: Source) -> str:

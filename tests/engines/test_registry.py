@@ -10,7 +10,7 @@ import pytest
 
 from inpaint.config import AppConfig, load_config
 from inpaint.core.result import Progress
-from inpaint.core.spec import DeviceKind, Source
+from inpaint.core.spec import DeviceKind, Limit, Source
 from inpaint.engines import registry
 from inpaint.engines.locks import Lock
 from inpaint.engines.registry import ERASE, HEART, MINI, Ability, Models
@@ -52,6 +52,29 @@ def test_without_weights_the_command_is_named(models: Models, monkeypatch: pytes
     has(monkeypatch)
     with pytest.raises(ModelUnavailable, match="models --download kandinsky-2.2"):
         models.choose("hat")
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *parts: str) -> None:
+    """These parts of Kandinsky 2.2 are on the disk, and nothing of any other model."""
+    monkeypatch.setattr(registry.weights, "are_on_disk", lambda spec, needed: spec.name == HEART and set(needed) <= set(parts))
+
+
+def test_a_model_that_is_here_for_another_task_is_not_chosen_for_an_edit(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "prior", "image_decoder")
+    models.device = "cuda"
+    with pytest.raises(ModelUnavailable):
+        models.choose("hat")
+    described = next(model for model in models.describe() if model["name"] == HEART)
+    assert described["on_disk"] is True and described["on_disk_by_task"] == {"inpaint": False, "image-to-image": True}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_chosen_model_has_the_controls_of_an_edit(device: DeviceKind, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "prior", "decoder")
+    models.device = device
+    strength = Limit(0.5, 0.0, 1.0, 0.1)
+    models.specs = {**models.specs, HEART: dataclasses.replace(models.specs[HEART], task_limits={"inpaint": {"strength": strength}})}
+    assert models.choose("hat").spec.limits["strength"] == strength
 
 
 def test_a_slow_choice_says_so(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +178,8 @@ def test_models_are_described_as_plain_data(models: Models) -> None:
     described = {model["name"]: model for model in models.describe()}
     assert described["erase"]["on_disk"] is True and described["erase"]["controls"] == []
     assert described["sdxl-turbo"]["controls"] == ["height", "num_inference_steps", "prompt", "width"]
+    by_task: Any = described[HEART]["controls_by_task"]
+    assert by_task == {"inpaint": described[HEART]["controls"], "image-to-image": sorted([*by_task["inpaint"], "strength"])}
     assert described["kandinsky-2.2"]["weights_bytes_computed"]["float16"] * 2 == \
         described["kandinsky-2.2"]["weights_bytes_computed"]["float32"]
 
