@@ -110,7 +110,7 @@ class DiffusersInpaint:
         return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
 
     def relieve(self) -> str | None:
-        """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""
+        """Other models go; each part is in memory only while it works; attention in slices, decoding in tiles."""
         return self._parts.relieve()
 
     def relieve_last(self) -> str | None:

@@ -69,10 +69,8 @@ class KandinskyEngine(Generic[Kind]):
         self._residency.bring_ahead(report, *self._conditioner.parts, *self._decoder.parts)
 
     def relieve(self) -> str | None:
-        """Off the GPU what is not needed at once; attention in slices, which needs less at a time and takes longer; then the
-        decoder's own parts one at a time. On a CPU there is nowhere to move to."""
-        if not self._residency.parks:
-            return self._decoder.attend_in_slices()
+        """Let go what is not needed at once; attention in slices, which needs less at a time and takes longer; then the decoder's
+        own parts one at a time."""
         return self._release_others() or self._decoder.attend_in_slices() or self._decoder.go_alone()
 
     def relieve_last(self) -> str | None:
@@ -113,11 +111,11 @@ class KandinskyEngine(Generic[Kind]):
     def _release_others(self) -> str | None:
         """Also after each use from now on, so that other candidates need not fail first."""
         self._prior_stays_off = True
-        gone = self._residency.let_go_all_but(*self._decoder.parts)
-        if not gone:
-            return None
-        what = "the prior was" if any(part in self._conditioner.parts for part in gone) else "other models were"
-        return f"{what} moved off the GPU"
+        gone, priors = self._residency.let_go_all_but(*self._decoder.parts), self._conditioner.parts
+        others = ["other models"] if any(part not in priors for part in gone) else []
+        titles = [*(["the prior"] if any(part in priors for part in gone) else []), *others]
+        how = "moved off the GPU" if self._residency.parks else "let go"
+        return f"{' and '.join(titles)} {'were' if others else 'was'} {how}" if titles else None
 
 
 class Kandinsky22(KandinskyEngine[InpaintDecoder]):

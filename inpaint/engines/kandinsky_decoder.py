@@ -137,7 +137,7 @@ class Decoder:
         if self._is_alone:
             return None
         self._is_alone = True
-        return "one part of the model was on the GPU at a time"
+        return f"one part of the model was {'on the GPU' if self._residency.parks else 'in memory'} at a time"
 
     def stream(self) -> str | None:
         """The UNet's weights go to the device layer by layer; None where it is so already."""

@@ -73,8 +73,8 @@ class PipelineParts:
         return self._taken[1]
 
     def relieve(self) -> str | None:
-        """Attention in slices, decoding in tiles, then each part on the GPU only while it works. As Engine.relieve."""
-        return self._attend_in_slices() or self._decode_in_tiles() or self._go_alone()
+        """Other models go; each part is in memory only while it works; attention in slices, decoding in tiles. As Engine.relieve."""
+        return self._release_others() or self._go_alone() or self._attend_in_slices() or self._decode_in_tiles()
 
     def relieve_last(self) -> str | None:
         """Every layer of the denoiser on the GPU only while it works. As Engine.relieve_last."""
@@ -115,11 +115,16 @@ class PipelineParts:
         self._is_tiled = True
         return "the picture was decoded in tiles"
 
+    def _release_others(self) -> str | None:
+        if not self._residency.let_go_all_but(*self._parts.values()):
+            return None
+        return f"other models were {'moved off the GPU' if self._residency.parks else 'let go'}"
+
     def _go_alone(self) -> str | None:
-        if self._is_alone or not self._residency.parks:
+        if self._is_alone:
             return None
         self._is_alone = True
-        return "one part of the model was on the GPU at a time"
+        return f"one part of the model was {'on the GPU' if self._residency.parks else 'in memory'} at a time"
 
     @contextmanager
     def _using(self, name: str) -> Generator[Any]:

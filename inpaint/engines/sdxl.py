@@ -77,7 +77,7 @@ class SdxlTextToImage:
         return EngineOutput(picture, (*cut_notices(self._pipeline.tokenizer, sampling), *self._parts.notices))
 
     def relieve(self) -> str | None:
-        """Attention in slices, decoding in tiles, then each part on the GPU only while it works."""
+        """Other models go; each part is in memory only while it works; attention in slices, decoding in tiles."""
         return self._parts.relieve()
 
     def relieve_last(self) -> str | None:

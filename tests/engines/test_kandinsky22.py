@@ -361,8 +361,8 @@ class TestMemoryReliefs:
     def test_attention_in_slices_paints_the_same_but_for_rounding_and_is_taken_back(self, load) -> None:
         engine = load()
         at_once = edit(engine)
-        assert engine.relieve() == "attention was computed in slices"
-        assert engine.relieve() is None
+        assert engine._decoder.attend_in_slices() == "attention was computed in slices"
+        assert engine._decoder.attend_in_slices() is None
         assert np.abs(edit(engine).astype(int) - at_once).max() <= 2
         engine.restore()
         assert np.array_equal(edit(engine), at_once)
@@ -392,10 +392,30 @@ class TestLadder:
         assert [gpu.relieve() for _ in range(4)] == [*RUNGS, None]
         assert [gpu.relieve_last() for _ in range(2)] == [LAST, None]
 
-    def test_on_a_cpu_there_is_nowhere_to_move_to(self, load) -> None:
+    def test_on_a_cpu_what_is_idle_is_let_go_first(self, load) -> None:
+        """There is nowhere to move it to; and whatever else goes, the picture is the same but for the slices' rounding."""
         engine = load()
+        plain, used = edit(engine), engine._residency.used
+        assert engine.relieve() == "the prior was let go" and engine._residency.used < used
+        work = an_edit(seed=5)
+        assert np.array_equal(edit(engine, work=work), edit(load(), work=work))
+        assert not any(part.value for part in engine._conditioner.parts)
+        assert [engine.relieve() for _ in range(3)] == [RUNGS[1], "one part of the model was in memory at a time", None]
+        assert engine.relieve_last() is None
+        assert np.abs(edit(engine, work=work).astype(int) - edit(load(), work=work)).max() <= 2
+        assert [part.title for part in engine._residency._parts.values() if part.value is not None] == ["movq"]
+        engine.restore()
+        assert np.array_equal(edit(engine), plain)
+
+    @pytest.mark.parametrize(("parks", "how"), [(False, "let go"), (True, "moved off the GPU")], ids=["CPU", "GPU"])
+    def test_other_models_go_too_and_are_named(self, load, fixed, parks, how) -> None:
+        residency = Residency("cpu", 10**9, parks=parks)
+        edit(load(fixed, residency=residency))
+        engine = load(residency=residency)
         edit(engine)
-        assert [engine.relieve() for _ in range(2)] == [RUNGS[1], None] and engine.relieve_last() is None
+        assert engine.relieve() == f"the prior and other models were {how}"
+        edit(load(fixed, residency=residency))
+        assert engine.relieve() == f"other models were {how}"
 
     @pytest.mark.parametrize("rung", range(1, 5), ids=["prior off", "slices", "one at a time", "layer by layer"])
     def test_every_rung_paints_the_same_but_for_rounding_and_is_taken_back(self, gpu, load, rung) -> None:
@@ -451,26 +471,6 @@ class TestLadder:
         output = small.inpaint(an_edit(), Watcher())
         assert np.abs(output.picture.astype(int) - edit(load())).max() <= 2
         assert not small._decoder._unet.is_on_device
-
-
-class TestNothingTwice:
-    """Candidates of one job have the same picture, mask and words, and other seeds."""
-
-    @pytest.fixture
-    def calls(self, monkeypatch) -> list[str]:
-        made: list[str] = []
-        for owner, name in ((VQModel, "encode"), (CLIPTextModelWithProjection, "forward"), (LatentColours, "fit")):
-            original = getattr(owner, name)
-
-            def counted(*args, original=original, name=name, **options):
-                made.append(name)
-                return original(*args, **options)
-
-            monkeypatch.setattr(owner, name, counted)
-        return made
-
-    def test_another_candidate_encodes_nothing_and_changes_no_bit(self, load, calls) -> None:
-        engine = load()
         assert output.notices == (f"0.00123 GB of memory for models: {LAST}, and {RUNGS[1]}.",)
 
     def test_what_memory_running_out_has_brought_is_not_said_again(self, load) -> None:
@@ -496,6 +496,26 @@ def test_a_multiple_that_the_movq_does_not_take_is_a_wrong_setting(task, learned
                      sources={part: Source(str(folder)) for part, folder in sources.items()})
     with pytest.raises(BadConfig, match=r"mine.toml: working.multiple: its MoVQ needs a multiple of 64"):
         registry.FAMILIES["kandinsky22"][task].load(spec, registry.Runtime("cpu", None, tmp_path), Watcher())
+
+
+class TestNothingTwice:
+    """Candidates of one job have the same picture, mask and words, and other seeds."""
+
+    @pytest.fixture
+    def calls(self, monkeypatch) -> list[str]:
+        made: list[str] = []
+        for owner, name in ((VQModel, "encode"), (CLIPTextModelWithProjection, "forward"), (LatentColours, "fit")):
+            original = getattr(owner, name)
+
+            def counted(*args, original=original, name=name, **options):
+                made.append(name)
+                return original(*args, **options)
+
+            monkeypatch.setattr(owner, name, counted)
+        return made
+
+    def test_another_candidate_encodes_nothing_and_changes_no_bit(self, load, calls) -> None:
+        engine = load()
         edit(engine)
         calls.clear()
         second = edit(engine, work=an_edit(seed=4))

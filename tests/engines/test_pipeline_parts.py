@@ -25,6 +25,7 @@ from tests.tiny_models import make_flux, make_sdxl_inpaint
 
 SLICES, TILES = "attention was computed in slices", "the picture was decoded in tiles"
 PARTS = "one part of the model was on the GPU at a time"
+IN_MEMORY = "one part of the model was in memory at a time"
 LAYERS = "the model's weights went to the GPU layer by layer, which takes far longer"
 ROOM = 10**12
 FROM_TEXT = SamplingParams(prompt="a red hat", seed=5, num_inference_steps=2, width=64, height=64)
@@ -122,9 +123,9 @@ def test_a_part_that_does_not_fit_by_itself_is_brought_layer_by_layer(repository
     largest = max(tiny._parts._parts.values(), key=lambda part: part.nbytes)
     assert not largest.is_on_device and largest.value is not None
     assert not any(hasattr(module, "_hf_hook") for module in largest.value.modules())
-
     assert output.notices == (f"{residency.budget / 1e9:.3g} GB of memory for models: the {largest.title}'s weights "
                               "went to the GPU layer by layer, which takes far longer.",)
+
 
 def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, engine: DiffusersInpaint) -> None:
     work, residency = a_work(64), on_a_gpu()
@@ -132,11 +133,11 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
     gpu = load(repository, residency)
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert residency.used == sum(sizes(gpu))
-    assert [gpu.relieve(), gpu.relieve(), gpu.relieve()] == [SLICES, PARTS, None]
-    gpu._parts._is_sliced = False  # one part at a time changes no bit by itself
+    assert gpu.relieve() == PARTS
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in gpu._parts._parts.items() if handle.is_on_device] == ["vae"]
-    assert [gpu.relieve_last(), gpu.relieve_last()] == [LAYERS, None]
+    assert [gpu.relieve(), gpu.relieve(), gpu.relieve_last(), gpu.relieve_last()] == [SLICES, None, LAYERS, None]
+    gpu._parts._is_sliced = False  # one layer at a time changes no bit by itself
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert not gpu._parts._parts["unet"].is_on_device
     gpu.restore()
@@ -177,33 +178,56 @@ def test_the_pipeline_computes_on_the_residencys_device(repository: Path) -> Non
 
 def test_the_rungs_and_their_order(engine: DiffusersInpaint) -> None:
     engine.inpaint(a_work(576), Watcher())
-    assert [engine.relieve(), engine.relieve(), engine.relieve(), engine.relieve_last()] == [SLICES, TILES, None, None]
+    assert [engine.relieve() for _ in range(4)] == [IN_MEMORY, SLICES, TILES, None] and engine.relieve_last() is None
     engine.restore()
-    assert engine.relieve() == SLICES
+    assert engine.relieve() == IN_MEMORY
+
+
+@pytest.mark.parametrize(("parks", "how"), [(False, "let go"), (True, "moved off the GPU")], ids=["CPU", "GPU"])
+def test_other_models_go_first_then_what_is_idle_of_its_own(parks: bool, how: str, repository: Path, sdxl_folder: Path) -> None:
+    residency, work = Residency("cpu", ROOM, parks=parks), a_work(64)
+    generator = SdxlTextToImage.load(str(sdxl_folder), device="cpu", dtype="float32", report=Watcher(), residency=residency)
+    generator.generate(FROM_TEXT, Watcher())
+    engine = load(repository, residency)
+    expected = engine.inpaint(work, Watcher()).picture
+    assert engine.relieve() == f"other models were {how}" and residency.used == sum(sizes(engine))
+    assert engine.relieve() == (PARTS if parks else IN_MEMORY)
+    assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
+    assert [part for part, handle in engine._parts._parts.items() if handle.is_on_device] == ["vae"]
+    engine.restore()
+    assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected) and residency.used == sum(sizes(engine))
 
 
 def test_tiles_are_not_named_where_they_would_change_nothing(engine: DiffusersInpaint) -> None:
     engine.inpaint(a_work(64), Watcher())
-    assert [engine.relieve(), engine.relieve()] == [SLICES, None]
+    assert [engine.relieve() for _ in range(3)] == [IN_MEMORY, SLICES, None]
 
 
 def test_a_transformer_has_no_slices(tmp_path: Path) -> None:
     engine = load(make_flux(tmp_path, fill=True))
     engine.inpaint(a_work(544), Watcher())
-    assert [engine.relieve(), engine.relieve()] == [TILES, None]
+    assert [engine.relieve() for _ in range(3)] == [IN_MEMORY, TILES, None]
 
 
 def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
     work = a_work(576)
-    expected, vae = engine.inpaint(work, Watcher()).picture, engine._parts._parts["vae"].value
-    tile = vae.tile_sample_min_size
+    expected, tile = engine.inpaint(work, Watcher()).picture, engine._parts._parts["vae"].value.tile_sample_min_size
     while engine.relieve():
         pass
     near = engine.inpaint(work, Watcher()).picture
     assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
+    vae = engine._parts._parts["vae"].value
     assert vae.tile_sample_min_size == tile and not vae.use_tiling, "another pipeline may share it"
     engine.restore()
     assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
+
+
+def test_a_wrong_control_is_found_before_any_weights_are_read(loaded: list[str], tmp_path: Path) -> None:
+    spec = ModelSpec("mine", "Mine", "diffusers-inpaint", ("inpaint",), negative_prompt=True, file="mine.toml",
+                     sources={"pipeline": Source(str(make_flux(tmp_path, fill=True)))})
+    with pytest.raises(BadConfig, match="mine.toml: limits: FluxFillPipeline has no negative_prompt"):
+        registry.FAMILIES[spec.family]["inpaint"].load(spec, registry.Runtime("cpu", None, tmp_path), Watcher())
+    assert loaded == []
 
 
 @pytest.mark.parametrize("family", ["sdxl", "diffusers-inpaint"])
