@@ -11,6 +11,7 @@ import gradio as gr
 
 from inpaint.core.result import EditResult
 from inpaint.core.spec import Task
+from inpaint.errors import Busy
 from inpaint.jobs import told
 from inpaint.service import save_generated
 from inpaint.storage.results import new_results
@@ -54,8 +55,12 @@ class Bench:
         try:
             desk = await asyncio.to_thread(start, person, seat)
             self.desks.leave(person, seat, desk)
+            yield {reason: ""}
             async for updates in self._followed(desk, person, seat):
                 yield updates
+        except Busy as error:  # two buttons pressed at once: the run that came first is still shown, and can be stopped
+            idle = {} if self.desks.unfinished(person, seat) else self._busy(False)
+            yield idle | {reason: words.error_html(error)}
         except Exception as error:
             yield self._busy(False) | {reason: words.error_html(told(error, "making a picture"))}
 
@@ -93,15 +98,16 @@ class Bench:
         return desk.form if desk is not None and desk.task == task else None
 
     async def _followed(self, desk: MakingDesk, person: str, seat: str) -> AsyncIterator[Updates]:
-        yield self._busy(True)
-        async for running in follow(desk.job):
-            worker = self.service.worker
-            yield {self.tab.progress: gr.update(value=words.progress_html(
-                running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
-        if desk.job.error is not None:
+        with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
+            yield self._busy(True)
+            async for running in follow(desk.job):
+                worker = self.service.worker
+                yield {self.tab.progress: gr.update(value=words.progress_html(
+                    running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
+            if desk.job.error is not None:
+                self.desks.clear(person, seat)
+            yield self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome())
             self.desks.clear(person, seat)
-        yield self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome())
-        self.desks.clear(person, seat)
 
     def _finished(self, desk: MakingDesk, result: EditResult) -> Updates:
         """Kept on disk first, then shown."""
@@ -111,6 +117,5 @@ class Bench:
 
     def _busy(self, busy: bool) -> Updates:
         runs = {button: gr.update(visible=not busy) for button in self.tab.runs()}
-        reasons = {self.tab.reimagine.reason: ""} if self.tab.reimagine and busy else {}
-        return {**runs, **reasons, self.tab.cancel: gr.update(visible=busy), self.tab.message: "",
+        return {**runs, self.tab.cancel: gr.update(visible=busy), self.tab.message: "",
                 self.tab.progress: gr.update(visible=busy, value=words.progress_html(None, 0, 0.0))}

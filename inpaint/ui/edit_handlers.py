@@ -23,7 +23,7 @@ from inpaint.core.request import EditRequest, clean_prompt
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
-from inpaint.errors import EmptyMask, InpaintError, InvalidRequest
+from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest
 from inpaint.jobs import Job, told
 from inpaint.service import Service, band_line, save_edit
 from inpaint.storage.results import new_results
@@ -100,11 +100,13 @@ class EditHandlers:
             edit, form = await asyncio.to_thread(self._request, values)
             async for updates in self._run(edit, form, values[self.session], request):
                 yield updates
+        except Busy as error:  # two buttons pressed at once: the run that came first is still shown, and can be stopped
+            yield {self.tab.message: words.error_html(error)} if self.own_job(request) else self._failed(error)
         except Exception as error:
             yield self._failed(told(error, "an edit"))
 
     async def another(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        """The same edit with a seed drawn anew; a seed that is typed stays typed."""
+        """What the form and the mask say now, with a seed drawn anew; a seed that is typed stays typed."""
         async for updates in self.run({**values, self.tab.form.settings.widgets["seed"]: ""}, request):
             yield updates
 
@@ -246,16 +248,17 @@ class EditHandlers:
 
     async def _followed(self, desk: EditDesk, person: str, seat: str) -> AsyncIterator[Updates]:
         """Progress while the job runs, then its result. Raises what the job ended with. The desk is left until that was shown."""
-        yield self._started(desk)
-        frame = None
-        async for running in follow(desk.job):
-            preview = running.progress.preview if running.progress else None
-            yield self._progressed(running, desk.region, None if preview is frame else preview)
-            frame = preview
-        if desk.job.error is not None:
+        with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
+            yield self._started(desk)
+            frame = None
+            async for running in follow(desk.job):
+                preview = running.progress.preview if running.progress else None
+                yield self._progressed(running, desk.region, None if preview is frame else preview)
+                frame = preview
+            if desk.job.error is not None:
+                self.desks.clear(person, seat)
+            yield await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session)
             self.desks.clear(person, seat)
-        yield await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session)
-        self.desks.clear(person, seat)
 
     def _nothing(self) -> Updates:
         """A generator that ends without a word would have Gradio empty every output."""
@@ -420,7 +423,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     tab.stage.stroke(handlers.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
     # Not input: Gradio tells of it only for keys that write a letter, not for Backspace, cut or paste.
     form.prompt.change(handlers.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
-    form.model.input(handlers.refresh, seen, [*view, *fits], **quiet)
+    form.model.input(handlers.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
     for vocabulary in tab.vocabularies.values():
         vocabulary.pick.input(handlers.pick, vocabulary.pick, form.prompt, **quiet)
     tab.run.click(handlers.run, reads, view, **running)

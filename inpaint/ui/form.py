@@ -101,7 +101,7 @@ class Settings:
         for field, widget in self.widgets.items():
             if isinstance(widget, gr.Slider):
                 widget.input(partial(_remember, field), [widget, shown, chosen], chosen, show_progress="hidden",
-                             api_visibility="private")
+                             trigger_mode="always_last", api_visibility="private")
 
 
 def able(specs: Iterable[ModelSpec], task: Task) -> list[ModelSpec]:

@@ -46,8 +46,8 @@ class MakingHandlers:
         return {}
 
     def readiness(self, values: Values) -> Updates:
-        """Whether its button can be pressed; the one that needs no picture always can."""
-        return {}
+        """Whether its button can be pressed, with the reason beside it where it cannot."""
+        raise NotImplementedError
 
     def start(self, values: Values, person: str, seat: str) -> MakingDesk:
         raise NotImplementedError
@@ -85,6 +85,11 @@ class MakingHandlers:
         restored = self.form.restore(spec, given, values[self.form.chosen])
         return restored | self._told(spec) | self.of_size(spec, f"{given.get('width')}x{given.get('height')}")
 
+    def missing(self, values: Values) -> str:
+        """Why the chosen model cannot run, if it cannot."""
+        spec = self.spec(values)
+        return "" if self.service.models.is_available(spec, self.task) else f"{spec.title} is not on this machine."
+
     def _told(self, spec: ModelSpec) -> Updates:
         return self.fetches.told(self.form.note, self.form.fetch, spec, self.task)
 
@@ -102,6 +107,11 @@ class Generating(MakingHandlers):
         known = [size for _, size in sizes]
         return {self.bench.tab.size: gr.update(choices=sizes, value=wanted if wanted in known else known[0])}
 
+    def readiness(self, values: Values) -> Updates:
+        reason = self.missing(values)
+        return {self.making.run: gr.update(interactive=not reason),
+                self.bench.tab.missing: words.reason_html(reason) if reason else ""}
+
     def start(self, values: Values, person: str, seat: str) -> MakingDesk:
         width, _, height = str(values[self.bench.tab.size]).partition("x")
         given = {**self.form.read(self.spec(values), values), "width": _pixels(width), "height": _pixels(height)}
@@ -116,9 +126,7 @@ class Reimagining(MakingHandlers):
     task = "image-to-image"
 
     def readiness(self, values: Values) -> Updates:
-        spec = self.spec(values)
-        missing = "" if self.service.models.is_available(spec, self.task) else f"{spec.title} is not on this machine."
-        reason = missing if values[self.chain.chain].links else NO_PICTURE
+        reason = self.missing(values) if values[self.chain.chain].links else NO_PICTURE
         return {self.making.run: gr.update(interactive=not reason), self.making.reason: words.reason_html(reason) if reason else ""}
 
     def start(self, values: Values, person: str, seat: str) -> MakingDesk:
@@ -136,7 +144,7 @@ def bind_generate(bench: Bench, fetches: FetchHandlers, page: gr.Blocks) -> None
     """Connect the Generate tab's events. Called inside the Blocks context."""
     tab, chain, editor = bench.tab, bench.chain, bench.chain.editor
     looks: set[Block] = {chain.chain, chain.shown}
-    _bind_making(Generating(bench, tab.generate, fetches), [tab.size], [], page)
+    _bind_making(Generating(bench, tab.generate, fetches), [tab.size], [tab.generate.run, tab.missing], page)
     if tab.reimagine:
         _bind_reimagining(Reimagining(bench, tab.reimagine, fetches), tab.reimagine, page)
     tab.cancel.click(bench.cancel, None, None, queue=False, **QUIET)
@@ -154,7 +162,7 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
     chooses: set[Block] = {form.model, form.shown, form.chosen, chain.chain}
     seen = [*form.told(), *can_run]
     form.settings.bind(form.shown, form.chosen)
-    form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], **QUIET)
+    form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], trigger_mode="always_last", **QUIET)
     run = handlers.making.run.click(handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.bench.view(),
                                     concurrency_limit=None, **QUIET)
     run.then(None, js=SHOW_PICTURE, **QUIET)

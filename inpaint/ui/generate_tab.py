@@ -47,6 +47,7 @@ class GenerateTab:
     cancel: gr.Button
     progress: gr.HTML
     message: gr.HTML
+    missing: gr.HTML
 
     def runs(self) -> list[gr.Button]:
         return [self.generate.run, *([self.reimagine.run] if self.reimagine else [])]
@@ -91,7 +92,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                 run = gr.Button("Generate", variant="primary", elem_id="generate-button")
                 progress = gr.HTML(elem_id="generate-progress", visible=False)
                 cancel = gr.Button("Cancel", elem_id="generate-cancel-button", visible=False)
-                message = gr.HTML(elem_id="generate-message")
+                missing, message = gr.HTML(elem_id="generate-missing"), gr.HTML(elem_id="generate-message")
             with gr.Column(elem_classes="ip-details"):
                 words = _word_buttons(GENERATE_WORDS, "generate-words")
                 refusals, negative = _negative(shown, "generate-negative")
@@ -105,7 +106,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                     reimagine = _build_reimagine(reimagining) if reimagining else None
     form = WordsForm(prompt, refusals, negative, model, note, fetch, settings, gr.State(shown.name), gr.State({}))
     return GenerateTab(empty, picture, strip, opening, again, edit, download, Making(form, run, message, words), size, fold,
-                       reimagine, cancel, progress, message)
+                       reimagine, cancel, progress, message, missing)
 
 
 def _build_reimagine(specs: Sequence[ModelSpec]) -> Making:

@@ -65,7 +65,8 @@ class Endpoints:
         values = {name: value for name, value in locals().items() if name in EDIT_VALUES}
         with _as_call_error():
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
-            result = await _outcome(self.service.start_edit(wanted, person_of(request)))
+            plan = await asyncio.to_thread(self.service.plan, wanted)
+            result = await _outcome(self.service.start_edit(wanted, person_of(request), plan=plan))
             return await asyncio.to_thread(self._saved_edit, wanted, result)
 
     async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,

@@ -68,6 +68,8 @@ def test_a_model_is_downloaded_and_runs_without_a_restart(app: AppPage, hub: Hub
     app.page.get_by_role("tab", name="Generate").click()
     app.choose_model("Tiny SDXL", "#generate-model")
     app.says("Tiny SDXL is not on this machine", "#generate-note")
+    app.says("Tiny SDXL is not on this machine.", "#generate-missing")
+    assert app.page.locator("#generate-button").is_disabled()
     assert hub.requests == []
     button = app.page.locator("#generate-download")
     button.wait_for()
@@ -78,7 +80,7 @@ def test_a_model_is_downloaded_and_runs_without_a_restart(app: AppPage, hub: Hub
     button.click()
     app.says("GB of Tiny SDXL", "#generate-download-progress")
     app.page.get_by_role("tab", name="Edit").click()
-    app.page.locator("[data-example]").first.click()
+    app.page.locator("[data-example=coffee]").click()
     app.result()
     hub.faults.hold.clear()
     held.set()

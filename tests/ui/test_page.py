@@ -98,7 +98,7 @@ def test_a_rectangle_changes_that_rectangle(app: AppPage, photo: Path) -> None:
 
 def test_an_example_gives_a_result_in_one_click(app: AppPage) -> None:
     app.type_prompt("typed before")
-    app.page.locator("[data-example]").first.click()
+    app.page.locator("[data-example=coffee]").click()
     app.result()
     assert app.line() == PROVED
     assert app.page.locator("#prompt textarea").input_value() == "typed before"
