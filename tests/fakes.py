@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from inpaint.core.spec import WorkingLimits
 from inpaint.engines.base import EngineInput, EngineOutput, Report
 
 Pixels = NDArray[np.uint8]
+Result = TypeVar("Result")
 
 ANY_EXTENT = WorkingLimits(multiple=1, max_pixels=1 << 30, context=0.5, max_upscale=1.0)
 """Limits under which nothing is ever scaled."""
@@ -84,3 +87,9 @@ def block(height: int, width: int, top: int, left: int, bottom: int, right: int)
 def save(pixels: Pixels, path: Path) -> Path:
     Image.fromarray(pixels).save(path)
     return path
+
+
+def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run it on a thread of its own: while a browser is open, playwright's loop runs on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

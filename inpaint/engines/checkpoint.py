@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from diffusers import ModelMixin
+from diffusers.utils.logging import disable_progress_bar as disable_shards_bar
 from safetensors import SafetensorError
 from transformers import CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar as disable_weights_bar
@@ -94,6 +95,7 @@ class Checkpoint:
 
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         disable_weights_bar()  # stderr is the command line's; progress goes through reports
+        disable_shards_bar()
         model, facts = self._explained(part, lambda: kind.from_pretrained(
             self.folder / part, dtype=dtype, variant=self.variant, use_safetensors=True, local_files_only=True,
             output_loading_info=True))

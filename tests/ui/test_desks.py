@@ -10,6 +10,7 @@ import pytest
 
 from inpaint.ui import people
 from inpaint.ui.people import DESKS_KEPT, Desk, Desks
+from tests.fakes import run_apart
 
 
 def desk(*, watched: bool = False, abandoned: bool = False, finished: bool = False) -> Desk:
@@ -31,7 +32,7 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_new_page_takes_over_what_a_closed_one_left() -> None:
     desks, left = kept()
-    assert asyncio.run(desks.left_alone("ann", "second page")) is left
+    assert run_apart(desks.left_alone("ann", "second page")) is left
     assert desks.of("ann", "second page") is left and desks.of("ann", "first page") is None
 
 
@@ -43,7 +44,7 @@ def test_what_is_not_its_own_stays_where_it_is(case: str) -> None:
         desks.occupy("ann", "second page")
     if case == "runs one itself":
         desks.leave("ann", "second page", desk())
-    assert asyncio.run(desks.left_alone("ann", "second page")) is None
+    assert run_apart(desks.left_alone("ann", "second page")) is None
     assert case in ("nobody came back", "another person") or desks.of("ann", "first page") is left
 
 
@@ -57,7 +58,7 @@ def test_a_page_that_begins_something_while_it_waits_takes_nothing_over() -> Non
         left.job.is_watched = False  # pyright: ignore[reportAttributeAccessIssue]
         return await waiting
 
-    assert asyncio.run(waits()) is None and desks.of("ann", "first page") is left
+    assert run_apart(waits()) is None and desks.of("ann", "first page") is left
 
 
 def test_only_an_unfinished_job_is_this_pages_job() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from inpaint.engines.downloads import Transfer
 from inpaint.errors import Busy, EditCancelled, ModelUnavailable
 from inpaint.ui.fetch_line import FetchHandlers, FetchLine
 from inpaint.ui.fetching import Fetch, Fetcher, may_download
+from tests.fakes import run_apart
 
 SPECS = load_config(environment={}).models
 TURBO, HEART, ERASE = SPECS["sdxl-turbo"], SPECS["kandinsky-2.2"], SPECS["erase"]
@@ -141,7 +141,7 @@ def test_the_button_leads_to_a_model_that_is_ready_without_a_restart() -> None:
     found, line = handlers(hub)
     offered = found.offer(line, TURBO, "generate")[line.button]
     assert offered["visible"] and offered["value"] == "Download (6.9 GB, Stability AI Community License)"
-    told = asyncio.run(watched(found, line))
+    told = run_apart(watched(found, line))
     assert told[0][line.stop]["visible"] and not told[-1][line.stop]["visible"] and told[-1][line.progress] == ""
     assert not found.offer(line, TURBO, "generate")[line.button]["visible"]
 
@@ -159,5 +159,5 @@ def test_what_cannot_be_downloaded_is_not(why: str) -> None:
     async def press() -> list[dict[Any, Any]]:
         return [updates async for updates in found.fetch(line, task, lambda values: spec, {})]
 
-    (only,) = asyncio.run(press())
+    (only,) = run_apart(press())
     assert "There is nothing to download here." in only[line.progress] and hub.asked == []
