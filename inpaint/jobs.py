@@ -237,6 +237,7 @@ class Worker:
         self._numbers = itertools.count(1)
         self._threads: list[threading.Thread] = []
         self._is_stopping = False
+        self._is_over = threading.Event()
 
     def submit(self, work: object, person: str, seat: str = "", cost: Cost | None = None) -> Job[Any]:
         """Queue a piece of work. Raises Busy where the seat has an unfinished job, or this person or everybody has too many;
@@ -309,6 +310,7 @@ class Worker:
             if not running.wait(grace_seconds):
                 running.give_up(EditCancelled(*SHUTTING_DOWN))
             self._book(running)
+        self._is_over.set()
 
     def _unfinished(self) -> list[Job[Any]]:
         """The running job, then all that wait, in the order they will be served."""
@@ -359,8 +361,7 @@ class Worker:
             del job
 
     def _watch_for_hanging(self) -> None:
-        while True:
-            time.sleep(min(LOOKS_EACH, self.limits.stall_seconds / 4))
+        while not self._is_over.wait(min(LOOKS_EACH, self.limits.stall_seconds / 4)):
             self._give_up_if_hung()
 
     def _give_up_if_hung(self) -> None:
