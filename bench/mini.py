@@ -85,12 +85,10 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure(load: Callable[[], Any], edit: Callable[[Any, int], object], runs: int) -> tuple[float, list[float]]:
-    """Seconds of a load (median) and of each edit."""
-    load()  # once without the clock: the first load imports
-    loading = statistics.median(seconds(load) for _ in range(runs))
-    model = load()
-    return loading, [seconds(lambda seed=seed: edit(model, seed)) for seed in range(1, runs + 1)]
+def load_seconds(load: Callable[[], Any], runs: int) -> float:
+    """The median of `runs` after one that does not count: the first load imports."""
+    load()
+    return statistics.median(seconds(load) for _ in range(runs))
 
 
 def main() -> None:
@@ -100,14 +98,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     print(f"| {options.side} px, {options.steps} steps | load and 2 steps s | edit s, median | worst |\n|---|---|---|---|")
-    medians = []
     with tempfile.TemporaryDirectory() as data_dir:
-        for name, (load, edit) in (("stock pipelines", stock(options.side, options.steps)),
-                                   ("ours", ours(options.side, options.steps, data_dir))):
-            loading, times = measure(load, edit, options.runs)
-            medians.append(statistics.median(times))
-            print(f"| {name} | {loading:.2f} | {medians[-1]:.2f} | {max(times):.2f} |")
-    print(f"\nOurs / stock: {medians[1] / medians[0]:.2f}")
+        makers = {"stock pipelines": stock(options.side, options.steps), "ours": ours(options.side, options.steps, data_dir)}
+        loading = {name: load_seconds(load, options.runs) for name, (load, _) in makers.items()}
+        loaded = {name: load() for name, (load, _) in makers.items()}
+        times: dict[str, list[float]] = {name: [] for name in makers}
+        for seed in range(1, options.runs + 1):  # in turns: what else the machine does falls on both
+            for name, (_, edit) in makers.items():
+                times[name].append(seconds(lambda edit=edit, name=name, seed=seed: edit(loaded[name], seed)))
+    for name, taken in times.items():
+        print(f"| {name} | {loading[name]:.2f} | {statistics.median(taken):.2f} | {max(taken):.2f} |")
+    print(f"\nOurs / stock, median of the pairs: {statistics.median(o / s for s, o in zip(*times.values(), strict=True)):.2f}")
 
 
 if __name__ == "__main__":
