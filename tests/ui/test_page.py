@@ -364,8 +364,8 @@ def test_sdxl_turbo_has_no_guidance_and_is_offered_with_size_and_licence(app: Ap
     shown = app.page.locator(".tabitem:visible").inner_text()
     assert "Guidance" not in shown and "should not" not in shown
     app.page.locator("#generate-prompt textarea").fill("a dog")
-    app.page.locator("#generate-button").click()
-    app.says("The weights of SDXL Turbo are not on this machine.", "#generate-message")
+    app.says("SDXL Turbo is not on this machine.", "#generate-missing")
+    assert app.page.locator("#generate-button").is_disabled()
     assert app.page.locator("#generate-prompt textarea").input_value() == "a dog"
 
 
