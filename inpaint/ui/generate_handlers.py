@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ SHOW_PICTURE = "() => document.querySelector('#generated')?.scrollIntoView({bloc
 SHOW_FOLD = "() => { setTimeout(() => document.querySelector('#reimagine')?.scrollIntoView({block: 'start'}), 300); return []; }"
 
 
-class MakingHandlers:
+class MakingHandlers(ABC):
     """One of the forms. Each public method that takes values answers one event with updates by widget."""
 
     task: Task
@@ -45,12 +46,13 @@ class MakingHandlers:
         """The sizes of a model; a form without them has nothing to show."""
         return {}
 
+    @abstractmethod
     def readiness(self, values: Values) -> Updates:
         """Whether its button can be pressed, with the reason beside it where it cannot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, values: Values, person: str, seat: str) -> MakingDesk:
-        raise NotImplementedError
+        """Queue what the form asks for. Raises InpaintError."""
 
     def spec(self, values: Values) -> ModelSpec:
         return self.service.models.spec(values[self.form.model], self.task)
