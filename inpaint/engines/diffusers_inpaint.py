@@ -25,7 +25,7 @@ from inpaint.engines.checkpoint import find_checkpoint
 from inpaint.engines.diffusion import SCHEDULERS, cut_notices, guard_memory, make_scheduler, seeded, to_pixels
 from inpaint.engines.estimate import Estimate
 from inpaint.engines.pipeline_folder import open_inpaint_pipeline
-from inpaint.engines.pipeline_parts import PipelineParts
+from inpaint.engines.pipeline_parts import EngineOfParts, PipelineParts
 from inpaint.engines.preview import LatentColours, PreviewTimer
 from inpaint.engines.residency import Residency
 from inpaint.errors import InvalidRequest
@@ -43,14 +43,14 @@ PROMPTS_KEPT = 2
 """FLUX's pipeline reads prompt and negative prompt one after the other."""
 
 
-class DiffusersInpaint:
+class DiffusersInpaint(EngineOfParts):
     """An Inpainter. Not for two threads at once."""
 
     def __init__(self, pipeline: Any, parts: PipelineParts, clock: Clock = time.monotonic) -> None:
+        super().__init__(parts)
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
         self._clock = clock
-        self._parts = parts
         self._gate = AutoencoderGate(pipeline.vae, lambda: parts.take("vae"))
         # All candidates of a job, and the next job with the same words, read them once.
         self._encode_prompt = lru_cache(PROMPTS_KEPT)(pipeline.encode_prompt)
@@ -108,18 +108,6 @@ class DiffusersInpaint:
         with self._parts.run(max(height, width), report):
             painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
         return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
-
-    def relieve(self) -> str | None:
-        """Other models go; each part is in memory only while it works; attention in slices, decoding in tiles."""
-        return self._parts.relieve()
-
-    def relieve_last(self) -> str | None:
-        """Every layer of the denoiser on the GPU only while it works."""
-        return self._parts.relieve_last()
-
-    def restore(self) -> None:
-        """What the next run computes is what a fresh engine would."""
-        self._parts.restore()
 
     @property
     def _reader(self) -> Any:

@@ -167,3 +167,22 @@ def in_tiles(vae: Any) -> Generator[None]:
 
 def _nobody_listens(_progress: Progress) -> None:
     """Between runs."""
+
+
+class EngineOfParts:
+    """What every engine over one of diffusers' pipelines gives up when memory runs out."""
+
+    def __init__(self, parts: PipelineParts) -> None:
+        self._parts = parts
+
+    def relieve(self) -> str | None:
+        """Other models go; each part is in memory only while it works; attention in slices, decoding in tiles."""
+        return self._parts.relieve()
+
+    def relieve_last(self) -> str | None:
+        """Every layer of the denoiser on the GPU only while it works."""
+        return self._parts.relieve_last()
+
+    def restore(self) -> None:
+        """What the next run computes is what a fresh engine would."""
+        self._parts.restore()

@@ -26,7 +26,7 @@ from inpaint.engines.diffusion import (
     to_pixels,
 )
 from inpaint.engines.pipeline_folder import open_pipeline
-from inpaint.engines.pipeline_parts import PipelineParts
+from inpaint.engines.pipeline_parts import EngineOfParts, PipelineParts
 from inpaint.engines.residency import Residency
 from inpaint.errors import InvalidRequest
 
@@ -34,13 +34,13 @@ DEFAULT_STEPS = 50
 """Where the request leaves it out: the pipeline's own."""
 
 
-class SdxlTextToImage:
+class SdxlTextToImage(EngineOfParts):
     """A Generator. Not for two threads at once."""
 
     def __init__(self, pipeline: Any, parts: PipelineParts) -> None:
+        super().__init__(parts)
         self._pipeline = pipeline
         self._scheduler = pipeline.scheduler
-        self._parts = parts
         # All candidates of a job, and the next job with the same words, read them once.
         self._encode_prompt = lru_cache(1)(pipeline.encode_prompt)
         pipeline.set_progress_bar_config(disable=True)
@@ -75,18 +75,6 @@ class SdxlTextToImage:
         with self._parts.run(max(sampling.width or own_px, sampling.height or own_px), report):
             picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
         return EngineOutput(picture, (*cut_notices(self._pipeline.tokenizer, sampling), *self._parts.notices))
-
-    def relieve(self) -> str | None:
-        """Other models go; each part is in memory only while it works; attention in slices, decoding in tiles."""
-        return self._parts.relieve()
-
-    def relieve_last(self) -> str | None:
-        """Every layer of the UNet on the GPU only while it works."""
-        return self._parts.relieve_last()
-
-    def restore(self) -> None:
-        """What the next run computes is what a fresh engine would."""
-        self._parts.restore()
 
     def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""

@@ -41,7 +41,7 @@ class Bench:
     def __init__(self, chain: ChainHandlers) -> None:
         self.chain, self.tab, self.service = chain, chain.tab, chain.service
         self.found = gr.State(0)
-        self.desks: Desks[MakingDesk] = Desks()
+        self.desks: Desks[MakingDesk] = chain.desks
 
     def view(self) -> list[Any]:
         """What a run may change."""

@@ -17,7 +17,7 @@ from inpaint.ui import words
 from inpaint.ui.chain import Chain, Link
 from inpaint.ui.edit_handlers import EditHandlers
 from inpaint.ui.generate_tab import NO_PICTURE, GenerateTab
-from inpaint.ui.people import person_of
+from inpaint.ui.people import Desks, person_of
 from inpaint.ui.stage.stage import make_proxy
 from inpaint.ui.strip import strip_links
 
@@ -31,12 +31,13 @@ STILL_GOING = ("Your last run is still going.", "Wait for it, or cancel it first
 class ChainHandlers:
     """Each public method answers one event. chain, shown: states: all pictures, and the number of the one that is looked at.
 
-    editor: where "Edit this" puts the picture.
+    editor: where "Edit this" puts the picture. desks: the pictures that are being made, by page.
     """
 
     def __init__(self, service: Service, tab: GenerateTab, tabs: gr.Tabs, editor: EditHandlers) -> None:
         self.service, self.tab, self.tabs, self.editor = service, tab, tabs, editor
         self.chain, self.shown = gr.State(Chain()), gr.State(0)
+        self.desks: Desks[Any] = Desks()
 
     def view(self) -> list[Any]:
         """What `grown` and `showing` may change."""
@@ -64,7 +65,7 @@ class ChainHandlers:
     def open(self, values: Values, request: gr.Request) -> Updates:
         """A picture of the person's own joins the chain."""
         try:
-            self._need_no_run(request)
+            self._claim_page(request)
             path = values[self.tab.open]
             if not isinstance(path, str):
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
@@ -79,7 +80,7 @@ class ChainHandlers:
     def take_result(self, values: Values, request: gr.Request) -> Updates:
         """The Edit tab's chosen result joins the chain."""
         try:
-            self._need_no_run(request)
+            self._claim_page(request)
             path = self.editor.chosen_result(values)
             return self.grown(values[self.chain], [path], "edited") | {self.tabs: gr.Tabs(selected="generate"),
                                                                        self.tab.fold: gr.update(open=True)}
@@ -89,8 +90,8 @@ class ChainHandlers:
     def edit_this(self, values: Values, request: gr.Request) -> Updates:
         """The shown picture becomes the Edit tab's; not while a run there would end on another picture."""
         try:
-            self._need_no_run(request)
-            upload = Upload.from_path(Path(self.shown_link(values).path), self.service.config.settings.pictures)
+            self._claim_page(request)
+            upload = Upload.own(Path(self.shown_link(values).path))
             self.editor.desks.occupy(person_of(request), str(request.session_hash))
             return self.editor.opened(upload) | {self.tabs: gr.Tabs(selected="edit"), self.tab.message: ""}
         except InpaintError as error:
@@ -111,9 +112,11 @@ class ChainHandlers:
 
     def _thumbnail(self, path: Path) -> str:
         limits = self.service.config.settings.pictures
-        return make_proxy(read_picture(Upload.from_path(path, limits), limits).pixels, THUMBNAIL_SIDE)[0]
+        return make_proxy(read_picture(Upload.own(path), limits).pixels, THUMBNAIL_SIDE)[0]
 
-    def _need_no_run(self, request: gr.Request) -> None:
+    def _claim_page(self, request: gr.Request) -> None:
+        """From now on no earlier run takes this page over. Raises Busy where one of its own is going."""
         person, seat = person_of(request), str(request.session_hash)
-        if self.editor.own_job(request) or self.service.worker.current(person, seat):
+        if self.editor.own_job(request) or self.desks.unfinished(person, seat) or self.service.worker.current(person, seat):
             raise Busy(*STILL_GOING)
+        self.desks.occupy(person, seat)

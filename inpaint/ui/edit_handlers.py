@@ -195,7 +195,7 @@ class EditHandlers:
         if desk is None or not desk.form:
             return {self.tab.message: gr.skip()}
         spec = self.service.models.spec(desk.edit.model, "inpaint")
-        return self.tab.form.restore(spec, desk.form, values[self.tab.form.chosen], desk.form["box"])
+        return self.tab.form.restore(spec, desk.form, values[self.tab.form.chosen], desk.form["box"], values[self.tab.form.prompt])
 
     def back(self) -> Updates:
         """Away from the result; the mask is still there."""
@@ -205,7 +205,7 @@ class EditHandlers:
     def keep(self, values: Values) -> Updates:
         """The chosen result becomes the picture to edit."""
         try:
-            return self.opened(Upload.from_path(self.chosen_result(values), self.service.config.settings.pictures))
+            return self.opened(Upload.own(self.chosen_result(values)))
         except InpaintError as error:
             return {self.tab.message: words.error_html(error)}
 
@@ -382,7 +382,8 @@ class EditHandlers:
         """Kept on disk first, then shown."""
         paths = new_results(self.service.config.data_dir, edit.picture.name, [c.seed for c in result.candidates])
         report = save_edit(edit, result, paths)
-        items = [{"url": make_proxy(candidate.picture.pixels)[0], "label": _made_line(candidate.seed, report)}
+        title = self.service.models.specs[result.model].title
+        items = [{"url": make_proxy(candidate.picture.pixels)[0], "label": _made_line(title, candidate.seed, report)}
                  for candidate in result.candidates]
         shown = {"id": paths[0].parent.name, "items": items, "line": f"{band_line(report)}."}
         kept = dataclasses.replace(session, results=tuple(map(str, paths)))
@@ -437,7 +438,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     fresh(tab.back.click(handlers.back, None, view, **quiet))
     fresh(tab.keep.click(handlers.keep, looks, view, **quiet))
     fresh(page.load(handlers.find_again, None, [*view, handlers.found], **running))
-    restored = handlers.found.change(handlers.restore, {form.chosen}, [*form.filled(), tab.message], **quiet)
+    restored = handlers.found.change(handlers.restore, {form.chosen, form.prompt}, [*form.filled(), tab.message], **quiet)
     fresh(restored.then(handlers.follow_again, {session}, view, **running))
     tab.stage.candidate(handlers.choose_candidate, looks, [tab.download], **quiet)
 
@@ -446,6 +447,6 @@ def _area(crop: Bounds) -> dict[str, Any]:
     return {"bounds": crop.as_list(), "label": "work area"}
 
 
-def _made_line(seed: int, report: Mapping[str, Any]) -> str:
+def _made_line(title: str, seed: int, report: Mapping[str, Any]) -> str:
     steps = report["settings"].get("num_inference_steps")
-    return f"Seed {seed}, {f'{steps} steps, ' if steps else ''}{sum(report['seconds'].values()):.1f} s."
+    return f"Seed {seed}, {f'{steps} steps, ' if steps else ''}{sum(report['seconds'].values()):.1f} s, {title}."

@@ -199,10 +199,12 @@ class WordsForm:
         negative = {"negative_prompt": values[self.negative]} if spec.negative_prompt else {}
         return {"prompt": values[self.prompt], "model": spec.name, **negative, **self.settings.read(spec, values)}
 
-    def restore(self, spec: ModelSpec, given: Mapping[str, Any], chosen: Chosen, model: str | None = None) -> dict[Any, Any]:
-        """Put back what `read` gave. model: what the box of models said, where that was not the spec's name."""
+    def restore(self, spec: ModelSpec, given: Mapping[str, Any], chosen: Chosen, model: str | None = None,
+                typed: str = "") -> dict[Any, Any]:
+        """Put back what `read` gave. model: what the box of models said, where that was not the spec's name. typed: words that
+        stand in the prompt by now, and stay."""
         negative = {self.negative: given["negative_prompt"]} if "negative_prompt" in given else {}
         numbers = {(spec.name, field): given[field] for field in spec.limits if given.get(field) is not None}
-        return {**self.settings.restore(spec, given), **negative, self.prompt: given.get("prompt") or "",
+        return {**self.settings.restore(spec, given), **negative, self.prompt: typed or given.get("prompt") or "",
                 self.model: spec.name if model is None else model, self.shown: spec.name, self.chosen: {**chosen, **numbers},
                 self.refusals: gr.update(visible=spec.negative_prompt)}

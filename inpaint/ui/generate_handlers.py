@@ -84,7 +84,7 @@ class MakingHandlers(ABC):
         if given is None:
             return {self.making.reason: gr.skip()}
         spec = self.service.models.spec(given["model"], self.task)
-        restored = self.form.restore(spec, given, values[self.form.chosen])
+        restored = self.form.restore(spec, given, values[self.form.chosen], typed=values[self.form.prompt])
         return restored | self._told(spec) | self.of_size(spec, f"{given.get('width')}x{given.get('height')}")
 
     def missing(self, values: Values) -> str:
@@ -133,7 +133,7 @@ class Reimagining(MakingHandlers):
 
     def start(self, values: Values, person: str, seat: str) -> MakingDesk:
         limits = self.service.config.settings.pictures
-        picture = read_picture(Upload.from_path(Path(self.chain.shown_link(values).path), limits), limits)
+        picture = read_picture(Upload.own(Path(self.chain.shown_link(values).path)), limits)
         given = self.form.read(self.spec(values), values)
         wanted = self.service.reimagine_request(picture, given)
         job = self.service.start_reimagine(wanted, person, seat)
@@ -172,7 +172,7 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
         button.click(partial(handlers.fill, ready), chooses, [*form.filled(), *sizes, *can_run], **QUIET)
     page.load(handlers.look, chooses, seen, **QUIET)
     handlers.fetches.bind(form.fetch, handlers.task, handlers.spec, {form.model}).then(handlers.look, chooses, seen, **QUIET)
-    handlers.bench.found.change(handlers.restore, {form.chosen}, [*form.filled(), *sizes, handlers.making.reason], **QUIET)
+    handlers.bench.found.change(handlers.restore, {form.chosen, form.prompt}, [*form.filled(), *sizes, handlers.making.reason], **QUIET)
 
 
 def _bind_reimagining(handlers: Reimagining, making: Making, page: gr.Blocks) -> None:

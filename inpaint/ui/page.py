@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ MOST_EVENTS = 1000
 class Page(gr.Blocks):
     """Blocks that know how they are to be served, so that `demo.launch()` alone gives the whole app (a Space does that)."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, fetches: FetchHandlers) -> None:
         os.environ.setdefault("GRADIO_TEMP_DIR", str(service.config.data_dir / "cache"))
         super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, CACHE_SECONDS), fill_width=True)
-        self.service = service
+        self.service, self.fetches = service, fetches
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
@@ -64,7 +65,10 @@ class Page(gr.Blocks):
             "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": health_routes(self.service), "middleware": [Middleware(Guard, auth=options.get("auth", auth))]},
         }
-        return super().launch(*args, **{**own, **options})
+        served = {**own, **options}
+        reached = replace(settings, host=served["server_name"], share=bool(served["share"]))
+        self.fetches.allowed = may_download(reached, os.environ)
+        return super().launch(*args, **served)
 
 
 def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
@@ -75,7 +79,7 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     examples = load_examples(settings.pictures, known)
     first = models.choose("").spec
     fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
-    with Page(service) as page:
+    with Page(service, fetches) as page:
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
             chip = gr.HTML(words.chip_html(first, models, "inpaint"), elem_id="chip")

@@ -385,3 +385,12 @@ def test_only_the_formats_that_are_named_are_tried() -> None:
 def test_a_header_alone_promises_nothing() -> None:
     with pytest.raises(UnreadableImage):
         read(png(header(16_000, 4_000)))
+
+
+def test_a_file_of_our_own_may_be_larger_than_one_from_outside(tmp_path: Path) -> None:
+    path = tmp_path / "result.png"
+    Image.fromarray(noise(40, 40)).save(path)
+    tight = PictureLimits(max_file_megabytes=0)
+    with pytest.raises(ImageTooLarge):
+        Upload.from_path(path, tight)
+    assert read_picture(Upload.own(path), tight).extent == Extent(40, 40)

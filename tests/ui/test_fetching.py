@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 from inpaint.config import Settings, load_config
 from inpaint.engines.downloads import Transfer
 from inpaint.errors import Busy, EditCancelled, ModelUnavailable
+from inpaint.service import Service
 from inpaint.ui.fetch_line import FetchHandlers, FetchLine
 from inpaint.ui.fetching import Fetch, Fetcher, may_download
+from inpaint.ui.page import build_page
 from tests.fakes import run_apart
 
 SPECS = load_config(environment={}).models
@@ -65,6 +68,15 @@ def wait(until: Callable[[], bool]) -> None:
 ])
 def test_who_may_have_models_downloaded(settings: Mapping[str, Any], environment: Mapping[str, str], allowed: bool) -> None:
     assert may_download(Settings(**settings), environment) is allowed
+
+
+@pytest.mark.parametrize(("options", "allowed"), [({}, True), ({"share": True}, False), ({"server_name": "0.0.0.0"}, False)])
+def test_who_launches_the_page_by_hand_decides_too(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], allowed: bool) -> None:
+    monkeypatch.setattr(gr.Blocks, "launch", lambda self, *args, **options: None)
+    page = build_page(Service.build(load_config(environment={}, flags={"device": "cpu", "data_dir": str(tmp_path)})))
+    page.launch(**options)
+    assert page.fetches.allowed is allowed
 
 
 def test_one_download_at_a_time_over_all_people() -> None:
