@@ -6,11 +6,14 @@ package pypatchmatch has it; where that package has no wheel, OpenCV's inpaintin
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from typing import IO
 
 import cv2
 import numpy as np
@@ -79,19 +82,22 @@ def _patchmatch(work: EngineInput, report: Report) -> Pixels:
     height, width = work.mask.shape
     least = 2 * PATCH_RADIUS + 1
     below, right = max(0, least - height), max(0, least - width)
-    given = io.BytesIO()
-    np.savez(given, picture=np.pad(work.picture, ((0, below), (0, right), (0, 0)), "symmetric"),
-             mask=np.pad(work.mask, ((0, below), (0, right)), "symmetric"), seed=work.sampling.seed, patch_size=PATCH_RADIUS)
-    filled = np.load(io.BytesIO(_run_apart(given.getvalue(), report)))
+    # A file, not a pipe: communicate() with a timeout loses what it has not sent by then (CPython 3.11).
+    with tempfile.TemporaryFile() as given:
+        np.savez(given, picture=np.pad(work.picture, ((0, below), (0, right), (0, 0)), "symmetric"),
+                 mask=np.pad(work.mask, ((0, below), (0, right)), "symmetric"), seed=work.sampling.seed, patch_size=PATCH_RADIUS)
+        given.seek(0)
+        filled = np.load(io.BytesIO(_run_apart(given, report)))
     return np.ascontiguousarray(filled[:height, :width])
 
-def _run_apart(given: bytes, report: Report) -> bytes:
+
+def _run_apart(given: IO[bytes], report: Report) -> bytes:
     """What fill_process makes of `given`. Whatever `report` raises ends that process. Raises OutOfMemory, BadOutput."""
     # -P: beside fill_process.py lie modules that would hide the packages it imports.
     with subprocess.Popen([sys.executable, "-P", fill_process.__file__],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                          stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            written, told = _outcome(process, given, report)
+            written, told = _outcome(process, report)
         finally:
             process.kill()
     if process.returncode in (fill_process.NO_MEMORY, KILLED):
@@ -101,12 +107,9 @@ def _run_apart(given: bytes, report: Report) -> bytes:
         raise BadOutput("Filling ended with a fault.", "Try another seed, or a slightly different mask.")
     return written
 
-def _outcome(process: subprocess.Popen[bytes], given: bytes, report: Report) -> tuple[bytes, bytes]:
+def _outcome(process: subprocess.Popen[bytes], report: Report) -> tuple[bytes, bytes]:
     """Its stdout and stderr, once it has ended."""
-    sent: bytes | None = given
     while True:
         report(Progress("filling"))
-        try:
-            return process.communicate(sent, timeout=LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            sent = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=LOOK_SECONDS)

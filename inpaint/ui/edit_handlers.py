@@ -31,7 +31,7 @@ from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
-from inpaint.ui.fetch_line import FetchHandlers
+from inpaint.ui.fetch_line import FetchHandlers, Look
 from inpaint.ui.following import follow
 from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.session import Session
@@ -414,12 +414,11 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     running: dict[str, Any] = quiet | {"concurrency_limit": None}
 
     form.settings.bind(form.shown, form.chosen)
-    fetched = handlers.fetches.bind(form.fetch, "inpaint", handlers.to_fetch, {form.model, form.prompt})
+    handlers.fetches.bind(form.fetch, "inpaint", handlers.to_fetch, {form.model, form.prompt}, Look(handlers.refresh, seen, [*view, *fits]))
 
     def fresh(event: Any) -> None:
         event.then(handlers.refresh, seen, [*view, *fits], **quiet)
 
-    fresh(fetched)
     fresh(tab.upload.upload(handlers.open_upload, tab.upload, view, **quiet))
     tab.stage.stroke(handlers.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
     # Not input: Gradio tells of it only for keys that write a letter, not for Backspace, cut or paste.

@@ -1,11 +1,13 @@
-"""The line under a model that is not on disk: its Download button, progress and Stop. Layout and events."""
+"""The line under a model that is not on disk: its Download button, progress and Stop. Layout and events.
+
+One download goes on at a time, over all people: every line of every page shows it, and who began it can stop it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -16,10 +18,12 @@ from inpaint.engines.registry import Models
 from inpaint.errors import Busy, InpaintError
 from inpaint.ui import words
 from inpaint.ui.fetching import Fetch, Fetcher
+from inpaint.ui.people import person_of
 
 Updates = dict[Any, Any]
 Wanted = Callable[[Mapping[Component, Any]], ModelSpec | None]
 LOOK_SECONDS = 0.4
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,33 @@ class FetchLine:
         return [self.button, self.progress, self.stop]
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a tab tells anew once a model may have come."""
+
+    handler: Callable[..., Any]
+    reads: set[Any]
+    shows: list[Any]
+
+
 class FetchHandlers:
-    """models: where the weights show up once they are there. allowed: whether this server downloads for whoever opens its page."""
+    """models: where the weights show up once they are there. allowed: whether this server downloads for whoever opens its page.
+
+    going: state; the number of the download that this page follows.
+    """
 
     def __init__(self, models: Models, fetcher: Fetcher, allowed: bool) -> None:
         self.models, self.fetcher, self.allowed = models, fetcher, allowed
+        self.going = gr.State(0)
+        self._lines: dict[Task, FetchLine] = {}
+        self._looks: list[Look] = []
 
     def offer(self, line: FetchLine, spec: ModelSpec | None, task: Task) -> Updates:
-        """The button, with size and licence, where that model could be downloaded now."""
-        can = spec is not None and self.can_fetch(spec, task) and not self.fetcher.is_fetching(spec, task)
+        """The button, with size and licence, where that model could be downloaded; not to be pressed while another is."""
+        going = self.fetcher.current
+        can = spec is not None and self.can_fetch(spec, task) and not (going and going.brings(spec, task))
         label = words.download_label(spec, task) if spec and can else "Download"
-        return {line.button: gr.update(visible=can, value=label)}
+        return {line.button: gr.update(visible=can, value=label, interactive=going is None)}
 
     def told(self, note: gr.HTML, line: FetchLine, spec: ModelSpec, task: Task, reason: str = "") -> Updates:
         """What runs where, or how to get it. reason: why this model."""
@@ -60,34 +80,62 @@ class FetchHandlers:
         is_remote = bool(spec.sources) and not any(source.is_local for source in spec.sources.values())
         return self.allowed and is_remote and not self.models.is_available(spec, task)
 
-    async def fetch(self, line: FetchLine, task: Task, wanted: Wanted, values: Mapping[Component, Any]) -> AsyncIterator[Updates]:
-        """Download and tell how far it is; the page may be closed meanwhile."""
+    def begin(self, line: FetchLine, task: Task, wanted: Wanted, values: Mapping[Component, Any], request: gr.Request) -> Updates:
+        """Start the download; `going` then follows it."""
         spec = wanted(values)
         try:
             if spec is None or not self.can_fetch(spec, task):
                 raise Busy("There is nothing to download here.")
-            fetch = self.fetcher.start(spec, task)
+            return {self.going: self.fetcher.start(spec, task, person_of(request)).number}
         except InpaintError as error:
-            yield self._ended(line, error)
-            return
-        yield {line.button: gr.update(visible=False), line.stop: gr.update(visible=True), line.progress: words.fetch_html(fetch)}
-        while not fetch.is_finished:
-            await asyncio.sleep(LOOK_SECONDS)
-            yield {line.progress: words.fetch_html(fetch)}
-        yield self._ended(line, fetch.error)
+            return {line.progress: words.error_html(error)}
 
-    def stop(self) -> None:
-        going: Fetch | None = self.fetcher.current
-        if going is not None:
+    def find_again(self) -> int:
+        """The page was opened: the download that goes on, if one does."""
+        return self.fetcher.current.number if self.fetcher.current else 0
+
+    async def follow(self, number: int, request: gr.Request) -> AsyncIterator[Updates]:
+        """Tell how far it is, on every line; the page may be closed meanwhile."""
+        fetch = self.fetcher.numbered(number)
+        if fetch is None:
+            yield self._quiet()
+            return
+        can_stop = fetch.person == person_of(request)
+        yield {part: update for line in self._lines.values() for part, update in (
+            (line.button, gr.update(interactive=False)), (line.stop, gr.update(visible=can_stop)))}
+        while not fetch.is_finished:
+            yield {line.progress: words.fetch_html(fetch) for line in self._lines.values()}
+            await asyncio.sleep(LOOK_SECONDS)
+        yield self._quiet() | self._failed(fetch)
+
+    def stop(self, request: gr.Request) -> None:
+        going = self.fetcher.current
+        if going is not None and going.person == person_of(request):
             going.cancel()
 
-    def bind(self, line: FetchLine, task: Task, wanted: Wanted, reads: set[Any]) -> Any:
-        """Connect the buttons; returns the event after which the page looks anew. Called inside the Blocks context."""
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        fetch = partial(self.fetch, line, task, wanted)
-        line.stop.click(self.stop, None, None, queue=False, **quiet)
-        return line.button.click(fetch, reads, line.parts(), concurrency_limit=None, **quiet)
+    def bind(self, line: FetchLine, task: Task, wanted: Wanted, reads: set[Any], look: Look) -> None:
+        """Connect a line's buttons. look: what comes after a download. Called inside the Blocks context."""
+        self._lines[task] = line
+        self._looks.append(look)
 
-    def _ended(self, line: FetchLine, error: InpaintError | None) -> Updates:
-        return {line.stop: gr.update(visible=False), line.progress: words.error_html(error) if error else "",
-                line.button: gr.update(visible=error is not None)}
+        def begin(values: Mapping[Component, Any], request: gr.Request) -> Updates:  # Gradio finds no request in a partial's hints
+            return self.begin(line, task, wanted, values, request)
+
+        line.stop.click(self.stop, None, None, queue=False, **QUIET)
+        line.button.click(begin, reads, [line.progress, self.going], **QUIET)
+
+    def bind_page(self, page: gr.Blocks) -> None:
+        """Once all lines are bound."""
+        page.load(self.find_again, None, self.going, **QUIET)
+        parts = [part for line in self._lines.values() for part in line.parts()]
+        # "multiple": a second download may begin before this page has heard that the first one's event has ended.
+        followed = self.going.change(self.follow, self.going, parts, trigger_mode="multiple", concurrency_limit=None, **QUIET)
+        for look in self._looks:
+            followed.then(look.handler, look.reads, look.shows, **QUIET)
+
+    def _quiet(self) -> Updates:
+        return {part: update for line in self._lines.values() for part, update in (
+            (line.progress, ""), (line.stop, gr.update(visible=False)))}
+
+    def _failed(self, fetch: Fetch) -> Updates:
+        return {self._lines[fetch.task].progress: words.error_html(fetch.error)} if fetch.error else {}

@@ -27,10 +27,14 @@ def may_download(settings: Settings, environment: Mapping[str, str]) -> bool:
 
 
 class Fetch:
-    """One download. done_bytes of all_bytes; all_bytes is 0 until the hub was asked. error: what it ended with, if badly."""
+    """One download. done_bytes of all_bytes; all_bytes is 0 until the hub was asked. error: what it ended with, if badly.
 
-    def __init__(self, spec: ModelSpec, parts: Sequence[str]) -> None:
-        self.spec, self.parts = spec, parts
+    person: who began it. number: from 1, in the order of beginning.
+    """
+
+    def __init__(self, spec: ModelSpec, task: Task, person: str = "", number: int = 1) -> None:
+        self.spec, self.person, self.number = spec, person, number
+        self.task: Task = task
         self.done_bytes, self.all_bytes = 0, 0
         self.error: InpaintError | None = None
         self.started = time.monotonic()
@@ -44,8 +48,12 @@ class Fetch:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
-    def brings(self, spec: ModelSpec, parts: Sequence[str]) -> bool:
-        return (self.spec.name, self.parts) == (spec.name, parts)
+    @property
+    def parts(self) -> Sequence[str]:
+        return FAMILIES[self.spec.family][self.task].parts
+
+    def brings(self, spec: ModelSpec, task: Task) -> bool:
+        return (self.spec.name, self.parts) == (spec.name, FAMILIES[spec.family][task].parts)
 
     def cancel(self) -> None:
         """Takes effect at the next report, every few megabytes."""
@@ -72,27 +80,27 @@ class Fetcher:
 
     def __init__(self, plan: Callable[..., Any] = downloads.plan, download: Callable[..., object] = downloads.download) -> None:
         self._plan, self._download = plan, download
-        self._current: Fetch | None = None
+        self._latest: Fetch | None = None
         self._lock = threading.Lock()
 
-    def start(self, spec: ModelSpec, task: Task) -> Fetch:
+    def start(self, spec: ModelSpec, task: Task, person: str = "") -> Fetch:
         """Begin, or join the download of the same parts that is going. Raises Busy."""
-        parts = FAMILIES[spec.family][task].parts
         with self._lock:
             going = self.current
-            if going is not None and going.brings(spec, parts):
+            if going is not None and going.brings(spec, task):
                 return going
             if going is not None:
                 raise Busy(f"{going.spec.title} is being downloaded.", "One download at a time: wait for it, or stop it first.")
-            fetch = self._current = Fetch(spec, parts)
+            fetch = self._latest = Fetch(spec, task, person, self._latest.number + 1 if self._latest else 1)
             threading.Thread(target=fetch.run, args=(self._plan, self._download), name="inpaint-download", daemon=True).start()
             return fetch
 
     @property
     def current(self) -> Fetch | None:
-        fetch = self._current
+        fetch = self._latest
         return fetch if fetch is not None and not fetch.is_finished else None
 
-    def is_fetching(self, spec: ModelSpec, task: Task) -> bool:
-        going = self.current
-        return going is not None and going.brings(spec, FAMILIES[spec.family][task].parts)
+    def numbered(self, number: int) -> Fetch | None:
+        """The latest download, going or ended, if that is its number."""
+        fetch = self._latest
+        return fetch if fetch is not None and fetch.number == number else None

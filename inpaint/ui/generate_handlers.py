@@ -20,7 +20,7 @@ from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.bench import Bench, MakingDesk
 from inpaint.ui.examples import Words
-from inpaint.ui.fetch_line import FetchHandlers
+from inpaint.ui.fetch_line import FetchHandlers, Look
 from inpaint.ui.generate_tab import NO_PICTURE, Making, size_choices
 
 Updates = dict[Any, Any]
@@ -171,7 +171,7 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
     for ready, button in handlers.making.words:
         button.click(partial(handlers.fill, ready), chooses, [*form.filled(), *sizes, *can_run], **QUIET)
     page.load(handlers.look, chooses, seen, **QUIET)
-    handlers.fetches.bind(form.fetch, handlers.task, handlers.spec, {form.model}).then(handlers.look, chooses, seen, **QUIET)
+    handlers.fetches.bind(form.fetch, handlers.task, handlers.spec, {form.model}, Look(handlers.look, chooses, seen))
     handlers.bench.found.change(handlers.restore, {form.chosen, form.prompt}, [*form.filled(), *sizes, handlers.making.reason], **QUIET)
 
 

@@ -47,10 +47,12 @@ MOST_EVENTS = 1000
 class Page(gr.Blocks):
     """Blocks that know how they are to be served, so that `demo.launch()` alone gives the whole app (a Space does that)."""
 
-    def __init__(self, service: Service, fetches: FetchHandlers) -> None:
+    fetches: FetchHandlers
+
+    def __init__(self, service: Service) -> None:
         os.environ.setdefault("GRADIO_TEMP_DIR", str(service.config.data_dir / "cache"))
         super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, CACHE_SECONDS), fill_width=True)
-        self.service, self.fetches = service, fetches
+        self.service = service
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
@@ -78,8 +80,8 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     generating, reimagining = _handiest_first(models, "generate"), _handiest_first(models, "image-to-image")
     examples = load_examples(settings.pictures, known)
     first = models.choose("").spec
-    fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
-    with Page(service, fetches) as page:
+    with Page(service) as page:
+        fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
             chip = gr.HTML(words.chip_html(first, models, "inpaint"), elem_id="chip")
@@ -92,6 +94,7 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
                     tab = build_generate_tab(generating, reimagining)
                 bind_generate(Bench(ChainHandlers(service, tab, tabs, editor)), fetches, page)
         bind_edit(editor, page)
+        fetches.bind_page(page)
         bind_http(service)
     page.queue(max_size=MOST_EVENTS, api_open=False, default_concurrency_limit=QUICK_EVENTS)
     return page

@@ -122,6 +122,15 @@ def test_a_cancel_ends_a_fill_in_the_middle(report: int, monkeypatch: pytest.Mon
     assert len(reports) == report + 1 and [process.returncode for process in started] == [-signal.SIGKILL]
 
 
+def test_a_process_that_is_slow_to_begin_still_gets_all_of_a_large_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, mask = noise(700, 700), block(700, 700, 20, 20, 30, 30)
+    at_once = filled(ENGINES["patchmatch"], picture, mask).picture
+    slow = tmp_path / "slow.py"
+    slow.write_text(f"import runpy, time; time.sleep(1); runpy.run_path({fill_process.__file__!r}, run_name='__main__')")
+    monkeypatch.setattr(patchmatch_engine.fill_process, "__file__", str(slow))
+    assert np.array_equal(filled(ENGINES["patchmatch"], picture, mask).picture, at_once)
+
+
 def test_a_cancelled_fill_leaves_nothing_behind() -> None:
     picture, mask = noise(60, 60), block(60, 60, 20, 20, 45, 45)
 

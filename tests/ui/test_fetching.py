@@ -13,12 +13,14 @@ import gradio as gr
 import pytest
 
 from inpaint.config import Settings, load_config
+from inpaint.core.spec import ModelSpec, Task
 from inpaint.engines.downloads import Transfer
 from inpaint.errors import Busy, EditCancelled, ModelUnavailable
 from inpaint.service import Service
-from inpaint.ui.fetch_line import FetchHandlers, FetchLine
+from inpaint.ui.fetch_line import FetchHandlers, FetchLine, Look
 from inpaint.ui.fetching import Fetch, Fetcher, may_download
 from inpaint.ui.page import build_page
+from inpaint.ui.people import PERSON_COOKIE
 from tests.fakes import run_apart
 
 SPECS = load_config(environment={}).models
@@ -83,7 +85,7 @@ def test_one_download_at_a_time_over_all_people() -> None:
     hub = Hub()
     fetcher = Fetcher(hub.plan, hub.download)
     first = fetcher.start(TURBO, "generate")
-    assert fetcher.start(TURBO, "generate") is first and fetcher.is_fetching(TURBO, "generate")
+    assert fetcher.start(TURBO, "generate") is first and fetcher.current is first
     with pytest.raises(Busy, match="SDXL Turbo is being downloaded"):
         fetcher.start(HEART, "inpaint")
     hub.go.release(10)
@@ -101,7 +103,7 @@ def test_another_task_of_the_same_model_needs_other_parts_and_so_waits() -> None
     going = fetcher.start(HEART, "inpaint")
     with pytest.raises(Busy, match="Kandinsky 2.2 is being downloaded"):
         fetcher.start(HEART, "image-to-image")
-    assert fetcher.is_fetching(HEART, "inpaint") and not fetcher.is_fetching(HEART, "image-to-image")
+    assert going.brings(HEART, "inpaint") and not going.brings(HEART, "image-to-image")
     going.cancel()
     hub.go.release(1)
     wait(lambda: going.is_finished)
@@ -131,31 +133,79 @@ def test_a_download_is_stopped_and_begun_again() -> None:
 def test_what_goes_wrong_is_told(fails: BaseException, said: str) -> None:
     hub = Hub(fails)
     hub.go.release(10)
-    fetch = Fetch(TURBO, ("pipeline",))
+    fetch = Fetch(TURBO, "generate")
     fetch.run(hub.plan, hub.download)
     assert fetch.is_finished and fetch.error is not None and said in fetch.error.message and "secret" not in str(fetch.error)
+
+
+def asks(person: str) -> Any:
+    return SimpleNamespace(cookies={PERSON_COOKIE: person}, session_hash=f"page of {person}")
 
 
 def handlers(hub: Hub, allowed: bool = True) -> tuple[FetchHandlers, FetchLine]:
     models: Any = SimpleNamespace(is_available=lambda spec, task: spec.name in hub.arrived, specs=SPECS)
     with gr.Blocks():
-        line = FetchLine.build("test")
-    return FetchHandlers(models, Fetcher(hub.plan, hub.download), allowed), line
+        line, found = FetchLine.build("test"), FetchHandlers(models, Fetcher(hub.plan, hub.download), allowed)
+        found.bind(line, "generate", lambda values: TURBO, {line.button}, Look(lambda: None, {line.button}, []))
+    return found, line
 
 
-async def watched(found: FetchHandlers, line: FetchLine) -> list[dict[Any, Any]]:
-    return [updates async for updates in found.fetch(line, "generate", lambda values: TURBO, {})]
+def press(found: FetchHandlers, line: FetchLine, person: str = "anna", spec: ModelSpec = TURBO, task: Task = "generate") -> dict[Any, Any]:
+    return found.begin(line, task, lambda values: spec, {}, asks(person))
+
+
+def watched(found: FetchHandlers, number: int, person: str = "anna") -> list[dict[Any, Any]]:
+    async def all_of_it() -> list[dict[Any, Any]]:
+        return [updates async for updates in found.follow(number, asks(person))]
+    return run_apart(all_of_it())
 
 
 def test_the_button_leads_to_a_model_that_is_ready_without_a_restart() -> None:
     hub = Hub()
-    hub.go.release(10)
     found, line = handlers(hub)
     offered = found.offer(line, TURBO, "generate")[line.button]
     assert offered["visible"] and offered["value"] == "Download (6.9 GB, Stability AI Community License)"
-    told = run_apart(watched(found, line))
+    assert press(found, line) == {found.going: 1}
+    threading.Timer(1.0, hub.go.release, (10,)).start()
+    told = watched(found, 1)
     assert told[0][line.stop]["visible"] and not told[-1][line.stop]["visible"] and told[-1][line.progress] == ""
-    assert not found.offer(line, TURBO, "generate")[line.button]["visible"]
+    assert not found.offer(line, TURBO, "generate")[line.button]["visible"] and found.find_again() == 0
+
+
+def test_a_page_that_comes_later_sees_the_download_and_who_began_it_can_stop_it() -> None:
+    hub = Hub()
+    found, line = handlers(hub)
+    press(found, line, "anna")
+    assert found.find_again() == 1
+    found.stop(asks("bert"))
+    hub.go.release(3)
+    fetch = found.fetcher.numbered(1)
+    assert fetch is not None
+    wait(lambda: fetch.done_bytes == 30)
+    assert fetch.error is None, "somebody else's Stop was heard"
+    other = found.offer(line, HEART, "inpaint")[line.button]
+    assert other["visible"] and not other["interactive"], "another model's button, while one is downloaded"
+    found.stop(asks("anna"))
+    hub.go.release()
+    assert [watched(found, 1, person)[0][line.stop]["visible"] for person in ("bert", "anna")] == [False, True]
+    assert isinstance(fetch.error, EditCancelled)
+    assert found.offer(line, HEART, "inpaint")[line.button]["interactive"]
+
+
+def test_an_end_that_comes_before_the_page_looks_is_told() -> None:
+    hub = Hub(ModelUnavailable("There is no network.", "Check it."))
+    found, line = handlers(hub)
+    number = press(found, line)[found.going]
+    hub.go.release(10)
+    fetch = found.fetcher.numbered(number)
+    assert fetch is not None
+    wait(lambda: fetch.is_finished)
+    assert "There is no network." in watched(found, number)[-1][line.progress]
+
+
+def test_a_number_of_long_ago_is_no_download() -> None:
+    found, line = handlers(Hub())
+    assert watched(found, 7) == [{line.progress: "", line.stop: gr.update(visible=False)}]
 
 
 @pytest.mark.parametrize("why", ["not allowed", "here already", "nothing to fetch", "a local folder"])
@@ -168,8 +218,5 @@ def test_what_cannot_be_downloaded_is_not(why: str) -> None:
     task: Any = spec.tasks[0]
     assert not found.offer(line, spec, task)[line.button]["visible"]
 
-    async def press() -> list[dict[Any, Any]]:
-        return [updates async for updates in found.fetch(line, task, lambda values: spec, {})]
-
-    (only,) = run_apart(press())
-    assert "There is nothing to download here." in only[line.progress] and hub.asked == []
+    assert "There is nothing to download here." in press(found, line, spec=spec, task=task)[line.progress]
+    assert hub.asked == []
