@@ -20,6 +20,7 @@ from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.following import follow
 from inpaint.ui.people import Desk, Desks, person_of
+from inpaint.ui.telling import Telling
 
 Updates = dict[Any, Any]
 
@@ -55,8 +56,7 @@ class Bench:
         try:
             desk = await asyncio.to_thread(start, person, seat)
             self.desks.leave(person, seat, desk)
-            yield {reason: ""}
-            async for updates in self._followed(desk, person, seat):
+            async for updates in self._followed(desk, person, seat, {reason: ""}):
                 yield updates
         except Busy as error:  # two buttons pressed at once: the run that came first is still shown, and can be stopped
             idle = {} if self.desks.unfinished(person, seat) else self._busy(False)
@@ -87,7 +87,7 @@ class Bench:
             yield {self.tab.message: gr.skip()}
             return
         try:
-            async for updates in self._followed(desk, person, seat):
+            async for updates in self._followed(desk, person, seat, {}):
                 yield updates
         except Exception as error:
             yield self._busy(False) | {self.tab.message: words.error_html(told(error, "finding a picture again"))}
@@ -97,16 +97,19 @@ class Bench:
         desk = self.desks.of(person_of(request), str(request.session_hash))
         return desk.form if desk is not None and desk.task == task else None
 
-    async def _followed(self, desk: MakingDesk, person: str, seat: str) -> AsyncIterator[Updates]:
+    async def _followed(self, desk: MakingDesk, person: str, seat: str, started: Updates) -> AsyncIterator[Updates]:
+        """started: what else changes now."""
+        telling = Telling()
         with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
-            yield self._busy(True)
+            yield telling(self._busy(True) | started)
             async for running in follow(desk.job):
                 worker = self.service.worker
-                yield {self.tab.progress: gr.update(value=words.progress_html(
-                    running.progress, worker.place(running), running.seconds, worker.seconds_left(running)))}
+                sentence = words.progress_html(running.progress, worker.place(running), running.seconds, worker.seconds_left(running))
+                if telling.is_news(sentence):
+                    yield telling({self.tab.progress: gr.update(value=sentence)})
             if desk.job.error is not None:
                 self.desks.clear(person, seat)
-            yield self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome())
+            yield telling(self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome()))
             self.desks.clear(person, seat)
 
     def _finished(self, desk: MakingDesk, result: EditResult) -> Updates:

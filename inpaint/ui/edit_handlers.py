@@ -20,7 +20,7 @@ from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region, plan_region
 from inpaint.core.request import EditRequest, clean_prompt
-from inpaint.core.result import EditResult
+from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest
@@ -36,6 +36,7 @@ from inpaint.ui.following import follow
 from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.session import Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
+from inpaint.ui.telling import Telling
 
 Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
@@ -248,16 +249,16 @@ class EditHandlers:
 
     async def _followed(self, desk: EditDesk, person: str, seat: str) -> AsyncIterator[Updates]:
         """Progress while the job runs, then its result. Raises what the job ended with. The desk is left until that was shown."""
+        telling = Telling()
         with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
-            yield self._started(desk)
-            frame = None
+            yield telling(self._started(desk))
             async for running in follow(desk.job):
-                preview = running.progress.preview if running.progress else None
-                yield self._progressed(running, desk.region, None if preview is frame else preview)
-                frame = preview
+                sentence, preview = self._sentence(running), running.progress.preview if running.progress else None
+                if telling.is_news(sentence, preview):
+                    yield telling({self.tab.progress: gr.update(value=sentence)} | self._previewed(running.progress, desk.region))
             if desk.job.error is not None:
                 self.desks.clear(person, seat)
-            yield await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session)
+            yield telling(await asyncio.to_thread(self._finished, desk.edit, desk.job.outcome(), desk.session))
             self.desks.clear(person, seat)
 
     def _nothing(self) -> Updates:
@@ -368,15 +369,15 @@ class EditHandlers:
                 self.tab.message: "", self.tab.actions: gr.update(visible=False),
                 self.tab.stage: gr.update(running={"active": True}, result={}, work_area=_area(desk.region.crop))}
 
-    def _progressed(self, job: Job[EditResult], region: Region, preview: Any) -> Updates:
+    def _sentence(self, job: Job[EditResult]) -> str:
         worker = self.service.worker
-        sentence = words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job))
-        updates: Updates = {self.tab.progress: gr.update(value=sentence)}
-        if preview is not None and job.progress is not None:
-            label = f"step {job.progress.step} of {job.progress.total}"
-            updates[self.tab.stage] = gr.update(preview={"url": data_url_jpeg(preview, quality=80),
-                                                         "bounds": region.crop.as_list(), "label": label})
-        return updates
+        return words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job))
+
+    def _previewed(self, progress: Progress | None, region: Region) -> Updates:
+        if progress is None or progress.preview is None:
+            return {}
+        return {self.tab.stage: gr.update(preview={"url": data_url_jpeg(progress.preview, quality=80), "bounds": region.crop.as_list(),
+                                                   "label": f"step {progress.step} of {progress.total}"})}
 
     def _finished(self, edit: EditRequest, result: EditResult, session: Session) -> Updates:
         """Kept on disk first, then shown."""

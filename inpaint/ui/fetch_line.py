@@ -19,6 +19,7 @@ from inpaint.errors import Busy, InpaintError
 from inpaint.ui import words
 from inpaint.ui.fetching import Fetch, Fetcher
 from inpaint.ui.people import person_of
+from inpaint.ui.telling import Telling
 
 Updates = dict[Any, Any]
 Wanted = Callable[[Mapping[Component, Any]], ModelSpec | None]
@@ -100,13 +101,14 @@ class FetchHandlers:
         if fetch is None:
             yield self._quiet()
             return
-        can_stop = fetch.person == person_of(request)
-        yield {part: update for line in self._lines.values() for part, update in (
-            (line.button, gr.update(interactive=False)), (line.stop, gr.update(visible=can_stop)))}
+        telling, can_stop = Telling(), fetch.person == person_of(request)
         while not fetch.is_finished:
-            yield {line.progress: words.fetch_html(fetch) for line in self._lines.values()}
+            sentence = words.fetch_html(fetch)
+            if telling.is_news(sentence):
+                yield telling({part: update for line in self._lines.values() for part, update in (
+                    (line.progress, sentence), (line.button, gr.update(interactive=False)), (line.stop, gr.update(visible=can_stop)))})
             await asyncio.sleep(LOOK_SECONDS)
-        yield self._quiet() | self._failed(fetch)
+        yield telling(self._quiet() | self._failed(fetch))
 
     def stop(self, request: gr.Request) -> None:
         going = self.fetcher.current

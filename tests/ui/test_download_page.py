@@ -83,6 +83,8 @@ def test_a_model_is_downloaded_and_runs_without_a_restart(app: AppPage, hub: Hub
     app.says("GB of Tiny SDXL", "#model-download-progress")
     app.page.locator("#model-download-stop").wait_for()
     app.page.locator("[data-example=coffee]").click()
+    app.page.locator("#cancel-button").wait_for()
+    app.page.locator("#progress").wait_for()
     app.result()
     hub.faults.hold.clear()
     held.set()

@@ -185,9 +185,14 @@ def test_a_page_that_comes_later_sees_the_download_and_who_began_it_can_stop_it(
     assert fetch.error is None, "somebody else's Stop was heard"
     other = found.offer(line, HEART, "inpaint")[line.button]
     assert other["visible"] and not other["interactive"], "another model's button, while one is downloaded"
+
+    async def first(person: str) -> dict[Any, Any]:
+        return await anext(found.follow(1, asks(person)))
+
+    assert [run_apart(first(person))[line.stop]["visible"] for person in ("bert", "anna")] == [False, True]
     found.stop(asks("anna"))
     hub.go.release()
-    assert [watched(found, 1, person)[0][line.stop]["visible"] for person in ("bert", "anna")] == [False, True]
+    wait(lambda: fetch.is_finished)
     assert isinstance(fetch.error, EditCancelled)
     assert found.offer(line, HEART, "inpaint")[line.button]["interactive"]
 

@@ -1,0 +1,44 @@
+"""What a handler that watches something tells its page, again and again. Knows no widgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+Updates = dict[Any, Any]
+
+AT_LEAST_EVERY = 1.0
+"""Seconds. Gradio looks whether a page is still there when it is told something."""
+
+
+class Telling:
+    """Each answer says again all that the ones before it said, and comes when there is something new.
+
+    Gradio's client loses an answer that comes together with the next one: it turns the one into the other in place, before the
+    page has seen it. That happens whenever another event of the page is open. What is repeated costs nothing: only what differs is sent.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: Updates = {}
+        self._last: tuple[object, ...] = ()
+        self._since = 0.0
+
+    def __call__(self, updates: Updates) -> Updates:
+        for part, update in updates.items():
+            told = self._told.get(part)
+            self._told[part] = told | update if _is_update(told) and _is_update(update) else update
+        return dict(self._told)
+
+    def is_news(self, *said: object) -> bool:
+        """Whether one of these is another object than last time (equal texts are the same), or it is time to be heard from."""
+        same = len(said) == len(self._last) and all(new is old or (isinstance(new, str) and new == old) for new, old in zip(said, self._last, strict=True))
+        if same and self._clock() - self._since < AT_LEAST_EVERY:
+            return False
+        self._last, self._since = said, self._clock()
+        return True
+
+
+def _is_update(value: object) -> bool:
+    return isinstance(value, dict) and "__type__" in value
