@@ -115,7 +115,7 @@ class Service:
 
     def generate_request(self, values: Values) -> GenerateRequest:
         """Raises InvalidRequest, ModelUnavailable."""
-        spec = self.models.spec(values.get("model") or self._quickest("generate"), "generate")
+        spec = self.models.spec(values.get("model") or self._handiest("generate"), "generate")
         if not clean_prompt("prompt", values.get("prompt")):
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
         count = _count(values)
@@ -125,7 +125,7 @@ class Service:
 
     def reimagine_request(self, picture: Picture, values: Values) -> ReimagineRequest:
         """Raises InvalidRequest, ModelUnavailable."""
-        spec = self.models.spec(values.get("model") or self._quickest("image-to-image"), "image-to-image")
+        spec = self.models.spec(values.get("model") or self._handiest("image-to-image"), "image-to-image")
         count = _count(values)
         request = ReimagineRequest(picture, spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
         self._need(spec, "image-to-image")
@@ -160,14 +160,9 @@ class Service:
         choice = self.models.choose(prompt)
         return choice.spec, (f"{choice.spec.title} was chosen ({choice.reason}).",)
 
-    def _quickest(self, task: Task) -> str | None:
-        """Which model runs where none is named: of those on this machine, else of all, the one with the fewest steps."""
-        def rank(spec: ModelSpec) -> tuple[bool, float]:
-            steps = spec.on_task(task).limits.get("num_inference_steps")
-            return not self.models.is_available(spec, task), steps.default if steps else 1
-
-        able = [spec for spec in self.models.specs.values() if spec.can(task)]
-        return min(able, key=rank).name if able else None
+    def _handiest(self, task: Task) -> str | None:
+        """Which model runs where none is named."""
+        return next((spec.name for spec in self.models.handiest(task)), None)
 
     def _need(self, spec: ModelSpec, task: Task) -> None:
         """Asked last: a request that is wrong is told so, whatever this machine has."""

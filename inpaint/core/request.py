@@ -133,10 +133,19 @@ def resolve_sampling(spec: ModelSpec, seed: int, given: Mapping[str, object]) ->
     value out of range and for a control that the model does not have.
     """
     numbers = {field: _resolve_number(spec, field, given.get(field)) for field in SAMPLING_FIELDS}
-    return SamplingParams(prompt=_resolve_prompt(spec, given.get("prompt")),
+    return SamplingParams(prompt=resolve_prompt(spec, given.get("prompt")),
                           negative_prompt=_resolve_negative(spec, given.get("negative_prompt")),
                           seed=seed, scheduler=_resolve_scheduler(spec, given.get("scheduler")),
                           **numbers)  # pyright: ignore[reportArgumentType]
+
+
+def resolve_prompt(spec: ModelSpec, value: object) -> str:
+    """Raises InvalidRequest, also for words given to a model that reads none."""
+    prompt = clean_prompt("prompt", value)
+    if prompt and not spec.prompt:
+        raise InvalidRequest("prompt", f"{spec.title} fills from the picture itself and takes no prompt.",
+                             "Leave the prompt out, or choose a model that paints from words.")
+    return prompt
 
 
 def parse_work_area(value: object) -> WorkArea:
@@ -173,14 +182,6 @@ def _limited(field: str, value: object, limit: Limit) -> float | int:
                                         f"not {number}.")
         return number
     return real_number(field, value, limit.minimum, limit.maximum)
-
-
-def _resolve_prompt(spec: ModelSpec, value: object) -> str:
-    prompt = clean_prompt("prompt", value)
-    if prompt and not spec.prompt:
-        raise InvalidRequest("prompt", f"{spec.title} fills from the picture itself and takes no prompt.",
-                             "Leave the prompt out, or choose a model that paints from words.")
-    return prompt
 
 
 def _resolve_negative(spec: ModelSpec, value: object) -> str | None:

@@ -41,6 +41,7 @@ LOSSY_NOISE = 8
 EXIF_IFD, DATE_TAKEN, DATE_CHANGED = 0x8769, 36867, 306
 EXIF_DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 log = logging.getLogger(__name__)
+SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ def read_picture(upload: Upload, limits: PictureLimits) -> Picture:
     """The picture as 8-bit RGB or RGBA, upright. Raises UnreadableImage, ImageTooLarge."""
     notices: list[str] = []
     with _reading(upload.name, limits):
-        image = _decoded(upload, limits)
+        image = _opened(upload, limits)
+        if _is_deep_colour(image):
+            notices.append(SCALED_TO_EIGHT)
+        image.load()
         if _has_more_frames(image):
             notices.append(f"{upload.name} holds more than one frame; the first one is used.")
         plain = _eight_bit(_upright(image), notices)
@@ -88,7 +92,8 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
     Raises UnreadableImage, ImageTooLarge, BadMask where its extent is not the picture's.
     """
     with _reading(upload.name, limits):
-        image = _decoded(upload, limits)
+        image = _opened(upload, limits)
+        image.load()
         plain = _eight_bit(_upright(image), [])
     if plain.size != (picture.width, picture.height):
         raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
@@ -121,8 +126,8 @@ def _reading(name: str, limits: PictureLimits) -> Generator[None]:
         raise UnreadableImage(f"{name} is damaged and cannot be read to its end.") from None
 
 
-def _decoded(upload: Upload, limits: PictureLimits) -> Image.Image:
-    """The first frame, its pixels loaded."""
+def _opened(upload: Upload, limits: PictureLimits) -> Image.Image:
+    """The first frame, its size checked; its pixels are not decoded yet."""
     if not upload.data:
         raise UnreadableImage(f"{upload.name} is empty (0 bytes).")
     _register_heif()
@@ -131,8 +136,12 @@ def _decoded(upload: Upload, limits: PictureLimits) -> Image.Image:
     except UnidentifiedImageError:
         raise UnreadableImage(f"{upload.name} is not a readable {READABLE} picture.") from None
     _check_size(upload.name, image.size, limits)
-    image.load()
     return image
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether Pillow will take 16-bit colours for 8-bit ones as it decodes; only the raw mode of what is not loaded yet tells."""
+    return image.mode in ("RGB", "RGBA") and any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
 
 
 def _has_more_frames(image: Image.Image) -> bool:
@@ -188,7 +197,7 @@ def _eight_bit(image: Image.Image, notices: list[str]) -> Image.Image:
     if image.mode in ("RGB", "RGBA") and not image.has_transparency_data:
         return image.convert("RGB") if image.mode == "RGB" else image
     if image.mode.startswith(("I", "F")):
-        notices.append("The picture was scaled from more than 8 bits a channel to 8.")
+        notices.append(SCALED_TO_EIGHT)
         return Image.fromarray(_scaled_to_bytes(np.asarray(image))).convert("RGB")
     if image.mode == "CMYK":
         notices.append("The picture was converted from CMYK to sRGB.")

@@ -115,8 +115,10 @@ class Bench:
     def _finished(self, desk: MakingDesk, result: EditResult) -> Updates:
         """Kept on disk first, then shown."""
         paths = new_results(self.service.config.data_dir, desk.name, [c.seed for c in result.candidates])
-        save_generated(result, paths)
-        return self.chain.grown(desk.chain, paths, desk.made) | {self.tab.message: words.notice_html(list(result.notices))}
+        report = save_generated(result, paths)
+        title = self.service.models.specs[result.model].title
+        lines = [words.made_line(title, candidate.seed, report) for candidate in result.candidates]
+        return self.chain.grown(desk.chain, paths, desk.made, lines) | {self.tab.message: words.notice_html(list(result.notices))}
 
     def _busy(self, busy: bool) -> Updates:
         runs = {button: gr.update(visible=not busy) for button in self.tab.runs()}

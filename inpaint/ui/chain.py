@@ -11,12 +11,16 @@ CHAIN_KEPT = 12
 
 @dataclass(frozen=True)
 class Link:
-    """One picture. number: 1-based place in all that was ever made here. thumbnail: JPEG data URL. made: how, in words."""
+    """One picture. number: 1-based place in all that was ever made here. thumbnail: JPEG data URL. made: how, in words.
+
+    line: seed, steps, seconds and model, where this app made it.
+    """
 
     number: int
     path: str
     thumbnail: str
     made: str
+    line: str = ""
 
     @property
     def label(self) -> str:
@@ -29,10 +33,10 @@ class Chain:
 
     links: tuple[Link, ...] = ()
 
-    def grown(self, pictures: Iterable[tuple[str, str]], made: str) -> Chain:
-        """pictures: (path, thumbnail) of each new one."""
+    def grown(self, pictures: Iterable[tuple[str, str, str]], made: str) -> Chain:
+        """pictures: (path, thumbnail, line) of each new one."""
         first = self.links[-1].number + 1 if self.links else 1
-        new = (Link(first + k, path, thumbnail, made) for k, (path, thumbnail) in enumerate(pictures))
+        new = (Link(first + k, path, thumbnail, made, line) for k, (path, thumbnail, line) in enumerate(pictures))
         return Chain((*self.links, *new)[-CHAIN_KEPT:])
 
     def find(self, number: object) -> Link | None:

@@ -42,11 +42,11 @@ class ChainHandlers:
     def view(self) -> list[Any]:
         """What `grown` and `showing` may change."""
         tab = self.tab
-        return [self.chain, self.shown, tab.empty, tab.picture, tab.strip, tab.again, tab.edit, tab.download, tab.message]
+        return [self.chain, self.shown, tab.empty, tab.picture, tab.line, tab.strip, tab.again, tab.edit, tab.download, tab.message]
 
-    def grown(self, chain: Chain, paths: Sequence[Path], made: str) -> Updates:
-        """The chain with new pictures, which are on disk already; the first of them is shown."""
-        grown = chain.grown([(str(path), self._thumbnail(path)) for path in paths], made)
+    def grown(self, chain: Chain, paths: Sequence[Path], made: str, lines: Sequence[str] = ("",)) -> Updates:
+        """The chain with new pictures, which are on disk already; the first of them is shown. lines: what is told of each."""
+        grown = chain.grown([(str(path), self._thumbnail(path), line) for path, line in zip(paths, lines, strict=True)], made)
         return self.restored(grown, grown.links[-min(len(paths), len(grown.links))].number)
 
     def restored(self, chain: Chain, number: int) -> Updates:
@@ -106,7 +106,7 @@ class ChainHandlers:
 
     def _showing(self, link: Link) -> Updates:
         return {self.shown: link.number, self.tab.empty: gr.update(visible=False),
-                self.tab.picture: gr.update(value=link.path, visible=True), self.tab.strip: gr.update(shown=link.number),
+                self.tab.picture: gr.update(value=link.path, visible=True), self.tab.line: words.line_html(link.line), self.tab.strip: gr.update(shown=link.number),
                 self.tab.again: gr.update(visible=self.tab.reimagine is not None), self.tab.edit: gr.update(visible=True),
                 self.tab.download: gr.update(value=link.path, visible=True)}
 

@@ -19,7 +19,7 @@ from inpaint.core.geometry import Bounds
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region, plan_region
-from inpaint.core.request import EditRequest, clean_prompt
+from inpaint.core.request import EditRequest, clean_prompt, resolve_prompt
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
@@ -119,10 +119,16 @@ class EditHandlers:
         self._occupy(request)
         try:
             opened = self._painted(example.upload, example.picture, example.mask)
+            said = self._said(example.shot.words.prompt) if example.shot.words else {}
         except InpaintError as error:
             return self._failed(error)
-        words = {self.tab.form.prompt: example.shot.words.prompt} if example.shot.words else {}
-        return opened | words | {self.asked: (example.shot.name, secrets.token_hex(8))}
+        return opened | said | {self.asked: (example.shot.name, secrets.token_hex(8))}
+
+    def _said(self, prompt: str) -> Updates:
+        """An example's words in the form, and the model that will paint them where Automatic would take another."""
+        spec, models = self._knowing(prompt), self.service.models
+        return {self.tab.form.prompt: prompt,
+                self.tab.form.model: AUTOMATIC if spec.name == models.choose(prompt).spec.name else spec.name}
 
     async def run_example(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         """The example that was opened: a result in one click."""
@@ -313,11 +319,15 @@ class EditHandlers:
         try:
             name, prompt = values[self.tab.form.model], clean_prompt("prompt", values[self.tab.form.prompt])
             choice = models.choose(prompt) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
-            if models.is_available(choice.spec, "inpaint"):
-                return choice, None
-            return choice, InvalidRequest("model", f"{choice.spec.title} is not on this machine.")
         except InpaintError as error:
             return None, error
+        if not models.is_available(choice.spec, "inpaint"):
+            return choice, InvalidRequest("model", f"{choice.spec.title} is not on this machine.")
+        try:
+            resolve_prompt(choice.spec, prompt)
+        except InvalidRequest as error:
+            return choice, error
+        return choice, None
 
     def _model_updates(self, choice: Choice | None, missing: InpaintError | None, values: Values) -> Updates:
         form = self.tab.form
@@ -350,10 +360,9 @@ class EditHandlers:
             return self._blocked(PAINT_FIRST)
         if choice is None:
             return self._blocked("No model can paint this here.")
-        bounds = painted.mask.bounds()
         opacity = blending_mask(painted.mask, painted.grow, painted.feather)
         region = plan_region(session.full, opacity.bounds(), self.service.models.limits(choice.spec))
-        return {self.tab.run: gr.update(interactive=True), self.tab.plan: words.plan_html(bounds, region),
+        return {self.tab.run: gr.update(interactive=True), self.tab.plan: words.plan_html(region),
                 self.tab.stage: gr.update(work_area=_area(region.crop))}
 
     def _blocked(self, reason: str) -> Updates:
@@ -384,7 +393,7 @@ class EditHandlers:
         paths = new_results(self.service.config.data_dir, edit.picture.name, [c.seed for c in result.candidates])
         report = save_edit(edit, result, paths)
         title = self.service.models.specs[result.model].title
-        items = [{"url": make_proxy(candidate.picture.pixels)[0], "label": _made_line(title, candidate.seed, report)}
+        items = [{"url": make_proxy(candidate.picture.pixels)[0], "label": words.made_line(title, candidate.seed, report)}
                  for candidate in result.candidates]
         shown = {"id": paths[0].parent.name, "items": items, "line": f"{band_line(report)}."}
         kept = dataclasses.replace(session, results=tuple(map(str, paths)))
@@ -432,7 +441,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     tab.cancel.click(handlers.cancel, None, None, queue=False, **quiet)
     tab.as_is.click(handlers.use_as_is, None, None, queue=False, **quiet)
     # Opened and run in two events: an answer that comes while the run's own begins would take Cancel and progress away again.
-    tab.stage.example(handlers.open_example, None, [*view, form.prompt, handlers.asked], **quiet)
+    tab.stage.example(handlers.open_example, None, [*view, form.prompt, form.model, handlers.asked], **quiet)
     fresh(handlers.asked.change(handlers.run_example, {session, handlers.asked}, view, **running))
     fresh(tab.stage.filling(handlers.fill, {form.chosen}, [*view, *form.filled()], **quiet))
     fresh(tab.back.click(handlers.back, None, view, **quiet))
@@ -445,8 +454,3 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
 
 def _area(crop: Bounds) -> dict[str, Any]:
     return {"bounds": crop.as_list(), "label": "work area"}
-
-
-def _made_line(title: str, seed: int, report: Mapping[str, Any]) -> str:
-    steps = report["settings"].get("num_inference_steps")
-    return f"Seed {seed}, {f'{steps} steps, ' if steps else ''}{sum(report['seconds'].values()):.1f} s, {title}."

@@ -149,7 +149,7 @@ def _remember(field: str, value: float, shown: str, chosen: Chosen) -> Chosen:
 def _typed_number(text: Any) -> object:
     """None for nothing typed; text that is no number is left for the request's own check to refuse."""
     typed = str(text or "").strip().replace(",", "")
-    return int(typed) if typed.isdecimal() and len(typed) <= SEED_DIGITS else typed or None
+    return int(typed) if typed.removeprefix("-").isdecimal() and len(typed) <= SEED_DIGITS else typed or None
 
 
 def _scheduler_choices(spec: ModelSpec) -> list[tuple[str, str]]:

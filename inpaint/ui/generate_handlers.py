@@ -82,10 +82,11 @@ class MakingHandlers(ABC):
         """The words and settings of the run that was found again."""
         given = self.bench.desk_of(request, self.task)
         if given is None:
-            return {self.making.reason: gr.skip()}
+            return {self.making.run: gr.skip()}
         spec = self.service.models.spec(given["model"], self.task)
         restored = self.form.restore(spec, given, values[self.form.chosen], typed=values[self.form.prompt])
-        return restored | self._told(spec) | self.of_size(spec, f"{given.get('width')}x{given.get('height')}")
+        size = f"{given.get('width')}x{given.get('height')}"
+        return restored | self._told(spec) | self.of_size(spec, size) | self.readiness({**values, self.form.model: spec.name})
 
     def missing(self, values: Values) -> str:
         """Why the chosen model cannot run, if it cannot."""
@@ -100,9 +101,13 @@ class MakingHandlers(ABC):
 
 
 class Generating(MakingHandlers):
-    """Words to a picture."""
+    """Words to a picture. chip: says what runs where, while this tab is in front."""
 
     task = "generate"
+
+    def __init__(self, bench: Bench, making: Making, fetches: FetchHandlers, chip: gr.HTML) -> None:
+        super().__init__(bench, making, fetches)
+        self.chip = chip
 
     def of_size(self, spec: ModelSpec, wanted: str) -> Updates:
         sizes = size_choices(spec)
@@ -112,7 +117,8 @@ class Generating(MakingHandlers):
     def readiness(self, values: Values) -> Updates:
         reason = self.missing(values)
         return {self.making.run: gr.update(interactive=not reason),
-                self.bench.tab.missing: words.reason_html(reason) if reason else ""}
+                self.bench.tab.missing: words.reason_html(reason) if reason else "",
+                self.chip: words.chip_html(self.spec(values), self.service.models, self.task)}
 
     def start(self, values: Values, person: str, seat: str) -> MakingDesk:
         width, _, height = str(values[self.bench.tab.size]).partition("x")
@@ -142,11 +148,11 @@ class Reimagining(MakingHandlers):
         return self._desk(job, given, values, made, wanted.sampling.prompt[:40] or picture.name)
 
 
-def bind_generate(bench: Bench, fetches: FetchHandlers, page: gr.Blocks) -> None:
+def bind_generate(bench: Bench, fetches: FetchHandlers, chip: gr.HTML, page: gr.Blocks) -> None:
     """Connect the Generate tab's events. Called inside the Blocks context."""
     tab, chain, editor = bench.tab, bench.chain, bench.chain.editor
     looks: set[Block] = {chain.chain, chain.shown}
-    _bind_making(Generating(bench, tab.generate, fetches), [tab.size], [tab.generate.run, tab.missing], page)
+    _bind_making(Generating(bench, tab.generate, fetches, chip), [tab.size], [tab.generate.run, tab.missing, chip], page)
     if tab.reimagine:
         _bind_reimagining(Reimagining(bench, tab.reimagine, fetches), tab.reimagine, page)
     tab.cancel.click(bench.cancel, None, None, queue=False, **QUIET)
@@ -161,7 +167,7 @@ def bind_generate(bench: Bench, fetches: FetchHandlers, page: gr.Blocks) -> None
 def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any], page: gr.Blocks) -> None:
     """sizes, can_run: what `of_size` and `readiness` may change."""
     form, chain = handlers.form, handlers.chain
-    chooses: set[Block] = {form.model, form.shown, form.chosen, chain.chain}
+    chooses: set[Block] = {form.prompt, form.model, form.shown, form.chosen, chain.chain}
     seen = [*form.told(), *can_run]
     form.settings.bind(form.shown, form.chosen)
     form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], trigger_mode="always_last", **QUIET)
@@ -172,7 +178,7 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
         button.click(partial(handlers.fill, ready), chooses, [*form.filled(), *sizes, *can_run], **QUIET)
     page.load(handlers.look, chooses, seen, **QUIET)
     handlers.fetches.bind(form.fetch, handlers.task, handlers.spec, {form.model}, Look(handlers.look, chooses, seen))
-    handlers.bench.found.change(handlers.restore, {form.chosen, form.prompt}, [*form.filled(), *sizes, handlers.making.reason], **QUIET)
+    handlers.bench.found.change(handlers.restore, chooses, [*form.filled(), *sizes, *can_run], **QUIET)
 
 
 def _bind_reimagining(handlers: Reimagining, making: Making, page: gr.Blocks) -> None:

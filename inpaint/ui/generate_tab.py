@@ -35,6 +35,7 @@ class GenerateTab:
 
     empty: gr.HTML
     picture: gr.Image
+    line: gr.HTML
     strip: Strip
     open: gr.UploadButton
     again: gr.Button
@@ -78,6 +79,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
             empty = gr.HTML("<p>Say what the picture should show, then press Generate</p>", elem_id="generated-empty")
             picture = gr.Image(type="filepath", format="png", interactive=False, show_label=False, elem_id="generated",
                                buttons=["fullscreen"], container=False, visible=False)
+            line = gr.HTML(elem_id="generated-line")
             strip = Strip()
             with gr.Row(elem_classes="ip-actions"):
                 opening = gr.UploadButton("Open picture", file_types=PICTURE_TYPES, elem_id="open-for-chain-button",
@@ -105,7 +107,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                                   visible=bool(reimagining)) as fold:
                     reimagine = _build_reimagine(reimagining) if reimagining else None
     form = WordsForm(prompt, refusals, negative, model, note, fetch, settings, gr.State(shown.name), gr.State({}))
-    return GenerateTab(empty, picture, strip, opening, again, edit, download, Making(form, run, message, words), size, fold,
+    return GenerateTab(empty, picture, line, strip, opening, again, edit, download, Making(form, run, message, words), size, fold,
                        reimagine, cancel, progress, message, missing)
 
 

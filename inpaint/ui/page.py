@@ -12,8 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from inpaint.config import parse_auth
-from inpaint.core.spec import ModelSpec, Task
-from inpaint.engines.registry import Models
+from inpaint.core.spec import ModelSpec
 from inpaint.service import Service
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
@@ -77,22 +76,25 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     """The app, ready to launch. Loads no model. fetcher: for tests, which download nothing."""
     models, settings = service.models, service.config.settings
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
-    generating, reimagining = _handiest_first(models, "generate"), _handiest_first(models, "image-to-image")
+    generating, reimagining = (able(models.handiest(task), task) for task in ("generate", "image-to-image"))
     examples = load_examples(settings.pictures, known)
     first = models.choose("").spec
     with Page(service) as page:
         fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
-            chip = gr.HTML(words.chip_html(first, models, "inpaint"), elem_id="chip")
+            edit_chip = gr.HTML(words.chip_html(first, models, "inpaint"), elem_id="edit-chip", elem_classes="ip-chip-box")
+            making_chip = gr.HTML(words.chip_html(generating[0], models, "generate") if generating else "", elem_id="generate-chip",
+                                  elem_classes="ip-chip-box")
             gr.HTML(words.THEME_BUTTON)
         with gr.Tabs(selected="edit", elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit"):
-                editor = EditHandlers(service, _build_edit(service, first, examples, bool(generating and reimagining)), chip, examples, fetches)
+                editor = EditHandlers(service, _build_edit(service, first, examples, bool(generating and reimagining)), edit_chip,
+                                      examples, fetches)
             if generating:
                 with gr.Tab("Generate", id="generate"):
                     tab = build_generate_tab(generating, reimagining)
-                bind_generate(Bench(ChainHandlers(service, tab, tabs, editor)), fetches, page)
+                bind_generate(Bench(ChainHandlers(service, tab, tabs, editor)), fetches, making_chip, page)
         bind_edit(editor, page)
         fetches.bind_page(page)
         bind_http(service)
@@ -106,15 +108,6 @@ def _build_edit(service: Service, first: ModelSpec, examples: Mapping[str, Examp
     stage = Stage(examples=[_thumbnail(example) for example in shots], fillings=fillings, render=False)
     note = words.model_html(first, service.models, "inpaint")
     return build_edit_tab(able(service.models.specs.values(), "inpaint"), first, stage, note, can_reimagine)
-
-
-def _handiest_first(models: Models, task: Task) -> list[ModelSpec]:
-    """What is on disk before what is not, and what takes fewer steps before what takes more."""
-    def effort(spec: ModelSpec) -> tuple[bool, float]:
-        steps = spec.limits.get("num_inference_steps")
-        return not models.is_available(spec, task), steps.default if steps else 0
-
-    return sorted(able(models.specs.values(), task), key=effort)
 
 
 def _thumbnail(example: Example) -> dict[str, str]:

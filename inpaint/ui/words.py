@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
-from inpaint.core.geometry import Bounds
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
@@ -65,10 +65,22 @@ def reason_html(reason: str) -> str:
     return f'<p class="ip-note">{escape(reason)}</p>'
 
 
-def plan_html(painted: Bounds, region: Region) -> str:
+def plan_html(region: Region) -> str:
     """What will happen when Run is pressed, before it happens."""
-    return (f'<p class="ip-plan"><strong>Plan.</strong> Your {painted.width} x {painted.height} px mask is painted at '
-            f"{region.working} ({region.scale:.2g}x), then set back into the full picture.</p>")
+    size = "its own size" if region.scale == 1 else f"{region.working} px ({region.scale:.2g}x)"
+    return (f'<p class="ip-plan"><strong>Plan.</strong> The model sees {region.crop.width} x {region.crop.height} px round your mask, '
+            f"at {size}. What it paints is set back into the full picture.</p>")
+
+
+def made_line(title: str, seed: int, report: Mapping[str, Any]) -> str:
+    """What made a picture. report: as the command line gives it."""
+    steps = report["settings"].get("num_inference_steps")
+    counted = f"{steps} step{'' if steps == 1 else 's'}, " if steps else ""
+    return f"Seed {seed}, {counted}{sum(report['seconds'].values()):.1f} s, {title}."
+
+
+def line_html(line: str) -> str:
+    return f'<p class="ip-note">{escape(line)}</p>' if line else ""
 
 
 def model_html(spec: ModelSpec, models: Models, task: Task, reason: str = "", by_button: bool = False) -> str:

@@ -7,6 +7,7 @@ import random
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -29,7 +30,6 @@ from tests.storage.pictures import (
     exif,
     header,
     png,
-    png16,
     smooth,
     srgb_profile,
 )
@@ -120,9 +120,14 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(file_format: str) -> None:
     assert picture.notices == ("The picture was scaled from more than 8 bits a channel to 8.",)
 
 
-def test_sixteen_bit_colour_is_scaled() -> None:
-    values = noise(9, 7).astype(np.uint16) * 257
-    assert np.array_equal(read(png16(values)).pixels, values // 257)
+@pytest.mark.parametrize("file_format", ["png", "tiff"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colour_is_scaled_and_said(file_format: str, channels: int) -> None:
+    values = noise(9, 7, channels).astype(np.uint16) * 257
+    swapped = cv2.cvtColor(values, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA)
+    picture = read(cv2.imencode(f".{file_format}", swapped)[1].tobytes())
+    assert np.array_equal(picture.pixels, values // 257)
+    assert picture.notices == ("The picture was scaled from more than 8 bits a channel to 8.",)
 
 
 @pytest.mark.parametrize(("values", "expected"), [

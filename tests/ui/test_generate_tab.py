@@ -40,7 +40,7 @@ def test_every_size_that_is_offered_is_accepted(least: int, steps: int, at: int,
 def test_a_chain_keeps_its_last_pictures_and_their_numbers(counts: list[int]) -> None:
     chain, made = Chain(), 0
     for count in counts:
-        chain = chain.grown([(f"{made + k + 1}.png", "") for k in range(count)], "generated")
+        chain = chain.grown([(f"{made + k + 1}.png", "", "") for k in range(count)], "generated")
         made += count
     assert [link.number for link in chain.links] == list(range(max(0, made - CHAIN_KEPT) + 1, made + 1))
     assert all(link.path == f"{link.number}.png" and link.label == f"{link.number} generated" for link in chain.links)
@@ -49,4 +49,4 @@ def test_a_chain_keeps_its_last_pictures_and_their_numbers(counts: list[int]) ->
 
 @pytest.mark.parametrize("number", [0, -1, 99, None, "1", [1], {"a": 1}])
 def test_a_number_that_is_no_link_finds_nothing(number: object) -> None:
-    assert Chain().grown([("a.png", "")], "opened").find(number) is None
+    assert Chain().grown([("a.png", "", "")], "opened").find(number) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,13 @@ def test_a_generated_picture_is_edited(app: AppPage) -> None:
     app.choose_model("Tiny SDXL", "#generate-model")
     app.page.locator("#generate-prompt textarea").fill("a dog")
     app.key("Control+Enter")
+    app.says("Tiny SDXL on the CPU", "#generate-chip")
+    app.page.locator("#edit-this-button").wait_for()
+    assert re.fullmatch(r"Seed \d+, 1 step, [\d.]+ s, Tiny SDXL\.", app.page.locator("#generated-line").inner_text().strip())
     app.page.locator("#edit-this-button").click()
     app.page.wait_for_selector(".ip-stage[data-state=painting]")
+    app.says("Erase on the CPU", "#edit-chip")
+    assert not app.page.locator("#generate-chip").is_visible()
     assert "128 × 128 px" in app.about()
     paint(app)
     mask = app.saved_mask()
@@ -199,7 +205,11 @@ def test_run_says_why_it_cannot_be_pressed(app: AppPage, photo: Path) -> None:
     app.says("Kandinsky 2.2 is not on this machine.")
     app.says("9.8 GB in float16 (computed), Apache-2.0.", "#model-note")
     assert app.page.locator("#run-button").is_disabled()
+    app.choose_model("Erase")
+    app.says("Erase fills from the picture itself and takes no prompt.")
+    assert app.page.locator("#run-button").is_disabled()
     app.type_prompt("")
+    app.can_run()
     app.choose_model("Automatic")
     app.can_run()
 

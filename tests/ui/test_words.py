@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from inpaint.config import load_config
+from inpaint.core.geometry import Bounds, Extent
+from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import InvalidRequest
@@ -53,6 +55,23 @@ def test_what_is_done_otherwise_than_asked_stands_under_the_progress() -> None:
 def test_the_model_line(spec: ModelSpec, device: str, here: bool, parts: list[str]) -> None:
     line = words.model_html(spec, models(device, here), spec.tasks[0])
     assert [part for part in parts if part not in line] == []
+
+
+@pytest.mark.parametrize(("settings", "line"), [
+    pytest.param({"num_inference_steps": 25}, "Seed 7, 25 steps, 1.3 s, Erase.", id="steps"),
+    pytest.param({"num_inference_steps": 1}, "Seed 7, 1 step, 1.3 s, Erase.", id="one step"), pytest.param({}, "Seed 7, 1.3 s, Erase.", id="none"),
+])
+def test_what_made_a_picture(settings: dict[str, object], line: str) -> None:
+    assert words.made_line("Erase", 7, {"settings": settings, "seconds": {"loading": 1.0, "filling": 0.26}}) == line
+    assert line in words.line_html(line) and words.line_html("") == ""
+
+
+@pytest.mark.parametrize(("working", "said"), [
+    pytest.param(Extent(310, 220), "310 x 220 px round your mask, at its own size.", id="as it is"),
+    pytest.param(Extent(768, 576), "310 x 220 px round your mask, at 768 x 576 px (2.5x).", id="enlarged"),
+])
+def test_the_plan(working: Extent, said: str) -> None:
+    assert said in words.plan_html(Region(Bounds(10, 10, 310, 220), working))
 
 
 def test_the_chip_does_not_claim_what_is_not_here() -> None:
