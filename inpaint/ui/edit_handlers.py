@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +24,7 @@ from inpaint.core.request import EditRequest, clean_prompt, resolve_prompt
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
-from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest
+from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs import Job, told
 from inpaint.service import Service, band_line, save_edit
 from inpaint.storage.results import new_results
@@ -125,10 +126,11 @@ class EditHandlers:
         return opened | said | {self.asked: (example.shot.name, secrets.token_hex(8))}
 
     def _said(self, prompt: str) -> Updates:
-        """An example's words in the form, and the model that will paint them where Automatic would take another."""
-        spec, models = self._knowing(prompt), self.service.models
-        return {self.tab.form.prompt: prompt,
-                self.tab.form.model: AUTOMATIC if spec.name == models.choose(prompt).spec.name else spec.name}
+        """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
+        spec, automatic = self._knowing(prompt), None
+        with contextlib.suppress(ModelUnavailable):
+            automatic = self.service.models.choose(prompt).spec.name
+        return {self.tab.form.prompt: prompt, self.tab.form.model: AUTOMATIC if spec.name == automatic else spec.name}
 
     async def run_example(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         """The example that was opened: a result in one click."""
