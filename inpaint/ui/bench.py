@@ -12,7 +12,7 @@ import gradio as gr
 from inpaint.core.result import EditResult
 from inpaint.core.spec import Task
 from inpaint.errors import Busy
-from inpaint.jobs import told
+from inpaint.jobs import Job, told
 from inpaint.service import save_generated
 from inpaint.storage.results import new_results
 from inpaint.ui import words
@@ -20,6 +20,7 @@ from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.following import follow
 from inpaint.ui.people import Desk, Desks, person_of
+from inpaint.ui.stage.stage import data_url_jpeg
 from inpaint.ui.telling import Telling
 
 Updates = dict[Any, Any]
@@ -48,7 +49,7 @@ class Bench:
         """What a run may change."""
         tab = self.tab
         reasons = [making.reason for making in (tab.generate, tab.reimagine) if making]
-        return [*self.chain.view(), *tab.runs(), *reasons, tab.cancel, tab.progress]
+        return [*self.chain.view(), *tab.runs(), *reasons, tab.preview, tab.as_is, tab.cancel, tab.progress]
 
     async def make(self, start: Callable[[str, str], MakingDesk], reason: gr.HTML, request: gr.Request) -> AsyncIterator[Updates]:
         """start: queues the job, given person and seat. reason: where it is told why nothing was made."""
@@ -66,10 +67,13 @@ class Bench:
 
     def cancel(self, request: gr.Request) -> None:
         """Stop this page's job; the handler that follows it tells the page."""
-        person, seat = person_of(request), str(request.session_hash)
-        job = self.desks.unfinished(person, seat) or self.service.worker.current(person, seat)
-        if job is not None:
+        if job := self._own_job(request):
             job.cancel()
+
+    def use_as_is(self, request: gr.Request) -> None:
+        """End this page's job early and show what is there."""
+        if job := self._own_job(request):
+            job.keep()
 
     async def find_again(self, request: gr.Request) -> Updates:
         """The page was opened: the chain of a picture that this person left being made. `found` then brings the rest."""
@@ -97,16 +101,21 @@ class Bench:
         desk = self.desks.of(person_of(request), str(request.session_hash))
         return desk.form if desk is not None and desk.task == task else None
 
+    def _own_job(self, request: gr.Request) -> Job[Any] | None:
+        person, seat = person_of(request), str(request.session_hash)
+        return self.desks.unfinished(person, seat) or self.service.worker.current(person, seat)
+
     async def _followed(self, desk: MakingDesk, person: str, seat: str, started: Updates) -> AsyncIterator[Updates]:
         """started: what else changes now."""
         telling = Telling()
         with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
-            yield telling(self._busy(True) | started)
+            yield telling(self._busy(True) | self._early(desk) | started)
             async for running in follow(desk.job):
-                worker = self.service.worker
+                worker, preview = self.service.worker, running.progress.preview if running.progress else None
                 sentence = words.progress_html(running.progress, worker.place(running), running.seconds, worker.seconds_left(running))
-                if telling.is_news(sentence):
-                    yield telling({self.tab.progress: gr.update(value=sentence)})
+                if telling.is_news(sentence, preview):
+                    frame = {} if preview is None else {self.tab.preview: words.preview_html(data_url_jpeg(preview, quality=80))}
+                    yield telling({self.tab.progress: gr.update(value=sentence)} | frame)
             if desk.job.error is not None:
                 self.desks.clear(person, seat)
             yield telling(self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome()))
@@ -120,7 +129,13 @@ class Bench:
         lines = [words.made_line(title, candidate.seed, report) for candidate in result.candidates]
         return self.chain.grown(desk.chain, paths, desk.made, lines) | {self.tab.message: words.notice_html(list(result.notices))}
 
+    def _early(self, desk: MakingDesk) -> Updates:
+        """Whether the run can be ended with the picture of that moment."""
+        spec = self.service.models.spec(desk.form["model"], desk.task)
+        return {self.tab.as_is: gr.update(visible=spec.early_stop and self.service.worker.executor.can_end_early)}
+
     def _busy(self, busy: bool) -> Updates:
         runs = {button: gr.update(visible=not busy) for button in self.tab.runs()}
-        return {**runs, self.tab.cancel: gr.update(visible=busy), self.tab.message: "",
+        return {**runs, self.tab.cancel: gr.update(visible=busy), self.tab.as_is: gr.update(visible=False), self.tab.preview: "",
+                self.tab.message: "",
                 self.tab.progress: gr.update(visible=busy, value=words.progress_html(None, 0, 0.0))}

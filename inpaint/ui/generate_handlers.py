@@ -156,6 +156,7 @@ def bind_generate(bench: Bench, fetches: FetchHandlers, chip: gr.HTML, page: gr.
     if tab.reimagine:
         _bind_reimagining(Reimagining(bench, tab.reimagine, fetches), tab.reimagine, page)
     tab.cancel.click(bench.cancel, None, None, queue=False, **QUIET)
+    tab.as_is.click(bench.use_as_is, None, None, queue=False, **QUIET)
     tab.strip.choose(chain.choose, looks, chain.view(), **QUIET)
     tab.open.upload(chain.open, {*looks, tab.open}, chain.view(), **QUIET)
     opened = [editor.session, editor.tab.stage, editor.tab.actions, editor.tab.message, editor.tab.plan, editor.tab.run]

@@ -35,6 +35,7 @@ class GenerateTab:
 
     empty: gr.HTML
     picture: gr.Image
+    preview: gr.HTML
     line: gr.HTML
     strip: Strip
     open: gr.UploadButton
@@ -45,6 +46,7 @@ class GenerateTab:
     size: gr.Dropdown
     fold: gr.Accordion
     reimagine: Making | None
+    as_is: gr.Button
     cancel: gr.Button
     progress: gr.HTML
     message: gr.HTML
@@ -79,6 +81,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
             empty = gr.HTML("<p>Say what the picture should show, then press Generate</p>", elem_id="generated-empty")
             picture = gr.Image(type="filepath", format="png", interactive=False, show_label=False, elem_id="generated",
                                buttons=["fullscreen"], container=False, visible=False)
+            preview = gr.HTML(elem_id="generated-preview")
             line = gr.HTML(elem_id="generated-line")
             strip = Strip()
             with gr.Row(elem_classes="ip-actions"):
@@ -93,6 +96,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                                     placeholder="A painting of a friendly dog painted by a child", max_length=2000)
                 run = gr.Button("Generate", variant="primary", elem_id="generate-button")
                 progress = gr.HTML(elem_id="generate-progress", visible=False)
+                as_is = gr.Button("Use it as it is", elem_id="generate-as-is-button", visible=False)
                 cancel = gr.Button("Cancel", elem_id="generate-cancel-button", visible=False)
                 missing, message = gr.HTML(elem_id="generate-missing"), gr.HTML(elem_id="generate-message")
             with gr.Column(elem_classes="ip-details"):
@@ -107,8 +111,8 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                                   visible=bool(reimagining)) as fold:
                     reimagine = _build_reimagine(reimagining) if reimagining else None
     form = WordsForm(prompt, refusals, negative, model, note, fetch, settings, gr.State(shown.name), gr.State({}))
-    return GenerateTab(empty, picture, line, strip, opening, again, edit, download, Making(form, run, message, words), size, fold,
-                       reimagine, cancel, progress, message, missing)
+    return GenerateTab(empty, picture, preview, line, strip, opening, again, edit, download, Making(form, run, message, words), size, fold,
+                       reimagine, as_is, cancel, progress, message, missing)
 
 
 def _build_reimagine(specs: Sequence[ModelSpec]) -> Making:

@@ -51,6 +51,11 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def preview_html(url: str) -> str:
+    """A frame of a picture in the making. url: made here, as a data URL."""
+    return f'<img src="{url}" alt="The picture so far">'
+
+
 def error_html(error: InpaintError) -> str:
     hint = f"<p>{escape(error.hint)}</p>" if error.hint else ""
     return f'<div class="ip-message ip-error" role="alert"><strong>{escape(error.message)}</strong>{hint}</div>'

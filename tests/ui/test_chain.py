@@ -43,9 +43,13 @@ def unfold(app: AppPage, press: str = "#reimagine-this-button") -> None:
 
 def set_steps(app: AppPage, fold: str, steps: int) -> None:
     app.page.locator(f"{fold} > button.label-wrap").click()
-    field = app.page.locator(fold).get_by_label("number input for Steps", exact=True)
-    field.wait_for()
+    app.page.locator(fold).get_by_label("number input for Steps", exact=True).wait_for()
     app.page.wait_for_timeout(MOUNTING_MS)
+    type_steps(app, fold, steps)
+
+
+def type_steps(app: AppPage, fold: str, steps: int) -> None:
+    field = app.page.locator(fold).get_by_label("number input for Steps", exact=True)
     field.fill(str(steps))
     field.press("Tab")
 
@@ -161,10 +165,12 @@ def test_a_reload_finds_a_reimagined_picture_and_its_settings_again(app: AppPage
     app.says("Painting, step", "#generate-progress")
     app.page.reload()
     app.says("Painting, step", "#generate-progress")
-    app.page.locator("#generated").wait_for()
+    app.page.locator("#generated-preview img").wait_for()
+    assert not app.page.locator("#generated").is_visible()
     unfold(app)
     app.page.locator("#generate-cancel-button").click()
     app.says("Cancelled.", "#generate-message")
+    app.page.locator("#generated").wait_for()
     assert app.page.locator("#reimagine-prompt textarea").input_value() == "a cat"
     assert field.input_value() == "1"
     set_steps(app, "#reimagine-more", 4)
@@ -172,6 +178,13 @@ def test_a_reload_finds_a_reimagined_picture_and_its_settings_again(app: AppPage
     app.page.locator("#reimagine-button").click()
     app.page.locator(".ip-chain button:nth-child(2)").wait_for()
     assert labels(app) == ["1 opened", "2 reimagined, strength 1"]
+    type_steps(app, "#reimagine-more", LONG_RUN)
+    app.page.locator("#reimagine-button").click()
+    app.says("Painting, step", "#generate-progress")
+    app.page.locator("#generate-as-is-button").click()
+    app.says("Stopped at step", "#generate-message")
+    app.page.locator(".ip-chain button:nth-child(3)").wait_for()
+    assert not app.page.locator("#generate-as-is-button").is_visible()
 
 
 def test_two_tabs_of_one_person_keep_to_their_own_runs(app: AppPage, photo: Path, tmp_path: Path) -> None:
