@@ -440,3 +440,25 @@ def test_on_a_phone_the_picture_has_the_width_and_run_stays_in_reach(people: Peo
         run = app.page.locator("#run-button").bounding_box()
         assert run["y"] > 600 and run["y"] + run["height"] <= 844
     assert app.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+OUT_OF_REACH = """() => [...document.querySelectorAll(".ip-tools :is(button, input)")].filter((tool) => {
+  tool.scrollIntoView({ block: "nearest", inline: "center" });
+  const { x, y, width, height } = tool.getBoundingClientRect();
+  const hit = document.elementFromPoint(x + width / 2, y + height / 2);
+  return hit !== tool && !(hit?.matches(".ip-size") && hit.contains(tool));
+}).map((tool) => tool.ariaLabel)"""
+
+
+@pytest.mark.parametrize("hand", [{}, {"has_touch": True, "is_mobile": True}], ids=["mouse", "fingers"])
+def test_every_tool_can_be_hit_at_every_width(people: People, photo: Path, hand: dict[str, Any]) -> None:
+    app = people(**hand)
+    app.open_file(photo)
+    missed: dict[tuple[int, int], list[str]] = {}
+    for width, height in ((390, 844), (667, 375), (700, 900), (768, 1024), (834, 1112), (844, 390), (899, 700), (900, 700),
+                          (960, 700), (1024, 768), (1400, 900)):
+        app.page.set_viewport_size({"width": width, "height": height})
+        app.page.wait_for_timeout(100)
+        missed[width, height] = app.page.evaluate(OUT_OF_REACH)
+        assert app.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert {size: tools for size, tools in missed.items() if tools} == {}

@@ -40,7 +40,7 @@ body.dark, body.dark gradio-app, body.dark .gradio-container { background: #1314
 .gradio-container .tabitem { padding: 8px 24px !important; }
 #columns { gap: 24px; flex-wrap: nowrap; }
 #columns .html-container { padding: 0; }
-@media (max-width: 699px) { .gradio-container .tabitem { padding: 0 !important; } #columns { flex-wrap: wrap; } }
+@media (max-width: 559px) { .gradio-container .tabitem { padding: 0 !important; } #columns { flex-wrap: wrap; } }
 """
 QUIET: dict[str, Any] = {"show_progress": "hidden"}
 
