@@ -11,7 +11,7 @@ from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
 from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models
-from inpaint.errors import InpaintError
+from inpaint.errors import EditCancelled, InpaintError
 from inpaint.ui.fetching import Fetch
 
 STAGES: Mapping[str, str] = {
@@ -58,7 +58,8 @@ def preview_html(url: str) -> str:
 
 def error_html(error: InpaintError) -> str:
     hint = f"<p>{escape(error.hint)}</p>" if error.hint else ""
-    return f'<div class="ip-message ip-error" role="alert"><strong>{escape(error.message)}</strong>{hint}</div>'
+    kind = "ip-error ip-stopped" if isinstance(error, EditCancelled) else "ip-error"  # the title of a hidden tab tells them apart
+    return f'<div class="ip-message {kind}" role="alert"><strong>{escape(error.message)}</strong>{hint}</div>'
 
 
 def notice_html(notices: list[str]) -> str:

@@ -402,6 +402,22 @@ def test_an_edit_with_the_keyboard_alone(app: AppPage, photo: Path) -> None:
     assert coming.value.suggested_filename.startswith("garden")
 
 
+def test_tab_leaves_no_list_open_over_run(app: AppPage, photo: Path) -> None:
+    opened_and_painted(app, photo)
+    app.page.locator("#run-button").focus()
+    app.key("Tab", "Shift+Tab")
+    app.page.get_by_role("listbox").wait_for(state="detached")
+    assert app.page.evaluate("document.activeElement.id") == "run-button"
+    app.key("Tab")
+    assert app.page.evaluate("document.activeElement.ariaLabel") == "Model"
+    app.page.get_by_role("listbox", name="Model").wait_for()
+    app.key("Tab")
+    app.page.get_by_role("listbox").wait_for(state="detached")
+    assert "More settings" in app.page.evaluate("document.activeElement.innerText")
+    app.press_run()
+    app.result()
+
+
 def test_every_control_has_a_name(app: AppPage, photo: Path) -> None:
     opened_and_painted(app, photo, "Tiny Kandinsky")
     app.more()
