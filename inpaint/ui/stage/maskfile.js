@@ -1,6 +1,9 @@
 // Opens a mask from a picture file and saves the mask as one: white = repaint, everywhere, always.
 // Must not know the server: a mask file never leaves the browser as a file.
 
+const BAND_ROWS = 64; // of a file are read at once: a canvas of its whole size may be larger than a browser allows
+const PLAIN = 16; // this near to black or white is not called grey: a JPEG's black and white are seldom pure
+
 function createMaskFile(strokes, say) {
   async function open(file) {
     let opened;
@@ -11,8 +14,31 @@ function createMaskFile(strokes, say) {
     }
     const refused = sizeTrouble(opened.width, opened.height);
     if (refused) return say(refused, "trouble");
-    if (!put(opened)) say("That mask is painted already.");
-    else say(strokes.isEmpty ? "That mask marks nothing: it is black all over." : "Opened the mask " + file.name + ".");
+    const { pixels, grey } = cutAtHalf(opened);
+    if (!pixels.some((value) => value >= 128)) {
+      return say("That mask marks nothing: it is " + (grey ? "darker than half" : "black") + " all over.", "trouble");
+    }
+    if (!strokes.replace(pixels)) return say("That mask is painted already.");
+    say("Opened the mask " + file.name + "." + (grey ? " Grey parts of it were cut at half: light ones count as painted." : ""));
+  }
+
+  // The server takes what is painted or not, so a file's grey is decided before it is seen. Cut at the file's own size, then
+  // averaged over each shown pixel: contours stay smooth where the picture is shown smaller than it is.
+  function cutAtHalf(image) {
+    const { width, height } = state.picture;
+    const painted = new Uint32Array(width * height);
+    const all = new Uint32Array(width * height);
+    let grey = false;
+    eachRow(image, (row, y) => {
+      const start = Math.floor((y * height) / image.height) * width;
+      for (let x = 0; x < row.length; x++) {
+        const at = start + Math.floor((x * width) / image.width);
+        all[at]++;
+        if (row[x] >= 128) painted[at]++;
+        if (row[x] > PLAIN && row[x] < 255 - PLAIN) grey = true;
+      }
+    });
+    return { pixels: Uint8Array.from(painted, (count, i) => Math.round((255 * count) / all[i])), grey };
   }
 
   function sizeTrouble(width, height) {
@@ -26,18 +52,7 @@ function createMaskFile(strokes, say) {
   // Draws any picture over the mask as one step; its luminance over black is the mask.
   function put(image) {
     const { width, height } = state.picture;
-    const canvas = document.createElement("canvas");
-    Object.assign(canvas, { width, height });
-    const pen = canvas.getContext("2d", { willReadFrequently: true });
-    pen.fillRect(0, 0, width, height);
-    pen.imageSmoothingQuality = "high";
-    pen.drawImage(image, 0, 0, width, height);
-    const read = pen.getImageData(0, 0, width, height).data;
-    const pixels = new Uint8Array(width * height);
-    for (let i = 0, j = 0; i < pixels.length; i++, j += 4) {
-      pixels[i] = Math.round(0.299 * read[j] + 0.587 * read[j + 1] + 0.114 * read[j + 2]);
-    }
-    return strokes.replace(pixels);
+    return strokes.replace(luminance(image, [0, 0, image.width, image.height], width, height));
   }
 
   async function save() {
@@ -76,4 +91,29 @@ function neighbours(at, full, shown) {
   const centre = clamp(((at + 0.5) * shown) / full - 0.5, 0, shown - 1);
   const low = Math.floor(centre);
   return { low, high: Math.min(low + 1, shown - 1), part: centre - low };
+}
+
+// Hands over each row of a picture at its own size: Uint8Array of luminances, and y.
+function eachRow(image, take) {
+  for (let top = 0; top < image.height; top += BAND_ROWS) {
+    const count = Math.min(BAND_ROWS, image.height - top);
+    const band = luminance(image, [0, top, image.width, count], image.width, count);
+    for (let y = 0; y < count; y++) take(band.subarray(y * image.width, (y + 1) * image.width), top + y);
+  }
+}
+
+// Luminance over black of a part [x, y, width, height] of a picture, drawn at the size wanted.
+function luminance(image, part, width, height) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.fillRect(0, 0, width, height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(image, ...part, 0, 0, width, height);
+  const read = pen.getImageData(0, 0, width, height).data;
+  const pixels = new Uint8Array(width * height);
+  for (let i = 0, j = 0; i < pixels.length; i++, j += 4) {
+    pixels[i] = Math.round(0.299 * read[j] + 0.587 * read[j + 1] + 0.114 * read[j + 2]);
+  }
+  return pixels;
 }

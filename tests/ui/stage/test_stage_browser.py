@@ -358,6 +358,44 @@ def test_transparent_white_in_a_mask_file_is_not_painted(stage: StagePage) -> No
     assert found[:, :479].all() and not found[:, 481:].any()
 
 
+def grey_mask(*values: int) -> np.ndarray[Any, Any]:
+    """uint8 [640, 960]: columns of these values, from left to right."""
+    return np.repeat(np.array(values, np.uint8), 960 // len(values))[None].repeat(640, 0)
+
+
+@pytest.mark.parametrize(("values", "painted", "said"), [
+    ((0, 255), (False, True), "Opened the mask mask.png."),
+    ((100, 200), (False, True), "Opened the mask mask.png. Grey parts of it were cut at half: light ones count as painted."),
+    ((127, 128, 0), (False, True, False), "Opened the mask mask.png. Grey parts of it were cut at half: light ones count as painted."),
+    ((3, 252), (False, True), "Opened the mask mask.png."),
+    ((100,), (False,), "That mask marks nothing: it is darker than half all over."),
+    ((0,), (False,), "That mask marks nothing: it is black all over."),
+], ids=str)
+def test_grey_in_a_mask_file_is_cut_before_it_is_seen(stage: StagePage, values: tuple[int, ...], painted: tuple[bool, ...], said: str) -> None:
+    stage.open()
+    (stage.folder / "mask.png").write_bytes(png_bytes(grey_mask(*values)))
+    stage.page.locator("[data-part=maskInput]").set_input_files(stage.folder / "mask.png")
+    stage.wait(lambda: stage.status() == said)
+    shown = stage.page.evaluate("""() => {
+        const canvas = document.querySelector("[data-part=mask]");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return Array.from({ length: canvas.width }, (_, x) => data[4 * x + 3]);
+    }""")
+    expected = np.repeat(painted, 960 // len(painted))
+    np.testing.assert_array_equal(shown, expected * 255)
+    np.testing.assert_array_equal(stage.mask(), np.broadcast_to(expected, (640, 960)))
+
+
+def test_grey_in_a_mask_file_of_a_large_picture_is_cut_at_the_files_own_size(stage: StagePage) -> None:
+    stage.open(photo(2560, 1706), "large.png")
+    y, x = np.mgrid[0:1706, 0:2560].astype(np.float32)
+    soft = np.clip(128 + 20 * (400 - np.hypot(x - 1280, y - 853)), 20, 235).astype(np.uint8)
+    (stage.folder / "mask.png").write_bytes(png_bytes(soft))
+    stage.page.locator("[data-part=maskInput]").set_input_files(stage.folder / "mask.png")
+    stage.wait(lambda: "cut at half" in stage.status())
+    assert (stage.mask() != (soft >= 128)).mean() < 5e-4
+
+
 # What the server sends
 
 
