@@ -2,6 +2,8 @@
 // Must not know the mask or how a result was made.
 
 const SPLIT_STEP = 0.02;
+const FIRST_START = 0.3; // parts of the picture between which the line first stands
+const LAST_START = 0.93;
 const TAG_ROOM = 84; // px beside the line that a word needs
 
 function createCompare(ui, view, chosen) {
@@ -47,10 +49,13 @@ function createCompare(ui, view, chosen) {
     if (changed && !silent) chosen();
   }
 
-  // The first look shows the whole change as it is now: the line stands just right of what was painted.
+  // The first look shows the whole change as it is now: the line stands just right of what was painted and its soft seam, and
+  // at the picture's edge where there is no room for a look at the picture before.
   function startBeside(bounds) {
-    const part = bounds ? (bounds.x + bounds.width) / state.picture.width + 0.04 : 0.5;
-    moveTo(clamp(part, 0.3, 0.94));
+    if (!bounds) return moveTo(0.5);
+    const seam = Math.max(0, state.grow + state.feather) / state.picture.full_width;
+    const edge = (bounds.x + bounds.width) / state.picture.width + seam;
+    moveTo(edge > LAST_START ? 1 : Math.max(FIRST_START, edge + 0.04));
   }
 
   function moveTo(part) {

@@ -473,6 +473,18 @@ def test_result_slider_candidates_and_the_way_back(stage: StagePage) -> None:
     assert not stage.mask().any()
 
 
+@pytest.mark.parametrize(("left", "right", "starts"), [
+    (0.05, 0.1, 0.3), (0.3, 0.6, 0.65), (0.6, 0.9, 0.95), (0.7, 0.98, 1.0), (0.0, 1.0, 1.0)],
+    ids=["at the left", "in the middle", "towards the right", "at the right", "all over"])
+def test_the_first_look_at_a_result_shows_the_whole_change(stage: StagePage, left: float, right: float, starts: float) -> None:
+    stage.open()
+    stage.key("r")
+    stage.drag((left, 0.4), (right, 0.6))
+    stage.push("single")
+    stage.state("result")
+    assert shown_after(stage) == pytest.approx(starts, abs=0.02)
+
+
 def test_one_result_shows_no_thumbnails(stage: StagePage) -> None:
     stage.open()
     stage.push("single")
