@@ -312,8 +312,7 @@ class EditHandlers:
 
     def _stage_value(self, session: Session, values: Values) -> StageValue:
         """What is painted on the picture that is open here; a mask of another picture counts as none. Raises BadMask."""
-        painted = read_stage(values[self.tab.stage], session.proxy, session.full)
-        return painted if painted.picture_id == session.picture_id else dataclasses.replace(painted, mask=None)
+        return read_stage(values[self.tab.stage], session.picture_id, session.proxy, session.full)
 
     def _choice(self, values: Values) -> tuple[Choice | None, InpaintError | None]:
         """The model that would run, and why none would."""

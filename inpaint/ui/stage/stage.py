@@ -54,7 +54,6 @@ _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 class StageValue:
     """What the person painted. mask: hard (0 or 255), upload space; None where nothing is painted. grow, feather: px."""
 
-    picture_id: str
     mask: Mask | None
     grow: int
     feather: int
@@ -126,15 +125,16 @@ def upload_control() -> gr.UploadButton:
         return gr.UploadButton("Open picture", file_types=PICTURE_TYPES, file_count="single", type="filepath")
 
 
-def read_stage(value: object, proxy: Extent, full: Extent) -> StageValue:
-    """Decode what a client sent. proxy, full: extents of the picture shown and of the upload. Raises BadMask."""
+def read_stage(value: object, picture_id: str, proxy: Extent, full: Extent) -> StageValue:
+    """Decode what a client sent. proxy, full: extents of the picture shown and of the upload. Raises BadMask.
+
+    picture_id: the picture that is open. A mask of another one counts as none, and is not looked at: while a picture is being
+    opened, the value still holds what was painted on the one before, at that one's size.
+    """
     fields = _fields(value)
-    picture_id = _text(fields, "picture")
-    if len(picture_id) > 200:
-        raise BadMask("The mask names a picture that cannot exist.")
-    mask = _decode_mask(_text(fields, "mask"), proxy)
+    its_own = _text(fields, "picture") == picture_id
+    mask = _decode_mask(_text(fields, "mask"), proxy) if its_own else None
     return StageValue(
-        picture_id=picture_id,
         mask=None if mask is None else _to_upload_space(mask, full),
         grow=_whole_number(fields, "grow", 0, -GROW_LIMIT_PX, GROW_LIMIT_PX),
         feather=_whole_number(fields, "feather", FEATHER_DEFAULT_PX, 0, FEATHER_LIMIT_PX),

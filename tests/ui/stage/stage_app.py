@@ -59,8 +59,12 @@ class Seen:
     cancels: int = 0
 
     @property
+    def picture_id(self) -> str:
+        return list(self.pictures)[-1] if self.pictures else ""
+
+    @property
     def picture(self) -> Pixels:
-        return self.pictures[list(self.pictures)[-1]]
+        return self.pictures[self.picture_id]
 
 
 class Server:
@@ -85,7 +89,7 @@ class Server:
 
     def read(self, value: str) -> StageValue:
         full = Extent.of(self.seen.picture)
-        return read_stage(value, proxy_extent(full), full)
+        return read_stage(value, self.seen.picture_id, proxy_extent(full), full)
 
     def run(self, value: str) -> str:
         self.seen.raw.append(value)

@@ -79,7 +79,6 @@ HOSTILE: dict[str, object] = {
     "mask has the full size": {"mask": url_of(Image.new("L", (160, 120)))},
     "mask has 16 bits": {"mask": url_of(Image.fromarray(square().astype(np.uint16) * 257))},
     "picture is a number": {"picture": 3},
-    "picture is endless": {"picture": "p" * 201},
     "grow is text": {"grow": "4"},
     "grow is true": {"grow": True},
     "grow is a fraction": {"grow": 1.5},
@@ -96,38 +95,46 @@ HOSTILE: dict[str, object] = {
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_value_is_refused(value: object) -> None:
     with pytest.raises(BadMask) as refused:
-        read_stage(value, PROXY, FULL)
+        read_stage(value, "", PROXY, FULL)
     assert refused.value.message.endswith(".")
 
 
 @pytest.mark.parametrize("value", [None, "", {}, "{}", {"mask": ""}], ids=repr)
 def test_untouched_stage_has_no_mask(value: object) -> None:
-    read = read_stage(value, PROXY, FULL)
-    assert (read.picture_id, read.mask, read.grow, read.feather, read.candidate) == ("", None, 0, FEATHER_DEFAULT_PX, 0)
+    read = read_stage(value, "", PROXY, FULL)
+    assert (read.mask, read.grow, read.feather, read.candidate) == (None, 0, FEATHER_DEFAULT_PX, 0)
 
 
 def test_fields_are_read() -> None:
     fields = {"picture": "abc", "mask": GOOD, "bounds": [1, 2, 3, 4], "grow": -3, "feather": 12, "candidate": 2, "rev": 9}
     for value in (fields, json.dumps(fields)):
-        read = read_stage(value, PROXY, FULL)
-        assert (read.picture_id, read.grow, read.feather, read.candidate) == ("abc", -3, 12, 2)
+        read = read_stage(value, "abc", PROXY, FULL)
+        assert (read.grow, read.feather, read.candidate) == (-3, 12, 2)
         assert read.mask is not None and read.mask.extent == FULL
 
 
+@pytest.mark.parametrize("mask", [GOOD, data_url_png(square(Extent(64, 48))), bomb(), "data:image/png;base64,%%%"],
+                         ids=["of the same size", "of another size", "a bomb", "not a picture"])
+@pytest.mark.parametrize("its", ["before", "", "p" * 201], ids=["another", "none", "endless"])
+def test_mask_of_another_picture_is_none_and_is_not_looked_at(its: str, mask: str) -> None:
+    read = read_stage({"picture": its, "mask": mask, "grow": 3}, "now", PROXY, FULL)
+    assert (read.mask, read.grow) == (None, 3)
+
+
 def test_mask_of_proxy_size_is_taken_as_it_is() -> None:
-    read = read_stage({"mask": GOOD}, PROXY, PROXY)
+    read = read_stage({"mask": GOOD}, "", PROXY, PROXY)
     assert read.mask is not None
     np.testing.assert_array_equal(read.mask.pixels, square())
 
 
 def test_black_mask_is_no_mask() -> None:
-    assert read_stage({"mask": data_url_png(np.full(PROXY.shape, 127, np.uint8))}, PROXY, FULL).mask is None
+    assert read_stage({"mask": data_url_png(np.full(PROXY.shape, 127, np.uint8))}, "", PROXY, FULL).mask is None
 
 
 def test_enlarged_contour_is_smooth_and_hard() -> None:
     y, x = np.mgrid[0:300, 0:400]
     disc = (np.hypot(x - 200, y - 150) <= 100).astype(np.uint8) * 255
-    read = read_stage({"mask": data_url_png(disc)}, Extent(400, 300), Extent(1600, 1200))
+    read = read_stage({"mask": data_url_png(disc)}, "", Extent(400, 300), Extent(1600, 1200))
     assert read.mask is not None
     assert set(np.unique(read.mask.pixels)) == {0, 255}
     y, x = np.mgrid[0:1200, 0:1600]
@@ -138,7 +145,7 @@ def test_enlarged_contour_is_smooth_and_hard() -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
 def test_every_kind_of_png_is_read(mode: str) -> None:
-    read = read_stage({"mask": url_of(Image.fromarray(square()).convert(mode))}, PROXY, PROXY)
+    read = read_stage({"mask": url_of(Image.fromarray(square()).convert(mode))}, "", PROXY, PROXY)
     assert read.mask is not None
     np.testing.assert_array_equal(read.mask.pixels, square())
 
@@ -146,7 +153,7 @@ def test_every_kind_of_png_is_read(mode: str) -> None:
 def test_transparent_white_is_not_painted() -> None:
     clear = np.full((*PROXY.shape, 4), 255, np.uint8)
     clear[..., 3] = square()
-    read = read_stage({"mask": data_url_png(clear)}, PROXY, PROXY)
+    read = read_stage({"mask": data_url_png(clear)}, "", PROXY, PROXY)
     assert read.mask is not None
     np.testing.assert_array_equal(read.mask.pixels, square())
 
