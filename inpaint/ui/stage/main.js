@@ -158,6 +158,7 @@ function takePicture(picture) {
     ui.view.style.setProperty("--aspect", picture.width / picture.height);
   }
   root.dataset.picture = picture?.id ?? "";
+  const wasAskedFor = opening.isUnderWay;
   opening.done();
   if (ui.status.dataset.kind) say("");
   band.hide();
@@ -165,6 +166,13 @@ function takePicture(picture) {
   outbox.newPicture();
   followMode();
   view.reset();
+  if (picture && wasAskedFor) catchFocus();
+}
+
+// The button that asked for the picture may be gone with the invitation; the focus would fall out of the stage.
+function catchFocus() {
+  const { activeElement } = document;
+  if (activeElement === document.body || ui.empty.contains(activeElement)) ui.pad.focus({ preventScroll: true });
 }
 
 async function followMask() {

@@ -3,6 +3,8 @@
 
 const UPLOAD_INPUT = "#open-picture input[type=file]";
 const PATIENCE_MS = 60000;
+const PICTURE_NAME = /[.](heic|heif|avif)$/i; // those whose type not every system knows; as PICTURE_TYPES in stage.py
+const READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF";
 
 function createOpening(root, ui, listen, say) {
   let timer = 0;
@@ -22,7 +24,7 @@ function createOpening(root, ui, listen, say) {
     parcel.items.add(files[0]);
     input.files = parcel.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    if (files.length > 1) say("One picture at a time: took " + files[0].name + ".");
+    if (files.length > 1 && !ui.opening.hidden) say("One picture at a time: took " + files[0].name + ".");
   }
 
   function allowed() {
@@ -50,8 +52,14 @@ function createOpening(root, ui, listen, say) {
   const carriesFiles = (event) => isShown(root) && [...(event.dataTransfer?.types ?? [])].includes("Files");
   const mark = (over) => root.classList.toggle("ip-dropping", over);
 
+  // Gradio would refuse what is no picture with a notice of its own, so it does not hear of it.
   listen(document, "change", (event) => {
-    if (event.target.matches?.(UPLOAD_INPUT) && event.target.files.length) begin(event.target.files[0].name);
+    if (!event.target.matches?.(UPLOAD_INPUT) || !event.target.files.length) return;
+    const [{ name, type }] = event.target.files;
+    if (type.startsWith("image/") || PICTURE_NAME.test(name)) return begin(name);
+    event.stopPropagation();
+    event.target.value = "";
+    say(name + " is not a picture. Open a " + READABLE + " file.", "trouble");
   }, true);
 
   // Another control that takes drops has called preventDefault by the time the window hears of it.
@@ -77,7 +85,7 @@ function createOpening(root, ui, listen, say) {
     give(files);
   });
 
-  return { choose, begin, done };
+  return { choose, begin, done, get isUnderWay() { return !ui.opening.hidden; } };
 }
 
 const isShown = (element) => element.getClientRects().length > 0;

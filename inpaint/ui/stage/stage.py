@@ -40,7 +40,7 @@ MAX_VALUE_CHARS = 12_000_000
 """A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
 
 EVENTS = ("stroke", "example", "filling", "candidate")
-PICTURE_TYPES = ["image", ".heic", ".heif", ".avif", ".jxl"]
+PICTURE_TYPES = ["image", ".heic", ".heif", ".avif"]
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("state.js", "distance.js", "strokes.js", "view.js", "sketch.js", "tools.js", "band.js", "png.js",

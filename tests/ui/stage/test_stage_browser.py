@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inpaint.storage.uploads import READABLE
 from tests.ui.stage.stage_app import photo
 from tests.ui.stage.stage_page import Point, StagePage, around, png_bytes
 
@@ -71,10 +72,37 @@ def test_pasting_text_into_the_prompt_opens_nothing(stage: StagePage) -> None:
     assert stage.seen.uploads == []
 
 
-def test_a_refused_file_leaves_no_opening_behind(stage: StagePage) -> None:
-    stage.give_file("drop", ("notes.txt", "text/plain", b"hello"))
-    stage.page.wait_for_selector(".toast-body.error")
-    stage.page.wait_for_selector("[data-part=opening]", state="hidden")
+@pytest.mark.parametrize("opened", [False, True], ids=["nothing open", "a picture open"])
+@pytest.mark.parametrize("way", ["drop", "choose"])
+def test_what_is_no_picture_is_refused_in_a_sentence_before_it_is_sent(stage: StagePage, way: str, opened: bool) -> None:
+    if opened:
+        stage.open()
+    known = len(stage.seen.uploads)
+    if way == "drop":
+        stage.give_file("drop", ("notes.txt", "text/plain", b"hello"))
+    else:
+        (stage.folder / "notes.txt").write_text("hello")
+        stage.page.locator("#open-picture input[type=file]").set_input_files(stage.folder / "notes.txt")
+    stage.page.get_by_text(f"notes.txt is not a picture. Open a {READABLE} file.").wait_for()
+    stage.page.wait_for_timeout(300)
+    assert len(stage.seen.uploads) == known and stage.page.locator(".toast-body").count() == 0
+    assert stage.page.locator("[data-part=opening]").is_hidden()
+    stage.open(photo(64, 48), "small.png")
+
+
+def test_a_picture_opened_with_the_keyboard_has_the_focus(stage: StagePage) -> None:
+    path = stage.folder / "chosen.png"
+    path.write_bytes(png_bytes(photo(64, 48)))
+    stage.page.locator(".ip-empty .ip-open").focus()
+    with stage.page.expect_file_chooser() as chooser:
+        stage.page.wait_for_timeout(200)  # the browser is told of the waiting a moment later
+        stage.key("Enter")
+    chooser.value.set_files(path)
+    stage.state("painting")
+    stage.page.wait_for_timeout(300)
+    assert stage.page.evaluate("document.activeElement.dataset.part") == "pad"
+    stage.key("Enter", "Enter")
+    assert stage.mask().any()
 
 
 def test_an_example_tells_its_name(stage: StagePage) -> None:
