@@ -17,32 +17,38 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PERSON_COOKIE = "inpaint-person"
-GUARDED = frozenset({"/metrics", "/readyz"})
-"""Gradio's login does not cover routes that are not its own. /healthz tells nothing and must answer a container's probe."""
-
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """ASGI middleware. auth: (user, password) or None."""
+    """ASGI middleware before everything."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["method"] not in SAFE_METHODS and not is_own_origin(Headers(scope=scope)):
+            await PlainTextResponse("This request comes from another site.", 403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, _with_person(scope, send))
+
+
+class Login:
+    """ASGI middleware of a single route, so that no path leads past it, whatever prefixes a proxy puts before it.
+
+    auth: (user, password), or None where there is no login. Gradio's own login does not cover routes that are not its own.
+    """
 
     def __init__(self, app: ASGIApp, auth: tuple[str, str] | None) -> None:
         self._app = app
         self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
-        await (refusal or self._app)(scope, receive, send if refusal else _with_person(scope, send))
-
-    def _refusal(self, method: str, path: str, headers: Headers) -> PlainTextResponse | None:
-        if method not in SAFE_METHODS and not is_own_origin(headers):
-            return PlainTextResponse("This request comes from another site.", 403)
-        if path in GUARDED and self._auth is not None and not has_login(headers, self._auth):
-            return PlainTextResponse("Log in first.", 401, {"WWW-Authenticate": 'Basic realm="inpaint"'})
-        return None
+        knows = self._auth is None or has_login(Headers(scope=scope), self._auth)
+        refusal = PlainTextResponse("Log in first.", 401, {"WWW-Authenticate": 'Basic realm="inpaint"'})
+        await (self._app if knows else refusal)(scope, receive, send)
 
 
 def is_own_origin(headers: Headers) -> bool:
@@ -71,14 +77,18 @@ def has_login(headers: Headers, auth: tuple[str, str]) -> bool:
 
 
 def _with_person(scope: Scope, send: Send) -> Send:
-    """Give a browser that opens the page a random name, so that it finds its running job again after a reload."""
-    if scope["path"] != "/" or PERSON_COOKIE in cookie_parser(Headers(scope=scope).get("cookie", "")):
+    """Give a browser that opens the page a random name, so that it finds its running job again after a reload.
+
+    The page is known by being HTML: its path may have any prefix.
+    """
+    if PERSON_COOKIE in cookie_parser(Headers(scope=scope).get("cookie", "")):
         return send
 
     async def named(message: Message) -> None:
         if message["type"] == "http.response.start":
-            cookie = f"{PERSON_COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; SameSite=Lax"
-            MutableHeaders(scope=message).append("set-cookie", cookie)
+            headers = MutableHeaders(scope=message)
+            if headers.get("content-type", "").startswith("text/html"):
+                headers.append("set-cookie", f"{PERSON_COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; SameSite=Lax")
         await send(message)
 
     return named

@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -26,6 +27,7 @@ from inpaint.service import Service, save_edit, save_generated
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow, is_listening
+from inpaint.ui.guard import Login
 from inpaint.ui.people import person_of
 
 NUMBER: dict[str, Any] = {"type": "number"}
@@ -130,8 +132,11 @@ def bind_http(service: Service) -> None:
         _declare("models", endpoints.models, [], [gr.JSON(label="models")])
 
 
-def health_routes(service: Service) -> list[Route]:
-    """/healthz: the process lives. /readyz: 200 where a model can serve, else 503. /metrics: figures for Prometheus."""
+def health_routes(service: Service, auth: tuple[str, str] | None) -> list[Route]:
+    """/healthz: the process lives. /readyz: 200 where a model can serve, else 503. /metrics: figures for Prometheus.
+
+    The last two ask for the login; /healthz tells nothing and must answer a container's probe.
+    """
 
     def healthz(request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -144,7 +149,8 @@ def health_routes(service: Service) -> list[Route]:
     def metrics(request: Request) -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    login = [Middleware(Login, auth=auth)]
+    return [Route("/healthz", healthz), Route("/readyz", readyz, middleware=login), Route("/metrics", metrics, middleware=login)]
 
 
 def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -64,7 +64,7 @@ class Page(gr.Blocks):
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
             "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
             "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": health_routes(self.service), "middleware": [Middleware(Guard, auth=options.get("auth", auth))]},
+            "app_kwargs": {"routes": health_routes(self.service, options.get("auth", auth)), "middleware": [Middleware(Guard)]},
         }
         served = {**own, **options}
         reached = replace(settings, host=served["server_name"], share=bool(served["share"]))

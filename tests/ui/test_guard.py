@@ -6,12 +6,13 @@ import base64
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from inpaint.ui.guard import PERSON_COOKIE, Guard
+from inpaint.ui.guard import PERSON_COOKIE, Guard, Login
 
 HERE = "http://127.0.0.1:7860"
 LOGIN = ("ann", "pässword")
@@ -21,13 +22,16 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def client(auth: tuple[str, str] | None = None) -> TestClient:
+def client(auth: tuple[str, str] | None = None, root_path: str = "") -> TestClient:
     async def answer(request: Request) -> PlainTextResponse:
         return PlainTextResponse("done")
 
-    paths = ["/", "/upload", "/metrics", "/readyz", "/healthz"]
-    app = Starlette(routes=[Route(path, answer, methods=["GET", "POST"]) for path in paths])
-    return TestClient(Guard(app, auth), base_url=HERE)
+    async def page(request: Request) -> HTMLResponse:
+        return HTMLResponse("<p>the page</p>")
+
+    login = [Middleware(Login, auth=auth)]
+    routes = [Route("/", page), Route("/upload", answer, methods=["GET", "POST"]), Route("/metrics", answer, middleware=login)]
+    return TestClient(Guard(Starlette(routes=routes)), base_url=HERE, root_path=root_path)
 
 
 @pytest.mark.parametrize(("origin", "status"), [
@@ -52,7 +56,6 @@ def test_a_proxy_that_rewrites_the_host_is_believed() -> None:
     assert client().post("/upload", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
 @pytest.mark.parametrize(("authorization", "status"), [
     pytest.param(None, 401, id="none"),
     pytest.param(basic("ann:pässword"), 200, id="right"),
@@ -60,14 +63,32 @@ def test_a_proxy_that_rewrites_the_host_is_believed() -> None:
     pytest.param("Basic !!!", 401, id="not base64"),
     pytest.param("Bearer " + "x" * 9999, 401, id="another scheme"),
 ])
-def test_our_own_routes_ask_for_the_login(path: str, authorization: str | None, status: int) -> None:
+def test_our_own_routes_ask_for_the_login(authorization: str | None, status: int) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
-    assert client(LOGIN).get(path, headers=headers).status_code == status
+    assert client(LOGIN).get("/metrics", headers=headers).status_code == status
 
 
-def test_without_a_login_they_are_open_and_health_always_is() -> None:
+def test_without_a_login_they_are_open() -> None:
     assert client().get("/metrics").status_code == 200
-    assert client(LOGIN).get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/inpaint/metrics", "/inpaint/inpaint/metrics", "/metrics/"])
+@pytest.mark.parametrize("root_path", ["", "/inpaint", "/inpaint/inpaint"])
+def test_no_prefix_leads_past_the_login(path: str, root_path: str) -> None:
+    assert client(LOGIN, root_path).get(path).status_code in (401, 404)
+
+
+@pytest.mark.parametrize(("path", "root_path"), [
+    pytest.param("/", "", id="no prefix"),
+    pytest.param("/inpaint/", "/inpaint", id="a proxy passes the prefix on"),
+    pytest.param("/", "/inpaint", id="a proxy strips it"),
+])
+def test_the_page_names_its_person_under_any_prefix(path: str, root_path: str) -> None:
+    assert PERSON_COOKIE in client(root_path=root_path).get(path).cookies
+
+
+def test_only_the_page_names_a_person() -> None:
+    assert PERSON_COOKIE not in client().get("/metrics").cookies
 
 
 def test_a_browser_keeps_its_person_over_reloads() -> None:

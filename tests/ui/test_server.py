@@ -16,6 +16,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
+from inpaint.ui.guard import PERSON_COOKIE
 from tests.fakes import block, save
 from tests.ui.conftest import PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
 
@@ -27,14 +28,14 @@ def start(served_app: Served, tmp_path: Path) -> Iterator[Start]:
     """Start a server of this test's own, on the session's tiny models; its log is tmp_path/log.txt."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_app(*flags: str) -> Served:
+    def start_app(*flags: str, **variables: str) -> Served:
         port, log = _free_port(), tmp_path / "log.txt"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("INPAINT_", "GRADIO_"))}
         with log.open("ab") as file:
             process = subprocess.Popen(
                 [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config",
                  str(served_app.config), "--data-dir", str(tmp_path / "data"), *flags],
-                cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | {"HF_HUB_OFFLINE": "1"})
+                cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | {"HF_HUB_OFFLINE": "1"} | variables)
         started.append(process)
         served = Served(f"http://127.0.0.1:{port}", served_app.config, tmp_path / "data", process)
         _wait_until_it_answers(served, log)
@@ -112,12 +113,16 @@ def test_the_job_of_a_caller_who_leaves_over_http_ends_too(start: Start, served_
     assert served.results() == []
 
 
-def test_our_own_routes_stand_behind_the_login(start: Start) -> None:
-    served = start("--auth", "ann:secret")
-    assert httpx.get(f"{served.url}/metrics", timeout=PATIENCE_SECONDS).status_code == 401
-    assert httpx.get(f"{served.url}/metrics", auth=("ann", "secret"), timeout=PATIENCE_SECONDS).status_code == 200
-    assert httpx.get(f"{served.url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
-    assert httpx.get(f"{served.url}/config", timeout=PATIENCE_SECONDS).status_code == 401
+def test_our_own_routes_stand_behind_the_login_under_any_prefix(start: Start) -> None:
+    served = start("--auth", "ann:secret", GRADIO_ROOT_PATH="/inpaint")
+    with httpx.Client(base_url=served.url, timeout=PATIENCE_SECONDS) as client:
+        for prefix in ("", "/inpaint", "/inpaint/inpaint"):
+            for name in ("metrics", "readyz"):
+                assert client.get(f"{prefix}/{name}").status_code in (401, 404)
+            assert client.get(f"{prefix}/config").status_code in (401, 404)
+        assert client.get("/inpaint/metrics", auth=("ann", "secret")).status_code == 200
+        assert client.get("/healthz").status_code == 200
+        assert PERSON_COOKIE in client.get("/inpaint/").cookies
 
 
 @pytest.mark.parametrize(("flags", "said"), [
