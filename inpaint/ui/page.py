@@ -27,6 +27,7 @@ from inpaint.ui.generate_handlers import bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
 from inpaint.ui.http import bind_http, health_routes
+from inpaint.ui.refused import refusals
 from inpaint.ui.stage.stage import Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
@@ -52,6 +53,11 @@ class Page(gr.Blocks):
         os.environ.setdefault("GRADIO_TEMP_DIR", str(service.config.data_dir / "cache"))
         super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, CACHE_SECONDS), fill_width=True)
         self.service = service
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
+        """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""
+        with refusals(block_fn.inputs, inputs):
+            return await super().preprocess_data(block_fn, inputs, *rest, **options)
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""

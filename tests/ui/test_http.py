@@ -198,23 +198,44 @@ def test_an_empty_prompt_generates_nothing(client: Client) -> None:
 # Requests that no honest client sends
 
 
-NO_UPLOADS: list[Any] = [
-    {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
-    {"path": "../../../../etc/passwd", "meta": {"_type": "gradio.FileData"}},
-    {"path": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
-    {"url": "http://127.0.0.1:1/x.png", "path": "x.png", "meta": {"_type": "gradio.FileData"}},
-    "/etc/passwd", 7, [], {}, [[[]]], {"path": None}, True, "\ud800", "x" * 100_000,
+NOT_HERE = "A file of this call was not uploaded here."
+NO_FILE = "must be an uploaded file. With gradio_client wrap its path in handle_file(...)"
+META = {"_type": "gradio.FileData"}
+NO_UPLOADS: list[tuple[Any, str]] = [
+    ({"path": "/etc/passwd", "meta": META}, NOT_HERE),
+    ({"path": "../../../../etc/passwd", "meta": META}, NOT_HERE),
+    ({"path": "http://127.0.0.1:1/x.png", "meta": META}, NOT_HERE),
+    ({"url": "http://127.0.0.1:1/x.png", "path": "x.png", "meta": META}, NOT_HERE),
+    ({"path": "\ud800", "meta": META}, NOT_HERE), ({"path": "x\0.png", "meta": META}, NOT_HERE),
+    ({"path": "x" * 5_000, "meta": META}, NOT_HERE), ({"path": "/etc/passwd", "is_stream": True, "meta": META}, NOT_HERE),
+    ({"path": "/etc/passwd"}, NO_FILE), ({"path": "/etc/passwd", "meta": 7}, NO_FILE), ({"path": None, "meta": META}, NO_FILE),
+    ({"path": "/etc/passwd", "meta": {"_type": "other"}}, NO_FILE),
+    *((value, NO_FILE) for value in ("photo.jpg", "/etc/passwd", 7, [], {}, [[[]]], {"path": None}, True, "\ud800", "x" * 5_000)),
 ]
 NO_REQUESTS = [b"", b"[]", b"{}", b'{"data": null}', b'{"data": "x"}', b'{"data": []}', b"\xff\xfe", b'{"data": [1, 2']
 
 
 def test_what_is_no_upload_is_refused_and_the_next_request_is_answered(served_app: Served, picture: Path, mask: Path) -> None:
-    good_mask = uploaded(served_app, mask)
-    for image in NO_UPLOADS:
-        kind, told = call(served_app, "edit", edit_data(image, good_mask))
-        assert kind in ("error", "refused") and "root:" not in told and "/tmp" not in told, image
-    kind, told = call(served_app, "edit", edit_data(uploaded(served_app, picture), good_mask))
+    good, good_mask = uploaded(served_app, picture), uploaded(served_app, mask)
+    for value, sentence in NO_UPLOADS:
+        for name, data in (("edit", edit_data(value, good_mask)), ("edit", edit_data(good, value)), ("reimagine", [value] + [None] * 11)):
+            kind, told = call(served_app, name, data)
+            assert kind in ("error", "refused") and "root:" not in told and "/tmp" not in told, value
+            assert kind == "refused" or sentence in told, value
+    assert "The image must be" in call(served_app, "edit", edit_data("photo.jpg", good_mask))[1]
+    assert "The mask must be" in call(served_app, "edit", edit_data(good, "mask.png"))[1]
+    kind, told = call(served_app, "edit", edit_data(good, good_mask))
     assert kind == "complete" and '"changed_outside": 0' in told
+
+
+def test_a_forgotten_handle_file_is_told(client: Client, picture: Path, mask: Path) -> None:
+    with pytest.raises(AppError, match=r"The image must be an uploaded file.*handle_file"):
+        client.predict(image=str(picture), mask=handle_file(mask), api_name="/edit")
+
+
+def test_a_file_that_is_no_upload_is_nowhere_in_a_prompt(served_app: Served, picture: Path, mask: Path) -> None:
+    values = {"prompt": {"path": "/etc/passwd", "meta": META}}
+    assert NOT_HERE in refused(served_app, uploaded(served_app, picture), uploaded(served_app, mask), **values)
 
 
 def test_a_body_that_is_no_request_is_refused(served_app: Served) -> None:
@@ -222,7 +243,8 @@ def test_a_body_that_is_no_request_is_refused(served_app: Served) -> None:
         answer = httpx.post(f"{served_app.url}/gradio_api/call/edit", content=body, timeout=PATIENCE,
                             headers={"content-type": "application/json"})
         if answer.status_code == 200:
-            assert outcome(served_app, "edit", answer.json()["event_id"])[0] == "error", body
+            kind, told = outcome(served_app, "edit", answer.json()["event_id"])
+            assert kind == "error" and "This call takes 18 values, not " in told, body
         else:
             assert 400 <= answer.status_code <= 500, body
     assert httpx.get(f"{served_app.url}/healthz", timeout=PATIENCE).status_code == 200

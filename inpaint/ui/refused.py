@@ -1,0 +1,50 @@
+"""What a caller over HTTP is told where Gradio itself does not take the values of a call. Knows no models and no jobs.
+
+Gradio checks files before any handler is called: that a value says of itself to be an upload, and that its path lies in the
+upload folder. Those checks stay; but of what they find a caller would hear "null", and the log would get a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components.api_component import Api
+from gradio.data_classes import FileData
+
+from inpaint.errors import InvalidRequest
+
+UPLOAD_IT = "With gradio_client wrap its path in handle_file(...); else post it to /gradio_api/upload first."
+
+
+@contextmanager
+def refusals(inputs: Sequence[Block], values: Sequence[Any]) -> Generator[None]:
+    """Turns what Gradio raises of a call's values into the call's error; an event of the page keeps what was raised."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception:
+        if not any(isinstance(part, (gr.File, Api)) for part in inputs):
+            raise
+        raise gr.Error(str(_refusal(inputs, values)), print_exception=False) from None
+
+
+def _refusal(inputs: Sequence[Block], values: Sequence[Any]) -> InvalidRequest:
+    if len(values) < len(inputs):
+        return InvalidRequest("data", f"This call takes {len(inputs)} values, not {len(values)}.", "null stands for not given.")
+    for part, value in zip(inputs, values, strict=False):
+        if isinstance(part, gr.File) and value is not None and not _says_upload(value):
+            return InvalidRequest(str(part.label), f"The {part.label} must be an uploaded file.", UPLOAD_IT)
+    return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
+
+
+def _says_upload(value: Any) -> bool:
+    try:
+        FileData.model_validate(value, context={"validate_meta": True})
+    except Exception:  # Gradio's check stumbles itself over a "meta" that is no object
+        return False
+    return True
