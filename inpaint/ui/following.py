@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gradio.context import LocalContext
+from gradio.queueing import Event
 
 from inpaint.jobs import Job
 
@@ -30,10 +31,33 @@ async def follow(job: Job[Result]) -> AsyncGenerator[Job[Result]]:
             await asyncio.sleep(POLL_SECONDS)
 
 
+async def until_heard(job: Job[Any]) -> None:
+    """Until the caller of the event that is handled here has opened its stream of answers, or the job has ended.
+
+    Nobody watches the job meanwhile: a caller that never listens is one that has gone.
+    """
+    while not job.is_finished and not _has_listened():
+        await asyncio.sleep(POLL_SECONDS)
+
+
 def is_listening() -> bool:
-    """Whether the caller of the event that is handled here still waits. Gradio marks an event once its stream of answers is closed."""
+    """Whether the caller still waits. Gradio marks an event once its stream of answers is closed, not before one was opened."""
+    event = _event()
+    return event is None or event.alive
+
+
+def _has_listened() -> bool:
+    """Gradio lays a first message into the session's line before it calls a handler, and only a stream takes messages out."""
+    blocks, event = LocalContext.blocks.get(None), _event()
+    if blocks is None or event is None:
+        return True
+    line = blocks._queue.pending_messages_per_session.get(event.session_hash)  # pyright: ignore[reportPrivateUsage]
+    return line is not None and line.empty()
+
+
+def _event() -> Event | None:
+    """The event that is handled here; None outside Gradio's queue."""
     blocks = LocalContext.blocks.get(None)
     if blocks is None:
-        return True
-    event = blocks._queue.event_ids_to_events.get(LocalContext.event_id.get(None) or "")  # pyright: ignore[reportPrivateUsage]
-    return event is None or event.alive
+        return None
+    return blocks._queue.event_ids_to_events.get(LocalContext.event_id.get(None) or "")  # pyright: ignore[reportPrivateUsage]

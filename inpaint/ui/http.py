@@ -26,7 +26,7 @@ from inpaint.jobs import Job
 from inpaint.service import Service, save_edit, save_generated
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_mask, read_picture
-from inpaint.ui.following import follow, is_listening
+from inpaint.ui.following import follow, is_listening, until_heard
 from inpaint.ui.guard import Login
 from inpaint.ui.people import person_of
 
@@ -162,7 +162,8 @@ def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
 
 
 async def _outcome(job: Job[EditResult]) -> EditResult:
-    """A caller who has gone stops following; the job then has the time that a closed page's has."""
+    """A caller who has gone, or never listens, leaves the job the time that a closed page's has."""
+    await until_heard(job)
     async with aclosing(follow(job)) as looks:
         async for _ in looks:
             if not is_listening():
