@@ -21,9 +21,24 @@ DESKS_KEPT = 64
 
 
 def person_of(request: gr.Request) -> str:
-    """The browser's own name, else (a program, a blocked cookie) the session's."""
+    """Whose a page is: the browser's own name, else (a blocked cookie) the session's. Only who has that name finds a run again."""
+    return _browser(request) or f"page {request.session_hash}"
+
+
+def caller_of(request: gr.Request) -> str:
+    """Whose limit a program's call counts for: the browser's name, else login and address, since its session is new at every call.
+
+    The address is what the web server says: it believes a proxy's header only where it trusts that proxy (FORWARDED_ALLOW_IPS).
+    """
+    client: Any = request.client
+    return _browser(request) or f"program {request.username or ''} at {client.host if client else 'no address'}"
+
+
+def _browser(request: gr.Request) -> str:
+    """The kinds of names begin differently: a cookie may hold anything, and must not pass for somebody's address."""
     cookies: Any = getattr(request, "cookies", None) or {}
-    return str(cookies.get(PERSON_COOKIE) or request.session_hash)
+    name = cookies.get(PERSON_COOKIE)
+    return f"browser {name}" if name else ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,28 @@ def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
     return job
 
 
+def impatient(served_app: Served, tmp_path: Path) -> Path:
+    """The session's settings, where nobody is waited for longer than a second."""
+    config = shutil.copytree(served_app.config, tmp_path / "config")
+    (config / "app.toml").write_text("[queue]\naway_seconds = 1\n")
+    return config
+
+
+def posted(served: Served, photo: Path, tmp_path: Path) -> str:
+    """An edit of a thousand steps, asked for in plain HTTP; its event's id. Nobody listens yet."""
+    mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
+    api = f"{served.url}/gradio_api"
+    files = [("files", (path.name, path.read_bytes())) for path in (photo, mask)]
+    paths = httpx.post(f"{api}/upload", files=files, timeout=PATIENCE_SECONDS).json()
+    data = [*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths), "a hat", None, "tiny-kandinsky", 1, 1000,
+            *[None] * 11]
+    return httpx.post(f"{api}/call/edit", json={"data": data}, timeout=PATIENCE_SECONDS).json()["event_id"]
+
+
+def figures(served: Served) -> str:
+    return httpx.get(f"{served.url}/metrics", timeout=PATIENCE_SECONDS).text
+
+
 def wait(until: Callable[[], bool]) -> None:
     for _ in range(PATIENCE_SECONDS * 10):
         if until():
@@ -84,8 +106,7 @@ def test_kill_9_is_told_after_a_restart_and_leaves_no_half_result(start: Start, 
     killed.process.wait()
     restarted = start()
     assert "an earlier server was stopped in the middle of a job" in (tmp_path / "log.txt").read_text()
-    figures = httpx.get(f"{restarted.url}/metrics", timeout=PATIENCE_SECONDS).text
-    assert 'inpaint_jobs_total{model="tiny-kandinsky",state="interrupted"} 1.0' in figures
+    assert 'inpaint_jobs_total{model="tiny-kandinsky",state="interrupted"} 1.0' in figures(restarted)
     assert restarted.results() == [] and list((restarted.data / "running").glob("*/*.json")) == []
 
 
@@ -98,9 +119,7 @@ Client(sys.argv[1], verbose=False).predict(handle_file(sys.argv[2]), handle_file
 
 
 def test_the_job_of_a_caller_who_leaves_over_http_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
-    config = shutil.copytree(served_app.config, tmp_path / "config")
-    (config / "app.toml").write_text("[queue]\naway_seconds = 1\n")
-    served = start("--config", str(config))
+    served = start("--config", str(impatient(served_app, tmp_path)))
     mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
     caller = subprocess.Popen([sys.executable, "-c", CALLER, served.url, str(photo), str(mask)])
     wait(lambda: any((served.data / "running").glob("*/*.json")) or caller.poll() is not None)
@@ -109,8 +128,24 @@ def test_the_job_of_a_caller_who_leaves_over_http_ends_too(start: Start, served_
     caller.kill()
     caller.wait()
     cancelled = 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0'
-    wait(lambda: cancelled in httpx.get(f"{served.url}/metrics", timeout=PATIENCE_SECONDS).text)
+    wait(lambda: cancelled in figures(served))
     assert served.results() == []
+
+
+def test_a_call_that_nobody_ever_listens_to_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
+    served = start("--config", str(impatient(served_app, tmp_path)))
+    posted(served, photo, tmp_path)
+    wait(lambda: 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0' in figures(served))
+    assert served.results() == []
+
+
+def test_calls_without_a_cookie_from_one_address_share_one_limit(start: Start, photo: Path, tmp_path: Path) -> None:
+    served = start()
+    for _ in range(3):
+        posted(served, photo, tmp_path)
+    wait(lambda: "inpaint_queue_length 2.0" in figures(served))
+    with httpx.stream("GET", f"{served.url}/gradio_api/call/edit/{posted(served, photo, tmp_path)}", timeout=PATIENCE_SECONDS) as told:
+        assert "You have 3 runs going or waiting" in next(line for line in told.iter_lines() if line.startswith("data: {"))
 
 
 def test_our_own_routes_stand_behind_the_login_under_any_prefix(start: Start) -> None:
