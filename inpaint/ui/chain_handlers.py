@@ -18,6 +18,7 @@ from inpaint.ui.chain import Chain, Link
 from inpaint.ui.edit_handlers import EditHandlers
 from inpaint.ui.generate_tab import NO_PICTURE, GenerateTab
 from inpaint.ui.people import Desks, person_of
+from inpaint.ui.session import KEPT_SECONDS
 from inpaint.ui.stage.stage import make_proxy
 from inpaint.ui.strip import strip_links
 
@@ -36,7 +37,7 @@ class ChainHandlers:
 
     def __init__(self, service: Service, tab: GenerateTab, tabs: gr.Tabs, editor: EditHandlers) -> None:
         self.service, self.tab, self.tabs, self.editor = service, tab, tabs, editor
-        self.chain, self.shown = gr.State(Chain()), gr.State(0)
+        self.chain, self.shown = gr.State(Chain(), time_to_live=KEPT_SECONDS), gr.State(0)
         self.desks: Desks[Any] = Desks()
 
     def view(self) -> list[Any]:

@@ -35,7 +35,7 @@ from inpaint.ui.examples import Example
 from inpaint.ui.fetch_line import FetchHandlers, Look
 from inpaint.ui.following import follow
 from inpaint.ui.people import Desk, Desks, person_of
-from inpaint.ui.session import Session
+from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
 from inpaint.ui.telling import Telling
 
@@ -65,7 +65,8 @@ class EditHandlers:
     def __init__(self, service: Service, tab: EditTab, chip: gr.HTML, examples: Mapping[str, Example],
                  fetches: FetchHandlers) -> None:
         self.service, self.tab, self.chip, self.examples, self.fetches = service, tab, chip, examples, fetches
-        self.session, self.found, self.asked = gr.State(Session()), gr.State(0), gr.State(("", ""))
+        self.session = gr.State(Session(), time_to_live=KEPT_SECONDS)
+        self.found, self.asked = gr.State(0), gr.State(("", ""))
         self.desks: Desks[EditDesk] = Desks()
 
     def open_upload(self, path: str | None, request: gr.Request) -> Updates:

@@ -28,14 +28,12 @@ from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
 from inpaint.ui.http import bind_http, health_routes
 from inpaint.ui.refused import refusals
+from inpaint.ui.session import KEPT_SECONDS
 from inpaint.ui.stage.stage import Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
 HERE = Path(__file__).parent
 THUMBNAIL_SIDE = 240
-CACHE_SECONDS = 24 * 3600
-"""Uploads and served copies older than a day are deleted; results lie elsewhere and are kept."""
-
 
 QUICK_EVENTS = 16
 """Events that only open, plan or show something run side by side: one person's large photo must not hold up another's brush."""
@@ -51,8 +49,12 @@ class Page(gr.Blocks):
 
     def __init__(self, service: Service) -> None:
         os.environ.setdefault("GRADIO_TEMP_DIR", str(service.config.data_dir / "cache"))
-        super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, CACHE_SECONDS), fill_width=True)
+        super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS), fill_width=True)
         self.service = service
+
+    def get_config_file(self) -> Any:
+        """Without the heartbeat, a stream that every tab holds: a browser has six connections to a server, and each run needs one."""
+        return {**super().get_config_file(), "connect_heartbeat": False}
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
         """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""

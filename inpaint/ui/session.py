@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from inpaint.core.geometry import Extent
 from inpaint.storage.uploads import Upload
 
+KEPT_SECONDS = 24 * 3600
+"""What a page has open goes a day after it last changed: without Gradio's heartbeat nobody tells that the page was closed. Uploads and
+served copies on disk go then too; results lie elsewhere and are kept."""
+
 
 @dataclass(frozen=True)
 class Session:

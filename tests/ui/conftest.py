@@ -132,11 +132,12 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def people(chromium: Any, served_app: Served, tmp_path: Path) -> Iterator[Any]:
-    """Call it to get another person's page: a browser context of their own."""
+    """Call it to get another person's page: a browser context of their own. beside: a page of the same person, in another tab."""
     pages: list[AppPage] = []
 
-    def come(**options: Any) -> AppPage:
-        context = chromium.new_context(**{**DESKTOP, "accept_downloads": True, "color_scheme": "light", **options})
+    def come(beside: AppPage | None = None, **options: Any) -> AppPage:
+        wanted = {**DESKTOP, "accept_downloads": True, "color_scheme": "light", **options}
+        context = beside.page.context if beside else chromium.new_context(**wanted)
         context.set_default_timeout(PATIENCE_SECONDS * 1000)
         pages.append(AppPage(context.new_page(), Seen(), tmp_path))
         pages[-1].visit(served_app.url)

@@ -132,6 +132,10 @@ def test_health(served_app: Served) -> None:
     assert ready.status_code == 200 and "erase" in ready.json()["models"]
 
 
+def test_no_tab_holds_a_connection_while_nothing_runs(served_app: Served) -> None:
+    assert httpx.get(f"{served_app.url}/config", timeout=PATIENCE).json()["connect_heartbeat"] is False
+
+
 # What is refused, each with its sentence
 
 

@@ -279,6 +279,24 @@ def test_escape_cancels(app: AppPage, photo: Path) -> None:
     app.says("Cancelled.", "#message")
 
 
+def test_cancel_works_with_as_many_tabs_as_a_person_may_run(people: People, photo: Path) -> None:
+    """A browser keeps six connections to a server, and every run holds one."""
+    first = people()
+    tabs = [first, people(first), people(first)]
+    for tab in tabs:
+        opened_and_painted(tab, photo, "Tiny Kandinsky")
+        tab.set_number("Steps", LONG_RUN)
+        tab.press_run()
+        tab.page.locator("#cancel-button").wait_for()
+    fourth = opened_and_painted(people(first), photo)
+    fourth.press_run()
+    fourth.says("You have 3 runs going or waiting", "#message")
+    for tab in tabs:
+        tab.page.bring_to_front()
+        tab.page.locator("#cancel-button").click()
+        tab.says("Cancelled.", "#message")
+
+
 def test_pressed_twice_it_runs_once(app: AppPage, photo: Path, served_app: Served) -> None:
     opened_and_painted(app, photo)
     known = len(served_app.results())
