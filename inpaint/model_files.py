@@ -1,4 +1,4 @@
-"""Models as files: models/*.toml -> ModelSpec, each wrong one refused with its name, its key and, where it is told, its line.
+"""Models as files: models/*.toml -> ModelSpec, each wrong one refused with its name, line and key.
 
 Knows no family's code and no settings.
 """
@@ -10,7 +10,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -44,13 +44,18 @@ def read_toml(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise BadConfig(f"{path} cannot be read: {error}.") from None
 
 
+def _text(path: Path) -> str:
+    """Editors on Windows put a byte order mark before it."""
+    return path.read_text(encoding="utf-8-sig")
+
+
 def _read(path: Path) -> ModelSpec:
-    file = _File(path)
+    file = ModelFile(path)
     spec = file.validated(read_toml(path))
     _check_whole(file, spec)
     for name, limit in spec.limits.items():
@@ -60,19 +65,22 @@ def _read(path: Path) -> ModelSpec:
             _check_limit(file, f"task_limits.{task}.{name}", name, limit)
     if spec.working is not None:
         _check_working(file, spec.working)
+    for part, source in spec.sources.items():
+        _check_source(file, f"sources.{part}", source)
     sources = {part: _located(source, path.parent) for part, source in spec.sources.items()}
     return dataclasses.replace(spec, sources=sources, file=str(path))
 
 
 @dataclass(frozen=True)
-class _File:
+class ModelFile:
     """A model's file, to say what is wrong where."""
 
     path: Path
 
-    def wrong(self, key: str, message: str) -> BadConfig:
-        line = self._line(key)
-        return BadConfig(f"{self.path}{f', line {line}' if line else ''}: {key}: {message}.")
+    def wrong(self, key: str, message: str, hint: str = "", because: str = "") -> BadConfig:
+        """because: the key that asks for this one; its line is told where this one is not there."""
+        line = self._line(key) or self._line(because)
+        return BadConfig(f"{self.path}{f', line {line}' if line else ''}: {key}: {message}.", hint)
 
     def validated(self, values: dict[str, Any]) -> ModelSpec:
         """Strictly: no text for a number, no fraction for a count. Raises BadConfig."""
@@ -81,13 +89,12 @@ class _File:
         try:
             return TypeAdapter(ModelSpec).validate_json(json.dumps(values, default=str), strict=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise self.wrong(".".join(str(key) for key in first["loc"] if key != "[key]"), first["msg"]) from None
+            raise self.wrong(*_first_fault(error.errors())) from None
 
     def _line(self, key: str) -> int | None:
         """Where the key stands, or the first of what belongs to it, or what it belongs to; None where nothing of it is there."""
         wanted, table, best, found = key.split("."), list[str](), 0, None
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(self._lines(), start=1):
             if header := TABLE.match(line):
                 table = here = _parts(header[1])
             elif named := KEY.match(line):
@@ -99,12 +106,34 @@ class _File:
                 best, found = shared, number
         return found
 
+    def _lines(self) -> list[str]:
+        """None of a file that is gone since it was read."""
+        try:
+            return _text(self.path).splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+
+
+def _first_fault(faults: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Key and message. An unknown key comes first, with what is missing beside it: that one was mistyped."""
+    missing = {fault["loc"] for fault in faults if fault["type"] == "missing"}
+    for fault in faults:
+        if fault["type"] == "unexpected_keyword_argument":
+            beside = [str(loc[-1]) for loc in sorted(missing) if loc[:-1] == fault["loc"][:-1]]
+            lacking = f", and {', '.join(beside)} {'is' if len(beside) == 1 else 'are'} missing" if beside else ""
+            return _dotted(fault["loc"]), f"there is no such key{lacking}"
+    return _dotted(faults[0]["loc"]), "it is missing" if faults[0]["type"] == "missing" else faults[0]["msg"]
+
+
+def _dotted(loc: Sequence[Any]) -> str:
+    return ".".join(str(key) for key in loc if key != "[key]")
+
 
 def _parts(dotted: str) -> list[str]:
     return [part.strip(" \t\"'") for part in dotted.split(".")]
 
 
-def _check_whole(file: _File, spec: ModelSpec) -> None:
+def _check_whole(file: ModelFile, spec: ModelSpec) -> None:
     for key in ("name", "title", "family", "tasks"):
         if not getattr(spec, key):
             raise file.wrong(key, "it is empty")
@@ -116,14 +145,31 @@ def _check_whole(file: _File, spec: ModelSpec) -> None:
     for task in spec.task_limits:
         if not spec.can(task):
             raise file.wrong(f"task_limits.{task}", "the model does not have this task")
-    for part, source in spec.sources.items():
-        if not source.repo_id:
-            raise file.wrong(f"sources.{part}.repo_id", "it is empty")
-        if source.cache_dir or source.lock:
-            raise file.wrong(f"sources.{part}", "cache_dir and lock are not set by a model's file")
 
 
-def _check_limit(file: _File, key: str, name: str, limit: Limit) -> None:
+def _check_source(file: ModelFile, key: str, source: Source) -> None:
+    for name in ("repo_id", "revision", "variant"):
+        if getattr(source, name) == "":
+            raise file.wrong(f"{key}.{name}", "it is empty")
+    if source.cache_dir or source.lock:
+        raise file.wrong(key, "cache_dir and lock are not set by a model's file")
+    if not source.is_local and not _is_repository(source.repo_id):
+        raise file.wrong(f"{key}.repo_id", f"{source.repo_id!r} is neither a repository, owner/name, nor a folder, ./name")
+
+
+def _is_repository(name: str) -> bool:
+    """Whether the hub could have one of this name."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def _check_limit(file: ModelFile, key: str, name: str, limit: Limit) -> None:
     if name not in SAMPLING_FIELDS:
         raise file.wrong(key, f"there is no such control; there are {', '.join(SAMPLING_FIELDS)}")
     if not all(map(math.isfinite, (limit.default, limit.minimum, limit.maximum, limit.step))) or limit.step <= 0:
@@ -140,7 +186,7 @@ def _check_limit(file: _File, key: str, name: str, limit: Limit) -> None:
         raise file.wrong(key, f"{name} is a whole number, and so are its minimum and step")
 
 
-def _check_working(file: _File, working: WorkingLimits) -> None:
+def _check_working(file: ModelFile, working: WorkingLimits) -> None:
     if working.multiple < 1 or working.max_pixels < working.multiple**2:
         raise file.wrong("working", "multiple must be at least 1, and max_pixels at least its square")
     for name, pixels in (("native_pixels", working.native_pixels), ("cpu_pixels", working.cpu_pixels)):

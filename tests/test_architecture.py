@@ -22,6 +22,7 @@ ALLOWED = {
     "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
     "inpaint.model_files": {"inpaint.core"}, "inpaint.config": {"inpaint.core", "inpaint.model_files"},
     "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
+    "inpaint.engines.registry": {"inpaint.engines", "inpaint.core", "inpaint.config", "inpaint.model_files"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
     "inpaint.plan": {"inpaint.core"}, "inpaint.sight": {"inpaint.core", "inpaint.plan"}, "inpaint.fairness": {"inpaint.core"},
     "inpaint.ladder": {"inpaint.engines.base", "inpaint.engines.device", "inpaint.sight"},

@@ -138,10 +138,13 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "named"), [
-    pytest.param("", "mine.toml: name: Field required", id="empty"),
+    pytest.param("", "mine.toml: name: it is missing", id="empty"),
     pytest.param("name =\ntitle", "mine.toml cannot be read.*line 1", id="broken TOML"),
-    pytest.param(MODEL + "speed = 3", "mine.toml, line 7: speed: Unexpected", id="unknown key"),
-    pytest.param(MODEL.replace('family = "patchmatch"\n', ""), "mine.toml: family: Field required", id="no family"),
+    pytest.param(MODEL + "speed = 3", "mine.toml, line 7: speed: there is no such key.$", id="unknown key"),
+    pytest.param(MODEL.replace("title", "titel"), "mine.toml, line 3: titel: there is no such key, and title is missing", id="a mistyped key"),
+    pytest.param(MODEL + 'sources = { a = { repo = "x/y" } }', "line 7: sources.a.repo: there is no such key, and repo_id is missing",
+                 id="a mistyped key of a source"),
+    pytest.param(MODEL.replace('family = "patchmatch"\n', ""), "mine.toml: family: it is missing", id="no family"),
     pytest.param(MODEL.replace('"mine"', "7"), "mine.toml, line 2: name: .* valid string", id="a number for a text"),
     pytest.param(MODEL.replace('"mine"', '""'), "mine.toml, line 2: name: it is empty", id="no name"),
     pytest.param(MODEL.replace('["inpaint"]', '"inpaint"'), "mine.toml, line 5: tasks: .* valid", id="a text for a list"),
@@ -150,15 +153,18 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
     pytest.param(MODEL + "early_stop = 1", "mine.toml, line 7: early_stop: .* boolean", id="a number for a yes"),
     pytest.param(MODEL + 'schedulers = ["euler"]', "mine.toml, line 7: schedulers.0: .*'dpm..'", id="unknown scheduler"),
     pytest.param(MODEL + 'file = "x"', "mine.toml, line 7: file: it is not set", id="a file of its own"),
-    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "line 9: sources.a.commit: Unexpected", id="unknown key of a source"),
-    pytest.param(MODEL + 'sources = { a = { revision = "main" } }', "line 7: sources.a.repo_id: Field required", id="a source that is nowhere"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "line 9: sources.a.commit: there is no such key", id="unknown key of a source"),
+    pytest.param(MODEL + 'sources = { a = { revision = "main" } }', "line 7: sources.a.repo_id: it is missing", id="a source that is nowhere"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = ""', "line 8: sources.a.repo_id: it is empty", id="an empty source"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\nrevision = ""', "line 9: sources.a.revision: it is empty", id="no revision"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "not a repo!!"', "line 8: sources.a.repo_id: 'not a repo!!' is neither", id="no repository"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "a/b/c"', "line 8: sources.a.repo_id: 'a/b/c' is neither", id="a path of three"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\nlock = "z"', "line 7: sources.a: .* not set by", id="a lock of its own"),
     pytest.param(MODEL + "[parameters]\nunet = -5", "line 8: parameters.unet: -5 is no count", id="fewer than no parameters"),
     pytest.param(MODEL + "[parameters]\nunet = 1.5", "line 8: parameters.unet: .* integer", id="half a parameter"),
     pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 6\nmaximum = 9", "line 7: limits.height: the default 5", id="default below"),
     pytest.param(MODEL + '[limits.height]\ndefault = "5"\nminimum = 1\nmaximum = 9', "line 8: limits.height.default: .* number", id="text for a number"),
-    pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 1", "line 7: limits.height.maximum: Field required", id="half a limit"),
+    pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 1", "line 7: limits.height.maximum: it is missing", id="half a limit"),
     pytest.param(MODEL + "[limits.height]\ndefault = nan\nminimum = 6\nmaximum = 9", "limits.height: .* finite", id="NaN default"),
     pytest.param(MODEL + "[limits.height]\ndefault = 6\nminimum = 6\nmaximum = inf", "limits.height: .* finite", id="endless"),
     pytest.param(MODEL + "[limits.height]\ndefault = 6\nminimum = 6\nmaximum = 9\nstep = 0", "limits.height: .* step", id="no step"),
@@ -185,6 +191,17 @@ def test_wrong_models(text: str, named: str, tmp_path: Path) -> None:
     assert str(tmp_path / "models" / "mine.toml") in str(caught.value) and str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(("text", "line"), [(MODEL.lstrip(), None), (MODEL.lstrip().replace("name", "nam"), 1)], ids=["sound", "wrong"])
+def test_a_file_from_windows_begins_with_a_mark_that_is_no_text(text: str, line: int | None, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.toml").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    if line is None:
+        assert load(tmp_path).models["mine"].title == "Mine"
+    else:
+        with pytest.raises(BadConfig, match=f"mine.toml, line {line}: nam: there is no such key, and name is missing"):
+            load(tmp_path)
+
+
 def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
     with_model(tmp_path, MODEL)
     (tmp_path / "models" / "yours.toml").write_text(MODEL, encoding="utf-8")
@@ -193,24 +210,25 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "named"), [
-    pytest.param(MODEL.replace("patchmatch", "magic"), "family: there is no family 'magic'; there are kandinsky22", id="unknown family"),
-    pytest.param(MODEL.replace('"inpaint"', '"generate"'), "tasks: patchmatch cannot generate", id="a task that the family lacks"),
-    pytest.param(MODEL.replace("patchmatch", "diffusers-inpaint"), "sources: diffusers-inpaint needs pipeline", id="no source"),
-    pytest.param(BARE, "working: a model for inpaint needs", id="no working extents"),
+    pytest.param(MODEL.replace("patchmatch", "magic"), "line 4: family: there is no family 'magic'; there are kandinsky22", id="unknown family"),
+    pytest.param(MODEL.replace('"inpaint"', '"generate"'), "line 5: tasks: patchmatch cannot generate", id="a task that the family lacks"),
+    pytest.param(MODEL.replace("patchmatch", "diffusers-inpaint"), "line 4: sources: diffusers-inpaint needs pipeline", id="no source"),
+    pytest.param(MODEL.replace("patchmatch", "diffusers-inpaint") + '[sources.other]\nrepo_id = "x/y"', "line 7: sources: diffusers-inpaint needs pipeline",
+                 id="another source"),
     pytest.param(BARE.replace('"inpaint"', '"generate"').replace("patchmatch", "sdxl") + 'sources = { pipeline = { repo_id = "x/y" } }',
-                 "limits: a model that generates needs height, width", id="no size"),
-    pytest.param(MODEL, "prompt: patchmatch does not use it for inpaint. Set prompt = false", id="words that nobody reads"),
-    pytest.param(KANDINSKY + "[limits]\n" + STRENGTH, "limits.strength: kandinsky22 does not use it for inpaint. Take it out",
+                 "line 5: limits: a model that generates needs height, width", id="no size"),
+    pytest.param(MODEL, "line 4: prompt: patchmatch does not use it for inpaint. Set prompt = false", id="words that nobody reads"),
+    pytest.param(KANDINSKY + "[limits]\n" + STRENGTH, "line 9: limits.strength: kandinsky22 does not use it for inpaint. Take it out",
                  id="a strength that inpainting has not"),
-    pytest.param(BOTH + "[limits]\n" + STRENGTH, r"limits.strength: .* for inpaint. Put it into \[task_limits.image-to-image\]",
+    pytest.param(BOTH + "[limits]\n" + STRENGTH, r"line 9: limits.strength: .* for inpaint. Put it into \[task_limits.image-to-image\]",
                  id="a strength of another task"),
-    pytest.param(BOTH + "[task_limits.inpaint]\n" + STRENGTH, "task_limits.inpaint.strength: kandinsky22", id="in a task's own table"),
-    pytest.param(SDXL + SIZE + STRENGTH, "limits.strength: sdxl", id="a strength without a picture"),
-    pytest.param(SDXL + 'schedulers = ["ddim"]\n' + SIZE, "schedulers: sdxl does not use it for generate", id="schedulers"),
-    pytest.param(SDXL + "early_stop = true\n" + SIZE, "early_stop: sdxl does not use it for generate", id="an early end that would cancel"),
+    pytest.param(BOTH + "[task_limits.inpaint]\n" + STRENGTH, "line 9: task_limits.inpaint.strength: kandinsky22", id="in a task's own table"),
+    pytest.param(SDXL + SIZE + STRENGTH, "line 10: limits.strength: sdxl", id="a strength without a picture"),
+    pytest.param(SDXL + 'schedulers = ["ddim"]\n' + SIZE, "line 7: schedulers: sdxl does not use it for generate", id="schedulers"),
+    pytest.param(SDXL + "early_stop = true\n" + SIZE, "line 7: early_stop: sdxl does not use it for generate", id="an early end that would cancel"),
 ])
 def test_a_model_that_its_family_cannot_run_is_refused_at_the_start(text: str, named: str, tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=f"mine.toml: {named}"):
+    with pytest.raises(BadConfig, match=f"mine.toml, {named}"):
         Models(load(with_model(tmp_path, text)))
 
 
@@ -221,6 +239,17 @@ def test_a_model_that_its_family_cannot_run_is_refused_at_the_start(text: str, n
 ])
 def test_controls_that_the_family_reads_are_taken(text: str, tmp_path: Path) -> None:
     assert "mine" in Models(load(with_model(tmp_path, text))).specs
+
+
+@pytest.mark.parametrize(("text", "multiple"), [
+    (BARE + "prompt = false", 1), (KANDINSKY.replace("working = { multiple = 64, max_pixels = 262_144 }\n", ""), 64), (KANDINSKY, 64),
+    (BARE.replace("patchmatch", "diffusers-inpaint") + 'sources = { pipeline = { repo_id = "x/y" } }', 16), (SDXL + SIZE, None),
+], ids=["patchmatch", "kandinsky22", "its own", "diffusers-inpaint", "sees no picture"])
+def test_the_working_extents_of_a_file_that_names_none_are_its_familys(text: str, multiple: int | None, tmp_path: Path) -> None:
+    models = Models(load(with_model(tmp_path, text), device="cuda"))
+    working = models.specs["mine"].working
+    assert (working.multiple if working else None) == multiple
+    assert text != KANDINSKY or working.max_pixels == 262_144
 
 
 def test_the_schedulers_that_a_file_may_name_are_those_there_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import gradio as gr
@@ -14,6 +15,7 @@ from inpaint.cli import main
 from inpaint.config import load_config
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
+from inpaint.engines.registry import Models
 from inpaint.service import Service
 from inpaint.storage.journal import Journal
 from inpaint.ui.form import build_settings
@@ -38,6 +40,13 @@ native_pixels = 4_096
 max_pixels = 16_384
 """
 H, W = 48, 80
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def with_model(folder: Path, text: str) -> Path:
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "mine.toml").write_text(text, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +77,16 @@ def test_the_command_line_lists_it_and_edits_with_it(folder: Path, tmp_path: Pat
     assert listed["on_disk"] and listed["controls"] == ["guidance_scale", "negative_prompt", "num_inference_steps", "prompt", "strength"]
     assert edit(folder, "--output", str(tmp_path / "out.png"), "--negative-prompt", "a dog", "--strength", "0.7") == 0
     assert capfd.readouterr().err == "0 px changed beyond the 6 px blend band. Seed 7.\n"
+    assert (np.asarray(Image.open(tmp_path / "out.png")) != noise(H, W))[16:30, 20:40].mean() > 0.8
+
+
+def test_the_five_lines_of_contributing_are_a_model(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As they stand there, with the weights of a folder in the place of the made-up repository."""
+    lines = re.search(r"```toml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert lines.count("\n") == 5 and "my-inpainting" in Models(load_config(with_model(tmp_path / "hub", lines), {"device": "cpu"}, {})).specs
+    own = with_model(tmp_path / "own", lines.replace("me/my-inpainting", str(folder / "weights")))
+    edited = edit(folder, "--output", str(tmp_path / "out.png"), "--model", "my-inpainting", "--config", str(own))
+    assert edited == 0, capfd.readouterr().err
     assert (np.asarray(Image.open(tmp_path / "out.png")) != noise(H, W))[16:30, 20:40].mean() > 0.8
 
 
@@ -105,8 +124,8 @@ def test_the_page_offers_it_with_its_controls(folder: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    (("multiple = 8", "multiple = 8"), "working.multiple: FluxInpaintPipeline needs a multiple of 16"),
-    (("multiple = 8", "multiple = 16"), "limits: FluxInpaintPipeline has no negative_prompt"),
+    (("multiple = 8", "multiple = 8"), "line 12: working.multiple: FluxInpaintPipeline needs a multiple of 16"),
+    (("multiple = 8", "multiple = 16"), "line 6: negative_prompt: FluxInpaintPipeline has no negative_prompt"),
 ])
 def test_a_file_that_does_not_fit_its_repository_is_refused_when_it_is_loaded(change: tuple[str, str], said: str, tmp_path: Path,
                                                                              capfd: pytest.CaptureFixture[str]) -> None:
@@ -117,4 +136,4 @@ def test_a_file_that_does_not_fit_its_repository_is_refused_when_it_is_loaded(ch
     save(noise(H, W), tmp_path / "photo.png")
     save(block(H, W, 16, 20, 30, 40), tmp_path / "mask.png")
     assert edit(tmp_path, "--output", str(tmp_path / "out.png")) == 2
-    assert f"mine.toml: {said}" in capfd.readouterr().err
+    assert f"mine.toml, {said}" in capfd.readouterr().err

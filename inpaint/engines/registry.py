@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from inpaint.engines.memory import GB, PIPELINE_WORKING_BYTES, MemoryPlan, Needs
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Residency
 from inpaint.errors import BadConfig, InvalidRequest, ModelUnavailable
+from inpaint.model_files import ModelFile
 
 ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
 DEVICE_TITLES: Mapping[DeviceKind, str] = {"cpu": "the CPU", "cuda": "the GPU (CUDA)", "mps": "the GPU (Metal)"}
@@ -93,15 +94,20 @@ def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: Report) -
 
     engine = DiffusersInpaint.load(**_pipeline(spec, runtime), report=report)
     if lacking := engine.lacks([*spec.limits, *(["negative_prompt"] if spec.negative_prompt else [])]):
-        raise BadConfig(f"{spec.file}: limits: {engine.pipeline} has no {', '.join(lacking)}.", "Take it out of the model's file.")
+        key = f"limits.{lacking[0]}" if lacking[0] in spec.limits else lacking[0]
+        raise _file_of(spec).wrong(key, f"{engine.pipeline} has no {', '.join(lacking)}", "Take it out of the model's file.")
     return _fitting(spec, engine, engine.pipeline)
 
 
 def _fitting(spec: ModelSpec, engine: Any, name: str) -> Any:
     """The engine, where it takes the file's working extents, which is known once its repository is here. Raises BadConfig."""
     if spec.working is not None and spec.working.multiple % engine.size_multiple:
-        raise BadConfig(f"{spec.file}: working.multiple: {name} needs a multiple of {engine.size_multiple}.")
+        raise _file_of(spec).wrong("working.multiple", f"{name} needs a multiple of {engine.size_multiple}")
     return engine
+
+
+def _file_of(spec: ModelSpec) -> ModelFile:
+    return ModelFile(Path(spec.file or spec.name))
 
 
 def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
@@ -124,12 +130,14 @@ class Ability:
     """One task of a family. parts: the sources that it needs, by name. load: gives the engine of that task, which brings its
     weights by itself, through runtime.residency.
 
+    working: the extents where a model's file names none; None for a task that sees no picture.
     controls: the keys of a model's file that its code reads; another one would be shown and do nothing.
     turns: which of the spec's parameters are needed at the same time, for what is said of a memory budget.
     """
 
     parts: tuple[str, ...]
     load: Callable[[ModelSpec, Runtime, Report], Any]
+    working: WorkingLimits | None = None
     controls: frozenset[str] = frozenset()
     turns: tuple[Turn, ...] = ()
 
@@ -148,37 +156,40 @@ EARLY = frozenset({"schedulers", "early_stop"})
 PRIOR = frozenset({"prior_num_inference_steps", "prior_guidance_scale"})
 STRENGTH, SIZE = frozenset({"strength"}), frozenset({"width", "height"})
 
+TEXTURES = WorkingLimits(multiple=1, max_pixels=512 * 1024, context=1.0, max_upscale=1.0)
+KANDINSKY = WorkingLimits(multiple=64, native_pixels=768**2, cpu_pixels=512**2, max_pixels=1024**2, max_upscale=3.0)
+PIPELINE = WorkingLimits(multiple=16, native_pixels=768**2, max_pixels=1024**2)
+"""What every pipeline takes (FLUX needs multiples of 16), between what SD 1.5 (512) and SDXL or FLUX (1024) were trained at."""
+
 FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
     "kandinsky22": {
-        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet")),
-        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, WORDS | EARLY | PRIOR | STRENGTH,
+        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, KANDINSKY, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet")),
+        "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, KANDINSKY, WORDS | EARLY | PRIOR | STRENGTH,
                                   _kandinsky22_turns("image_unet"))},
-    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, WORDS | SIZE, SDXL_TURNS)},
-    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, WORDS | EARLY | STRENGTH, SDXL_TURNS)},
-    "patchmatch": {"inpaint": Ability((), _load_patchmatch)},
+    "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, None, WORDS | SIZE, SDXL_TURNS)},
+    "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, PIPELINE, WORDS | EARLY | STRENGTH, SDXL_TURNS)},
+    "patchmatch": {"inpaint": Ability((), _load_patchmatch, TEXTURES)},
 }
 """What each family's code does."""
 
 
 def _check(spec: ModelSpec) -> None:
     """Refuse at the start what would fail at the first run. Raises BadConfig."""
-    where = spec.file or spec.name
+    file = _file_of(spec)
     if spec.family not in FAMILIES:
-        raise BadConfig(f"{where}: family: there is no family {spec.family!r}; there are {', '.join(FAMILIES)}.")
+        raise file.wrong("family", f"there is no family {spec.family!r}; there are {', '.join(FAMILIES)}")
     able = FAMILIES[spec.family]
     if beyond := [task for task in spec.tasks if task not in able]:
-        raise BadConfig(f"{where}: tasks: {spec.family} cannot {', '.join(sorted(beyond))}.")
+        raise file.wrong("tasks", f"{spec.family} cannot {', '.join(sorted(beyond))}")
     if missing := {part for task in spec.tasks for part in able[task].parts} - set(spec.sources):
-        raise BadConfig(f"{where}: sources: {spec.family} needs {', '.join(sorted(missing))}.")
+        raise file.wrong("sources", f"{spec.family} needs {', '.join(sorted(missing))}", because="family")
     if spec.can("generate") and (missing := {"width", "height"} - set(spec.on_task("generate").limits)):
-        raise BadConfig(f"{where}: limits: a model that generates needs {', '.join(sorted(missing))}.")
-    if spec.working is None and (seeing := [task for task in spec.tasks if task != "generate"]):
-        raise BadConfig(f"{where}: working: a model for {' and '.join(seeing)} needs the extents that it works at.")
+        raise file.wrong("limits", f"a model that generates needs {', '.join(sorted(missing))}", because="tasks")
     for task in spec.tasks:
-        _check_controls(where, spec, task)
+        _check_controls(file, spec, task)
 
 
-def _check_controls(where: str, spec: ModelSpec, task: Task) -> None:
+def _check_controls(file: ModelFile, spec: ModelSpec, task: Task) -> None:
     """Refuse a control that would be shown and do nothing, by the key that makes it. Raises BadConfig."""
     keys = {name: f"limits.{name}" for name in spec.limits} | \
         {name: f"task_limits.{task}.{name}" for name in spec.task_limits.get(task, {})} | \
@@ -186,17 +197,22 @@ def _check_controls(where: str, spec: ModelSpec, task: Task) -> None:
     for name in sorted(keys.keys() - FAMILIES[spec.family][task].controls):
         useful = [other for other in spec.tasks if name in spec.limits and name in FAMILIES[spec.family][other].controls]
         hint = f"Put it into [task_limits.{useful[0]}]." if useful else "Take it out of the model's file."
-        raise BadConfig(f"{where}: {keys[name]}: {spec.family} does not use it for {task}.",
-                        "Set prompt = false." if name == "prompt" else hint)
+        raise file.wrong(keys[name], f"{spec.family} does not use it for {task}",
+                         "Set prompt = false." if name == "prompt" else hint, because="family")
+
+
+def _whole(spec: ModelSpec) -> ModelSpec:
+    """With the extents of its family where its file names none. Raises BadConfig where the file is wrong."""
+    _check(spec)
+    usual = next((able.working for task in spec.tasks if (able := FAMILIES[spec.family][task]).working), None)
+    return replace(spec, working=spec.working or usual)
 
 
 class Models:
     """All specs, and their engines: what fits into the memory budget stays loaded. `engine` is called by the worker only."""
 
     def __init__(self, config: AppConfig) -> None:
-        for spec in config.models.values():
-            _check(spec)
-        self.specs = config.models
+        self.specs: Mapping[str, ModelSpec] = {name: _whole(spec) for name, spec in config.models.items()}
         self.device: DeviceKind = probe_device(config.settings.device)
         dtype, gb = config.settings.dtype, config.settings.memory.budget_gb
         device = self.device if config.settings.device == "auto" else config.settings.device

@@ -324,7 +324,6 @@ def test_a_local_folder_is_neither_fetched_nor_locked(run: Run, hub: Hub, tmp_pa
     pytest.param("index", "someone/tiny is no repository of diffusers", id="no index"),
     pytest.param("garbled", "The hub's answer for someone/tiny could not be read.", id="a garbled index"),
     pytest.param("shard", f"someone/tiny at {commit_of(1)[:12]} is not complete on the hub.", id="a shard is missing"),
-    pytest.param("name", "There is no repository a/b/c on the hub", id="an impossible name"),
     pytest.param("tired", "The hub answered 503 for someone/tiny.", id="the hub is down"),
     pytest.param("refused", "The hub answered 403 for someone/tiny. Log in anew with: hf auth login", id="refused"),
     pytest.param("offline", "Offline mode is set (HF_HUB_OFFLINE), so someone/tiny cannot be fetched.", id="offline mode"),
@@ -350,7 +349,7 @@ def inflict(fault: str, run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> 
     hub.faults.hidden = {UNET} if fault == "hidden" else set()
     hub.faults.status = {"tired": 503, "refused": 403}.get(fault)
     changes = {"missing": "someone/moved", "revision": f'someone/tiny", revision = "{"e" * 40}',
-               "variant": 'someone/tiny", variant = "bf16', "name": "a/b/c"}
+               "variant": 'someone/tiny", variant = "bf16'}
     if fault == "missing":
         del hub.repositories["someone/tiny"]
     elif fault in changes:

@@ -154,7 +154,7 @@ def test_weights_that_are_gone_are_said_by_name(config: AppConfig) -> None:
 @pytest.mark.parametrize(("family", "needed"), [("kandinsky22", "sources: kandinsky22 needs decoder, prior"),
                                                 ("sdxl", "tasks: sdxl cannot inpaint")])
 def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: str, tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=f"mine.toml: {needed}"):
+    with pytest.raises(BadConfig, match=f"mine.toml, line .: {needed}"):
         Models(load(with_model(tmp_path, MODEL.replace("patchmatch", family))))
 
 
