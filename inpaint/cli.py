@@ -216,7 +216,7 @@ def _download(spec: ModelSpec, task: Task | None) -> None:
             fetched = downloads.download(plan, report)
     except KeyboardInterrupt:
         raise EditCancelled("The download was stopped; files that are complete are kept.",
-                            f"Go on with: python -m inpaint models --download {spec.name}") from None
+                            f"Go on with: {spec.command}") from None
     if plan.parcels:
         _tell(f"inpaint: {spec.title} is complete, and every file is as it should be."
               f"{'' if fetched else ' Nothing was fetched.'}")
@@ -276,7 +276,7 @@ def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
     damaged = [verdict for verdict in verdicts if verdict.damage]
     if damaged:
         raise ModelUnavailable(f"Damaged or missing files: {', '.join(verdict.model for verdict in damaged)}.",
-                               " ".join(verdict.mend for verdict in damaged))
+                               "; ".join(verdict.mend for verdict in damaged))
     return 0
 
 

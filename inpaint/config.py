@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -124,9 +126,10 @@ def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | No
               {name: value for name, value in (flags or {}).items() if value is not None}]
     settings = _validated(Settings, _merged(layers), "settings")
     _check_settings(settings)
-    data_dir, cache_dir = _data_dir(settings, environment), _folder("cache_dir", settings.cache_dir)
-    models = {spec.name: _placed(spec, data_dir, cache_dir) for folder in folders for spec in read_models(folder / "models")}
-    return AppConfig(settings, models, data_dir)
+    place = _Place(_data_dir(settings, environment), _folder("cache_dir", settings.cache_dir), _repeated(config_dir, flags or {}),
+                   has_shell=not environment.get("SPACE_ID"))
+    models = {spec.name: place.of(spec) for folder in folders for spec in read_models(folder / "models")}
+    return AppConfig(settings, models, place.data_dir)
 
 
 def parse_auth(auth: str | None) -> tuple[str, str] | None:
@@ -145,12 +148,35 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _placed(spec: ModelSpec, data_dir: Path, cache_dir: Path | None) -> ModelSpec:
-    """The same model, knowing where its downloads lie and where they are locked."""
-    lock = str(data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
-    place = {"cache_dir": str(cache_dir) if cache_dir else None, "lock": lock}
-    return dataclasses.replace(spec, sources={part: source if source.is_local else dataclasses.replace(source, **place)
-                                              for part, source in spec.sources.items()})
+@dataclass(frozen=True)
+class _Place:
+    """Where downloads lie and are locked. flags: what a command has to repeat to find the same models there.
+
+    has_shell: whether somebody can give commands.
+    """
+
+    data_dir: Path
+    cache_dir: Path | None
+    flags: Sequence[str]
+    has_shell: bool
+
+    def of(self, spec: ModelSpec) -> ModelSpec:
+        """The same model, knowing its place, and the command that gets it."""
+        lock = str(self.data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
+        place = {"cache_dir": str(self.cache_dir) if self.cache_dir else None, "lock": lock}
+        command = _shell_line(["python", "-m", "inpaint", "models", "--download", spec.name, *self.flags]) if self.has_shell else ""
+        return dataclasses.replace(spec, command=command, sources={
+            part: source if source.is_local else dataclasses.replace(source, **place) for part, source in spec.sources.items()})
+
+
+def _repeated(config_dir: Path | None, flags: Mapping[str, object]) -> list[str]:
+    given = {"--config": config_dir, "--data-dir": flags.get("data_dir"), "--cache-dir": flags.get("cache_dir")}
+    return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
+
+
+def _shell_line(words: Sequence[str]) -> str:
+    """As it is typed, with quotes where they are needed."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _check_settings(settings: Settings) -> None:

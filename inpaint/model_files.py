@@ -137,8 +137,9 @@ def _check_whole(file: ModelFile, spec: ModelSpec) -> None:
     for key in ("name", "title", "family", "tasks"):
         if not getattr(spec, key):
             raise file.wrong(key, "it is empty")
-    if spec.file:
-        raise file.wrong("file", "it is not set by a model's file")
+    for key in ("file", "command"):
+        if getattr(spec, key):
+            raise file.wrong(key, "it is not set by a model's file")
     for part, count in spec.parameters.items():
         if count < 1:
             raise file.wrong(f"parameters.{part}", f"{count} is no count of parameters")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from inpaint.config import DEFAULT_CONFIGS, AppConfig, PictureLimits, load_config, parse_auth
 from inpaint.core.request import resolve_sampling
 from inpaint.core.spec import SchedulerName
+from inpaint.engines import weights
 from inpaint.engines.registry import FAMILIES, Models
 from inpaint.errors import BadConfig
 
@@ -102,6 +103,25 @@ def test_a_model_is_replaced_by_name(tmp_path: Path) -> None:
     assert load(with_model(tmp_path, MODEL.replace("mine", "erase"))).models["erase"].title == "Mine"
 
 
+@pytest.mark.parametrize(("name", "flags", "environment", "more"), [
+    pytest.param("mine", {}, {}, "", id="none"),
+    pytest.param("mine", {"data_dir": "d", "cache_dir": "c", "device": "cpu", "dtype": None}, {}, " --data-dir d --cache-dir c", id="what was given"),
+    pytest.param("my model", {"cache_dir": "/my models/c"}, {}, " --cache-dir '/my models/c'", id="quoted"),
+    pytest.param("mine", {}, {"INPAINT_DATA_DIR": "d", "INPAINT_CACHE_DIR": "c"}, "", id="variables hold for the next command too"),
+])
+def test_the_command_that_gets_a_model_repeats_the_flags(name: str, flags: dict[str, Any], environment: dict[str, str], more: str,
+                                                         tmp_path: Path) -> None:
+    spec = load(with_model(tmp_path, MODEL.replace("mine", name)), environment, **flags).models[name]
+    quoted = f"'{name}'" if " " in name else name
+    assert spec.command == f"python -m inpaint models --download {quoted} --config {tmp_path}{more}"
+    assert load(None, environment).models["kandinsky-2.2"].command == "python -m inpaint models --download kandinsky-2.2"
+
+
+def test_on_a_space_nobody_gives_commands() -> None:
+    config = load(None, {"SPACE_ID": "me/inpaint"}, device="cpu")
+    assert weights.missing(config.models["kandinsky-2.2"]).hint == "The owner of this Space can add them, as its README says"
+
+
 @pytest.mark.parametrize(("repo_id", "expected"), [
     ("owner/name", "owner/name"), ("./weights", "{folder}/models/weights"), ("../weights", "{folder}/weights"), ("/srv/w", "/srv/w"),
 ])
@@ -152,6 +172,7 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
     pytest.param(MODEL.replace('["inpaint"]', '["fly"]'), "mine.toml, line 5: tasks.0: .*'image-to-image'", id="unknown task"),
     pytest.param(MODEL + "early_stop = 1", "mine.toml, line 7: early_stop: .* boolean", id="a number for a yes"),
     pytest.param(MODEL + 'schedulers = ["euler"]', "mine.toml, line 7: schedulers.0: .*'dpm..'", id="unknown scheduler"),
+    pytest.param(MODEL + 'command = "rm"', "mine.toml, line 7: command: it is not set", id="a command of its own"),
     pytest.param(MODEL + 'file = "x"', "mine.toml, line 7: file: it is not set", id="a file of its own"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "line 9: sources.a.commit: there is no such key", id="unknown key of a source"),
     pytest.param(MODEL + 'sources = { a = { revision = "main" } }', "line 7: sources.a.repo_id: it is missing", id="a source that is nowhere"),

@@ -89,7 +89,8 @@ class ModelSpec:
 
     early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
     knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words.
-    file: where it was read from, filled in by the settings.
+    file, command: filled in by the settings: where it was read from, and what gets its weights on the command line, with the flags
+    that were given; "" where nobody has one, as on a Space.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -112,6 +113,7 @@ class ModelSpec:
     task_limits: Mapping[Task, Mapping[str, Limit]] = field(default_factory=dict[Task, Mapping[str, Limit]])
     working: WorkingLimits | None = None
     file: str = ""
+    command: str = ""
 
     @property
     def parameter_count(self) -> int:

@@ -41,11 +41,12 @@ BYTE_TOKENS = 512
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A repository in diffusers' layout that lies on disk: one folder a part. model: its name in the registry."""
+    """A repository in diffusers' layout that lies on disk: one folder a part. model: its name in the registry. way: how to get it."""
 
     folder: Path
     model: str
     variant: str | None = None
+    way: str = ""
 
     def load_model(self, kind: Any, part: str, dtype: torch.dtype, device: str) -> Any:
         """A part with weights (kind: its diffusers or transformers class), in evaluation mode on the device.
@@ -88,10 +89,10 @@ class Checkpoint:
         return self._explained(part, lambda: self._load_scheduler(kinds, part))
 
     def unavailable(self, reason: str) -> ModelUnavailable:
-        """An error for the person, with the command that gets the model: it checks every file that is here, too."""
+        """An error for the person, with the way to the model: a download checks every file that is here, too."""
         if self.folder.is_dir() and self.folder.parent.name != "snapshots":
             return ModelUnavailable(reason, f"Put a whole copy of the model into {self.folder}.")
-        return ModelUnavailable(reason, f"Get it with: python -m inpaint models --download {self.model}")
+        return ModelUnavailable(reason, self.way)
 
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         disable_weights_bar()  # stderr is the command line's; progress goes through reports
@@ -137,12 +138,15 @@ def _without_weights(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return torch.nn.Module.to(shape, dtype)  # diffusers' own warns of modules kept in float32, even where there are none
 
 
-def find_checkpoint(source: str, *, model: str, revision: str | None = None, variant: str | None = None) -> Checkpoint:
-    """The checkpoint of source: a local folder, or a hub repository that was downloaded before. Raises ModelUnavailable."""
+def find_checkpoint(source: str, *, model: str, revision: str | None = None, variant: str | None = None, way: str = "") -> Checkpoint:
+    """The checkpoint of source: a local folder, or a hub repository that was downloaded before. Raises ModelUnavailable.
+
+    way: how to get it, for people.
+    """
     folder = Path(source).expanduser()
     if not folder.is_dir():
         folder = weights.find(Source(source, revision or "main", variant)) or folder
-    found = Checkpoint(folder, model, variant)
+    found = Checkpoint(folder, model, variant, way)
     if not folder.is_dir():
         raise found.unavailable(f"{model} is not on this machine ({source}).")
     return found

@@ -58,15 +58,15 @@ class DiffusersInpaint(EngineOfParts):
 
     @classmethod
     def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, revision: str | None = None,
-             variant: str | None = None, residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
+             variant: str | None = None, way: str = "", residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
         """Open a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
 
         source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model: the name in the registry, for messages. residency: shared by all engines of a process;
+        choose_dtype return them. model, way: the name in the registry and how to get it, for messages. residency: shared by all engines of a process;
         by itself an engine has its own. Raises ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
-        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
+        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant, way=way)
         return cls(*open_inpaint_pipeline(checkpoint, dtype, residency or Residency(device)), clock)
 
     def bring(self, report: Report) -> None:

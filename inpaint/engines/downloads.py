@@ -22,6 +22,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock
 from huggingface_hub.utils import logging as hub_logging
 
+from inpaint.config import DEFAULT_CONFIGS
 from inpaint.core.spec import ModelSpec, Source
 from inpaint.engines import weights
 from inpaint.engines.locks import Lock, LockedFile, has_size, lock_of, sha256_of, write_lock
@@ -393,16 +394,21 @@ def _sentence(spec: ModelSpec, part: str, error: Exception) -> InpaintError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull(f"The disk of {cache_folder(source)} is full.", "Make room there, then run the same command again.")
     message, hint = next(said for kinds, said in _sentences(error) if isinstance(error, kinds))
-    facts = {"repo": source.repo_id, "revision": source.revision, "part": part, "name": spec.name, "lock": source.lock,
-             "page": f"{constants.ENDPOINT}/{source.repo_id}", "folder": cache_folder(source),
-             "why": type(error).__name__}
+    facts = {"repo": source.repo_id, "revision": source.revision, "lock": source.lock, "file": _where_to_change(spec),
+             "page": f"{constants.ENDPOINT}/{source.repo_id}", "folder": cache_folder(source), "why": type(error).__name__}
     pin = (UNLOCK if lock_of(source) else UNPIN).format(**facts)
     return ModelUnavailable(message.format(**facts), hint.format(pin=pin, **facts))
 
 
 AGAIN = "Check the network, then run the same command again; files that are complete are kept."
-UNPIN = 'Copy configs/models/{name}.toml into models/ of a folder DIR, set revision = "main" there, and add --config DIR.'
+UNPIN = 'To take the present revision, set revision = "main" {file}.'
 UNLOCK = "To take the present revision instead of the one used until now, delete {lock} and run the same command again."
+
+
+def _where_to_change(spec: ModelSpec) -> str:
+    """A file that came with the app stays as it is."""
+    is_shipped = Path(spec.file).is_relative_to(DEFAULT_CONFIGS)
+    return f"in a copy of {spec.file} in models/ of a folder DIR, and add --config DIR" if is_shipped else f"in {spec.file}"
 
 
 def _sentences(error: Exception) -> list[tuple[Any, tuple[str, str]]]:
@@ -416,10 +422,9 @@ def _sentences(error: Exception) -> list[tuple[Any, tuple[str, str]]]:
         (errors.RevisionNotFoundError, ("The hub has no revision {revision} of {repo}.", "{pin}")),
         ((errors.RepositoryNotFoundError, errors.HFValidationError),
          ("There is no repository {repo} on the hub, or it is private.",
-          "If it has moved, set its new repo_id in a models/{name}.toml of your own (--config DIR); if it is private, log in "
-          "with: hf auth login")),
+          "If it has moved, set its new repo_id {file}; if it is private, log in with: hf auth login")),
         (errors.RemoteEntryNotFoundError, ("{repo} lists a file that it does not serve.",
-                                           "Try again later, or set another revision in the model's file.")),
+                                           "Try again later, or set another revision {file}.")),
         (errors.HfHubHTTPError, (f"The hub answered {answer} for {{repo}}.",
                                  "Log in anew with: hf auth login" if answer in (401, 403) else AGAIN)),
         ((errors.HTTPError, errors.LocalEntryNotFoundError), ("The hub could not be reached for {repo} ({why}).", AGAIN)),

@@ -77,7 +77,7 @@ def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, A
     folders = weights.locate(spec, ("prior", decoder))
     device = choose_device(runtime.device)
     return {"prior": str(folders["prior"]), "decoder": str(folders[decoder]), "device": device,
-            "dtype": choose_dtype(device, runtime.dtype), "cache_dir": runtime.made_dir, "model": spec.name,
+            "dtype": choose_dtype(device, runtime.dtype), "cache_dir": runtime.made_dir, "model": spec.name, "way": weights.way_to(spec),
             "prior_variant": spec.sources["prior"].variant, "decoder_variant": spec.sources[decoder].variant,
             "residency": runtime.residency, "recent": runtime.recent, "compiler": Compiler() if runtime.compiles else None}
 
@@ -116,7 +116,7 @@ def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
 
     folder, device = weights.locate(spec, ("pipeline",))["pipeline"], choose_device(runtime.device)
     return {"source": str(folder), "device": device, "dtype": choose_dtype(device, runtime.dtype),
-            "variant": spec.sources["pipeline"].variant, "model": spec.name, "residency": runtime.residency}
+            "variant": spec.sources["pipeline"].variant, "model": spec.name, "way": weights.way_to(spec), "residency": runtime.residency}
 
 
 def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
@@ -255,7 +255,7 @@ class Models:
         return any(weights.are_on_disk(spec, FAMILIES[spec.family][one].parts) for one in wanted)
 
     def choose(self, prompt: str) -> Choice:
-        """The model for an edit that names none. Raises ModelUnavailable, naming the command that gets one."""
+        """The model for an edit that names none. Raises ModelUnavailable, saying how to get one."""
         if not prompt:
             return Choice(self.spec(ERASE, "inpaint"), "no prompt: filled from the picture itself")
         if self.device == "cuda" and self._has(HEART):
@@ -265,8 +265,7 @@ class Models:
         if self._has(HEART):
             return Choice(self.spec(HEART, "inpaint"), f"it is on this machine; on {DEVICE_TITLES[self.device]} it is slow")
         raise ModelUnavailable("No model that paints from words is on this machine.",
-                               f"Get one with: python -m inpaint models --download {HEART} - "
-                               "or leave the prompt out to erase.")
+                               f"{weights.way_to(self.specs[HEART], 'one')} - or leave the prompt out to erase.")
 
     def engine(self, spec: ModelSpec, task: Task, report: Report) -> Any:
         """The engine of a spec for a task; it loads its weights when it runs. Raises ModelUnavailable, EditCancelled (from report)."""

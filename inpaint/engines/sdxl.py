@@ -47,15 +47,15 @@ class SdxlTextToImage(EngineOfParts):
 
     @classmethod
     def load(cls, source: str, *, device: str, dtype: str, report: Report, revision: str | None = None,
-             variant: str | None = None, model: str = "sdxl-turbo", residency: Residency | None = None) -> SdxlTextToImage:
+             variant: str | None = None, model: str = "sdxl-turbo", way: str = "", residency: Residency | None = None) -> SdxlTextToImage:
         """Open a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
 
         source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model: the name in the registry, for messages. residency: shared by all engines of a process;
+        choose_dtype return them. model, way: the name in the registry and how to get it, for messages. residency: shared by all engines of a process;
         by itself an engine has its own. Raises ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
-        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant)
+        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant, way=way)
         return cls(*open_pipeline(checkpoint, StableDiffusionXLPipeline, dtype, residency or Residency(device)))
 
     def bring(self, report: Report) -> None:

@@ -59,8 +59,8 @@ def verify(spec: ModelSpec, report: Report) -> Verdict:
 
 def _mend(spec: ModelSpec) -> str:
     if all(source.is_local for source in spec.sources.values()):
-        return f"Put the files of {spec.title} back into their folder."
-    return f"Mend with: python -m inpaint models --download {spec.name}."
+        return f"Put the files of {spec.title} back into their folder"
+    return f"Mend with: {spec.command}"
 
 
 def _is_here(source: Source) -> bool:

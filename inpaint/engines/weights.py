@@ -32,7 +32,7 @@ def are_on_disk(spec: ModelSpec, parts: Iterable[str]) -> bool:
 
 
 def locate(spec: ModelSpec, parts: Iterable[str]) -> dict[str, Path]:
-    """Part -> complete local folder. Raises ModelUnavailable, naming the command that gets the weights."""
+    """Part -> complete local folder. Raises ModelUnavailable, saying how to get the weights."""
     found: dict[str, Path] = {}
     for part in parts:
         folder = find(spec.sources[part])
@@ -46,8 +46,12 @@ def missing(spec: ModelSpec) -> ModelUnavailable:
     if any(source.is_local for source in spec.sources.values()):
         places = ", ".join(source.repo_id for source in spec.sources.values())
         return ModelUnavailable(f"The weights of {spec.title} are not complete in {places}.")
-    return ModelUnavailable(f"The weights of {spec.title} are not on this machine.",
-                            f"Get them with: python -m inpaint models --download {spec.name}")
+    return ModelUnavailable(f"The weights of {spec.title} are not on this machine.", way_to(spec, "them"))
+
+
+def way_to(spec: ModelSpec, what: str = "it") -> str:
+    """How to get the files of a model, for people; no full stop, since a command may be copied."""
+    return f"Get {what} with: {spec.command}" if spec.command else f"The owner of this Space can add {what}, as its README says"
 
 
 def _cached(source: Source) -> Path | None:

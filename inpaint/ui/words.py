@@ -11,6 +11,7 @@ from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
 from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models
+from inpaint.engines.weights import way_to
 from inpaint.errors import EditCancelled, InpaintError
 from inpaint.ui.fetching import Fetch
 
@@ -174,5 +175,5 @@ def _offer(spec: ModelSpec, task: Task, by_button: bool) -> str:
     if any(source.is_local for source in spec.sources.values()):
         return f"{spec.title} is not complete in its folder on this machine."
     size = f"{_gigabytes(spec, task, 'float16')} in float16 (computed)" if spec.parameter_count else "its size is not stated"
-    way = "" if by_button else f" Get it with: python -m inpaint models --download {spec.name}"
+    way = "" if by_button else f" {way_to(spec)}"
     return f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}.{way}"

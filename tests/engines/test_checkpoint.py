@@ -140,8 +140,8 @@ def test_a_damaged_download_names_the_command_that_mends_it(load, learned, tmp_p
     shutil.copytree(learned.prior, snapshot)
     truncated(snapshot, "prior")
     with pytest.raises(ModelUnavailable) as caught:
-        edit(load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="a" * 40))
-    assert caught.value.hint == "Get it with: python -m inpaint models --download kandinsky-2.2"
+        edit(load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="a" * 40, way="Get it with: this"))
+    assert caught.value.hint == "Get it with: this"
 
 
 def test_a_revision_that_was_not_downloaded_is_refused(load, learned, tmp_path, monkeypatch) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from inpaint.cli import main
-from inpaint.config import load_config
+from inpaint.config import DEFAULT_CONFIGS, load_config
 from inpaint.core.spec import ModelSpec
 from inpaint.engines import downloads, locks, weights
 from inpaint.engines.locks import lock_of
@@ -94,6 +94,11 @@ class Run:
     @property
     def options(self) -> list[str]:
         return ["--config", str(self.folder / "config"), "--data-dir", str(self.folder / "data")]
+
+    @property
+    def command(self) -> str:
+        """What is told to download it: with the flags that were given here, else it would not be found."""
+        return " ".join(["python -m inpaint models --download tiny", *self.options])
 
     @property
     def spec(self) -> ModelSpec:
@@ -270,7 +275,7 @@ def test_files_that_rot_are_found_and_only_those_are_fetched_anew(run: Run, hub:
     damage(run.snapshot / UNET)
     (run.snapshot / "tokenizer" / "merges.txt").unlink()
     line = run.fails("--verify", "tiny")
-    assert line == "inpaint: Damaged or missing files: tiny. Mend with: python -m inpaint models --download tiny."
+    assert line == f"inpaint: Damaged or missing files: tiny. Mend with: {run.command}"
     assert f"{UNET} of someone/tiny is damaged" in run.out and "tokenizer/merges.txt of someone/tiny is missing" in run.out
     hub.requests.clear()
     assert run("--download", "tiny") == 0
@@ -285,7 +290,7 @@ def test_a_file_cut_short_on_the_disk_makes_the_model_incomplete(run: Run) -> No
     assert run("--verify", "tiny", "--json") == 1
     [verdict] = json.loads(run.out)["models"]
     assert verdict == {"name": "tiny", "ok": False, "files": 7, "damage": ["tokenizer/vocab.json of someone/tiny is damaged"],
-                       "mend": "Mend with: python -m inpaint models --download tiny.", "notes": []}
+                       "mend": f"Mend with: {run.command}", "notes": []}
     assert run("--download", "tiny") == 0 and "here" in run.state().split()
 
 
@@ -307,16 +312,17 @@ def test_a_local_folder_is_neither_fetched_nor_locked(run: Run, hub: Hub, tmp_pa
     assert run("--download", "tiny") == 0 and "needs no download" in run.lines[0]
     assert run("--verify", "tiny") == 0 and "local folder and complete; nothing is locked" in run.out
     (tmp_path / "config" / "models" / "mine" / UNET).unlink()
-    assert "Put the files of Tiny back into their folder." in run.fails("--verify", "tiny") and "not complete in" in run.out
+    assert "Put the files of Tiny back into their folder" in run.fails("--verify", "tiny") and "not complete in" in run.out
     assert "not complete in" in run.fails("--download", "tiny")
     assert not run.lock.exists() and not hub.requests
 
 
 @pytest.mark.parametrize(("fault", "message"), [
-    pytest.param("missing", "There is no repository someone/tiny on the hub, or it is private. If it has moved, set its new repo_id",
+    pytest.param("missing", "There is no repository someone/tiny on the hub, or it is private. If it has moved, set its new repo_id in {file};",
                  id="missing repository"),
     pytest.param("gated", "someone/tiny asks for its licence to be accepted first. Accept it on http://127.0.0.1", id="gated"),
-    pytest.param("revision", f"The hub has no revision {'e' * 40} of someone/tiny. Copy configs/models/tiny.toml", id="unknown revision"),
+    pytest.param("revision", f"The hub has no revision {'e' * 40} of someone/tiny. To take the present revision, set "
+                 'revision = "main" in {file}.', id="unknown revision"),
     pytest.param("hidden", "someone/tiny lists a file that it does not serve.", id="a listed file is 404"),
     pytest.param("pickled", "The part unet of someone/tiny is there only as a pickle file", id="pickle only"),
     pytest.param("variant", "The part unet of someone/tiny has no safetensors of the variant bf16.", id="no such variant"),
@@ -332,7 +338,8 @@ def test_a_local_folder_is_neither_fetched_nor_locked(run: Run, hub: Hub, tmp_pa
 def test_what_cannot_be_is_one_sentence_and_nothing_is_locked(fault: str, message: str, run: Run, hub: Hub,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     inflict(fault, run, hub, monkeypatch)
-    assert run.fails("--download", "tiny").startswith(f"inpaint: {message}")
+    said = message.replace("{file}", str(run.folder / "config" / "models" / "tiny.toml"))
+    assert run.fails("--download", "tiny").startswith(f"inpaint: {said}")
     assert not run.lock.exists() and "not downloaded" in run.state()
 
 
@@ -358,6 +365,13 @@ def inflict(fault: str, run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     elif fault == "unplugged":
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+
+
+def test_a_file_that_came_with_the_app_is_copied_before_it_is_changed(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.add("stabilityai/sdxl-turbo", TINY)
+    assert main(["models", "--download", "sdxl-turbo"]) == 1
+    file = DEFAULT_CONFIGS / "models" / "sdxl-turbo.toml"
+    assert f'set revision = "main" in a copy of {file} in models/ of a folder DIR, and add --config DIR.' in capsys.readouterr().err
 
 
 def test_what_is_not_there_is_asked_for_once(run: Run, hub: Hub) -> None:
@@ -466,7 +480,7 @@ class TestAsAProcess:
         assert process.returncode == code and "Traceback" not in shown
         if stop == signal.SIGINT:
             assert shown.splitlines()[-1] == ("inpaint: The download was stopped; files that are complete are kept. "
-                                              "Go on with: python -m inpaint models --download tiny")
+                                              f"Go on with: {run.command}")
         assert bool(run.leftovers()) is (stop == signal.SIGKILL) and "not downloaded" in run.state()
         hub.faults.hold.clear()
         hub.requests.clear()
@@ -494,5 +508,6 @@ class Pause(threading.Event):
 
 
 def test_a_models_that_is_not_here_names_the_command(run: Run) -> None:
-    with pytest.raises(ModelUnavailable, match="models --download tiny"):
+    with pytest.raises(ModelUnavailable) as caught:
         weights.locate(run.spec, ["pipeline"])
+    assert caught.value.hint == f"Get them with: {run.command}"

@@ -93,12 +93,12 @@ def test_a_name_that_no_repository_can_have_is_not_there(repo_id: str, cache: Pa
 
 
 def spec(source: Source) -> ModelSpec:
-    return ModelSpec("mine", "Mine", "sdxl", ("generate",), sources={"pipeline": source}, licence_url="https://example.org")
+    return ModelSpec("mine", "Mine", "sdxl", ("generate",), sources={"pipeline": source}, command="models --download mine --config own")
 
 
 def test_locate_gives_the_folders_or_names_the_command(tmp_path: Path, cache: Path) -> None:
     assert weights.locate(spec(Source(str(written(tmp_path / "w", COMPLETE)))), ["pipeline"]) == {"pipeline": tmp_path / "w"}
-    with pytest.raises(ModelUnavailable, match="models --download mine"):
+    with pytest.raises(ModelUnavailable, match="Get them with: models --download mine --config own$"):
         weights.locate(spec(Source(REPO, REVISION)), ["pipeline"])
     with pytest.raises(ModelUnavailable, match="not complete in /nowhere"):
         weights.locate(spec(Source("/nowhere")), ["pipeline"])
