@@ -6,7 +6,7 @@ Specs come from configs/models/*.toml; a family names the code that runs a spec.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,7 @@ class Ability:
     working: the extents where a model's file names none; None for a task that sees no picture.
     controls: the keys of a model's file that its code reads; another one would be shown and do nothing.
     turns: which of the spec's parameters are needed at the same time, for what is said of a memory budget.
+    holds: which of them lie in each source, for what is said of a download; all, where it is not told.
     """
 
     parts: tuple[str, ...]
@@ -140,6 +141,7 @@ class Ability:
     working: WorkingLimits | None = None
     controls: frozenset[str] = frozenset()
     turns: tuple[Turn, ...] = ()
+    holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
@@ -150,6 +152,8 @@ def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
 
 SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), PIPELINE_WORKING_BYTES),
               Turn("UNet", ("unet",), PIPELINE_WORKING_BYTES, streams=True), Turn("autoencoder", ("vae",), PIPELINE_WORKING_BYTES))
+
+KANDINSKY_HOLDS = {"prior": ("prior", "text_encoder", "image_encoder"), "decoder": ("movq", "unet"), "image_decoder": ("movq", "image_unet")}
 
 WORDS = frozenset({"prompt", "negative_prompt", "num_inference_steps", "guidance_scale"})
 EARLY = frozenset({"schedulers", "early_stop"})
@@ -163,14 +167,31 @@ PIPELINE = WorkingLimits(multiple=16, native_pixels=768**2, max_pixels=1024**2)
 
 FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
     "kandinsky22": {
-        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, KANDINSKY, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet")),
+        "inpaint": Ability(("prior", "decoder"), _load_kandinsky22, KANDINSKY, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet"),
+                           KANDINSKY_HOLDS),
         "image-to-image": Ability(("prior", "image_decoder"), _load_kandinsky22_image, KANDINSKY, WORDS | EARLY | PRIOR | STRENGTH,
-                                  _kandinsky22_turns("image_unet"))},
+                                  _kandinsky22_turns("image_unet"), KANDINSKY_HOLDS)},
     "sdxl": {"generate": Ability(("pipeline",), _load_sdxl, None, WORDS | SIZE, SDXL_TURNS)},
     "diffusers-inpaint": {"inpaint": Ability(("pipeline",), _load_diffusers_inpaint, PIPELINE, WORDS | EARLY | STRENGTH, SDXL_TURNS)},
     "patchmatch": {"inpaint": Ability((), _load_patchmatch, TEXTURES)},
 }
 """What each family's code does."""
+
+
+def bytes_to_fetch(spec: ModelSpec, *tasks: Task) -> int:
+    """What a download for these tasks brings, without what is on this disk: as locked, else by the parameters in the model's file,
+    about. 0 where neither is known."""
+    holds = {part: FAMILIES[spec.family][task].holds.get(part, tuple(spec.parameters))
+             for task in tasks for part in FAMILIES[spec.family][task].parts}
+    return sum(_download_bytes(spec, part, names) for part, names in holds.items() if weights.find(spec.sources[part]) is None)
+
+
+def _download_bytes(spec: ModelSpec, part: str, names: Iterable[str]) -> int:
+    """Files of no variant hold float32, as those of all models that ship with the app do."""
+    source = spec.sources[part]
+    if lock := lock_of(source):
+        return sum(file.size for file in lock.files.values())
+    return sum(spec.parameters.get(name, 0) for name in names) * BYTES_PER_PARAMETER["float16" if source.variant else "float32"]
 
 
 def _check(spec: ModelSpec) -> None:

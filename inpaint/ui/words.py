@@ -10,7 +10,8 @@ from typing import Any
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
-from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models
+from inpaint.engines.downloads import size_text
+from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models, bytes_to_fetch
 from inpaint.engines.weights import way_to
 from inpaint.errors import EditCancelled, InpaintError
 from inpaint.ui.fetching import Fetch
@@ -147,8 +148,8 @@ def _cost(spec: ModelSpec, models: Models, task: Task) -> str:
 
 def download_label(spec: ModelSpec, task: Task) -> str:
     """Short: the whole of it stands in the line above the button."""
-    size = [_gigabytes(spec, task, "float16")] if spec.parameter_count else []
-    return f"Download ({', '.join([*size, spec.licence or 'licence not stated'])})"
+    count = bytes_to_fetch(spec, task)
+    return f"Download ({', '.join([*([_about(count)] if count else []), spec.licence or 'licence not stated'])})"
 
 
 def fetch_html(fetch: Fetch) -> str:
@@ -171,9 +172,15 @@ def _gigabytes(spec: ModelSpec, task: Task, dtype: str) -> str:
     return f"{sum(spec.parameters.get(name, 0) for name in names) * BYTES_PER_PARAMETER[dtype] / 1e9:.1f} GB"
 
 
+def _about(count: int) -> str:
+    """Computed, so not to the last byte."""
+    return f"about {size_text(count)}"
+
+
 def _offer(spec: ModelSpec, task: Task, by_button: bool) -> str:
     if any(source.is_local for source in spec.sources.values()):
         return f"{spec.title} is not complete in its folder on this machine."
-    size = f"{_gigabytes(spec, task, 'float16')} in float16 (computed)" if spec.parameter_count else "its size is not stated"
+    count = bytes_to_fetch(spec, task)
+    size = f"{_about(count)} to download" if count else "its size is not stated"
     way = "" if by_button else f" {way_to(spec)}"
     return f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}.{way}"

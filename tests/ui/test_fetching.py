@@ -164,7 +164,7 @@ def test_the_button_leads_to_a_model_that_is_ready_without_a_restart() -> None:
     hub = Hub()
     found, line = handlers(hub)
     offered = found.offer(line, TURBO, "generate")[line.button]
-    assert offered["visible"] and offered["value"] == "Download (6.9 GB, Stability AI Community License)"
+    assert offered["visible"] and offered["value"] == "Download (about 6.9 GB, Stability AI Community License)"
     assert press(found, line) == {found.going: 1}
     threading.Timer(1.0, hub.go.release, (10,)).start()
     told = watched(found, 1)

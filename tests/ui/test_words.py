@@ -13,7 +13,9 @@ from inpaint.config import load_config
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
-from inpaint.core.spec import ModelSpec
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.engines import weights
+from inpaint.engines.locks import Lock, LockedFile, write_lock
 from inpaint.errors import InvalidRequest
 from inpaint.ui import words
 
@@ -50,7 +52,8 @@ def test_what_is_done_otherwise_than_asked_stands_under_the_progress() -> None:
     pytest.param(ERASE, "cuda", True, ["Erase on the CPU.", "nothing to download"], id="erase never runs on the GPU"),
     pytest.param(HEART, "cuda", True, ["Kandinsky 2.2 on the GPU (CUDA).", "9.8 GB of weights in float16 (computed)."], id="CUDA"),
     pytest.param(HEART, "cpu", True, ["on the CPU", "19.5 GB of weights in float32", words.SLOW_HERE], id="slow, said first"),
-    pytest.param(TURBO, "cuda", False, ["not on this machine", "6.9 GB", "Stability AI", "--download sdxl-turbo"], id="offer"),
+    pytest.param(TURBO, "cuda", False, ["not on this machine", "about 6.9 GB to download", "Stability AI", "--download sdxl-turbo"], id="offer"),
+    pytest.param(HEART, "cuda", False, ["not on this machine: about 19.5 GB to download, Apache-2.0."], id="an offer of float32"),
 ])
 def test_the_model_line(spec: ModelSpec, device: str, here: bool, parts: list[str]) -> None:
     line = words.model_html(spec, models(device, here), spec.tasks[0])
@@ -72,6 +75,29 @@ def test_what_made_a_picture(settings: dict[str, object], line: str) -> None:
 ])
 def test_the_plan(working: Extent, said: str) -> None:
     assert said in words.plan_html(Region(Bounds(10, 10, 310, 220), working))
+
+
+@pytest.mark.parametrize(("spec", "task", "here", "size"), [
+    pytest.param(HEART, "inpaint", (), "about 19.5 GB, ", id="no variant: float32"),
+    pytest.param(TURBO, "generate", (), "about 6.9 GB, ", id="fp16"),
+    pytest.param(HEART, "image-to-image", (), "about 19.5 GB, ", id="another decoder"),
+    pytest.param(HEART, "image-to-image", ("prior",), "about 5.3 GB, ", id="the prior is here"),
+    pytest.param(dataclasses.replace(TURBO, parameters={}), "generate", (), "", id="not stated"),
+])
+def test_the_button_says_what_a_download_brings(spec: ModelSpec, task: Task, here: tuple[str, ...], size: str,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [spec.sources[part] for part in here]
+    monkeypatch.setattr(weights, "find", lambda source: Path() if source in found else None)
+    assert words.download_label(spec, task) == f"Download ({size}{spec.licence})"
+
+
+def test_what_was_downloaded_once_says_its_size_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = dataclasses.replace(TURBO.sources["pipeline"], lock=str(tmp_path / "lock.json"))
+    write_lock(tmp_path / "lock.json", "pipeline",
+               Lock(source.repo_id, source.revision, source.variant, "c", {"a": LockedFile(5_000_000, "0"), "b": LockedFile(2_000_000, "0")}))
+    monkeypatch.setattr(weights, "find", lambda source: None)
+    spec = dataclasses.replace(TURBO, sources={"pipeline": source})
+    assert words.download_label(spec, "generate") == "Download (about 7 MB, Stability AI Community License)"
 
 
 def test_the_chip_does_not_claim_what_is_not_here() -> None:
