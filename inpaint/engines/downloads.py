@@ -43,11 +43,15 @@ GIGABYTE, MEGABYTE, KILOBYTE = 1_000_000_000, 1_000_000, 1_000
 
 @dataclass(frozen=True)
 class Transfer:
-    """How far a download is: bytes of all its files that are here and checked, and the file at hand."""
+    """How far a download is: bytes of all its files that are here and checked, and the file at hand.
+
+    fetched_bytes: what came from the hub since the download began; the rest was here.
+    """
 
     file: str
     done_bytes: int
     all_bytes: int
+    fetched_bytes: int = 0
 
 
 Report = Callable[[Transfer], None]
@@ -181,18 +185,30 @@ def download(asked: Plan, report: Report) -> int:
 
 
 class _Count:
-    """Adds the bytes of one file after another, and the files that came from the hub."""
+    """Adds the bytes of one file after another, and the files and bytes that came from the hub."""
 
     def __init__(self, report: Report, all_bytes: int) -> None:
         self._report, self._all, self._before = report, all_bytes, 0
-        self.fetched = 0
+        self.fetched, self._fetched_bytes = 0, 0
 
-    def within(self, file: RemoteFile, done: int) -> None:
-        self._report(Transfer(file.name, self._before + min(done, file.size), self._all))
+    def checking(self, file: RemoteFile, done: int) -> None:
+        """done: bytes of a file that is here."""
+        self._tell(file, done, self._fetched_bytes)
+
+    def fetching(self, file: RemoteFile, done: int) -> None:
+        """done: bytes of a file that is coming."""
+        self._tell(file, done, self._fetched_bytes + min(done, file.size))
+
+    def came(self, file: RemoteFile) -> None:
+        self.fetched += 1
+        self._fetched_bytes += file.size
 
     def finish(self, file: RemoteFile) -> None:
         self._before += file.size
-        self.within(file, 0)
+        self.checking(file, 0)
+
+    def _tell(self, file: RemoteFile, done: int, fetched_bytes: int) -> None:
+        self._report(Transfer(file.name, self._before + min(done, file.size), self._all, fetched_bytes))
 
 
 class _Bar:
@@ -291,8 +307,8 @@ def _bring(parcel: Parcel, file: RemoteFile, count: _Count) -> str:
         if is_new:
             _remove(path)
             _fetch_patiently(parcel, file, count)
-            count.fetched += 1
-        sha256 = sha256_of(path, lambda done, counted=is_new: count.within(file, file.size if counted else done))
+            count.came(file)
+        sha256 = sha256_of(path, lambda done, counted=is_new: count.checking(file, file.size if counted else done))
         if _is_as_listed(path, file, sha256):
             count.finish(file)
             return sha256
@@ -313,7 +329,7 @@ def _is_as_listed(path: Path, file: RemoteFile, sha256: str) -> bool:
 
 def _fetch_patiently(parcel: Parcel, file: RemoteFile, count: _Count) -> None:
     def tell(done: int) -> None:
-        count.within(file, done)
+        count.fetching(file, done)
 
     for pause in PAUSES:
         try:

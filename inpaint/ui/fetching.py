@@ -14,6 +14,9 @@ from inpaint.engines.registry import FAMILIES
 from inpaint.errors import Busy, EditCancelled, InpaintError
 from inpaint.jobs import told
 
+TELLING_SHARE = 0.01
+"""Of what is to be fetched: before so much of it has come, its pace tells nothing."""
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -29,15 +32,17 @@ def may_download(settings: Settings, environment: Mapping[str, str]) -> bool:
 class Fetch:
     """One download. done_bytes of all_bytes; all_bytes is 0 until the hub was asked. error: what it ended with, if badly.
 
-    person: who began it. number: from 1, in the order of beginning.
+    fetched_bytes: of missing_bytes, what came since it began; what was here is only checked, which takes no transfer. person: who began it. number: from 1, in the order of beginning.
     """
 
-    def __init__(self, spec: ModelSpec, task: Task, person: str = "", number: int = 1) -> None:
+    def __init__(self, spec: ModelSpec, task: Task, person: str = "", number: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self.spec, self.person, self.number = spec, person, number
         self.task: Task = task
         self.done_bytes, self.all_bytes = 0, 0
+        self.fetched_bytes, self.missing_bytes = 0, 0
+        self._fetching_seconds, self._heard = 0.0, clock()
+        self._clock = clock
         self.error: InpaintError | None = None
-        self.started = time.monotonic()
         self._finished, self._cancelled = threading.Event(), threading.Event()
 
     @property
@@ -45,8 +50,12 @@ class Fetch:
         return self._finished.is_set()
 
     @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
+    def seconds_left(self) -> float | None:
+        """From what was fetched up to now; None where that is too little to tell, and where nothing more is to be fetched."""
+        left = self.missing_bytes - self.fetched_bytes
+        if left <= 0 or self.fetched_bytes < self.missing_bytes * TELLING_SHARE:
+            return None
+        return self._fetching_seconds * left / self.fetched_bytes
 
     @property
     def parts(self) -> Sequence[str]:
@@ -60,6 +69,10 @@ class Fetch:
         self._cancelled.set()
 
     def report(self, transfer: downloads.Transfer) -> None:
+        now = self._clock()
+        if transfer.fetched_bytes > self.fetched_bytes:
+            self._fetching_seconds += now - self._heard
+        self._heard, self.fetched_bytes = now, transfer.fetched_bytes
         self.done_bytes, self.all_bytes = transfer.done_bytes, transfer.all_bytes
         if self._cancelled.is_set():
             raise EditCancelled("The download was stopped.", "What is complete stays; starting it again goes on from there.")
@@ -67,7 +80,8 @@ class Fetch:
     def run(self, plan: Callable[..., Any], download: Callable[..., object]) -> None:
         try:
             decided = plan(self.spec, self.parts)
-            self.report(downloads.Transfer("", 0, decided.missing_bytes))
+            self.missing_bytes = decided.missing_bytes
+            self.report(downloads.Transfer("", 0, decided.all_bytes))
             download(decided, self.report)
         except BaseException as error:  # a thread of its own: whoever follows is told
             self.error = told(error, "a download")

@@ -157,8 +157,7 @@ def fetch_html(fetch: Fetch) -> str:
     if not fetch.all_bytes:
         return _bar("", f"Asking the hub what {fetch.spec.title} consists of.")
     done, whole = (f"{number / 1e9:.2f}" for number in (fetch.done_bytes, fetch.all_bytes))
-    part = fetch.done_bytes / fetch.all_bytes
-    left = f", about {_seconds(fetch.seconds * (1 - part) / part)} left" if 0.01 < part < 1 else ""
+    left = "" if fetch.seconds_left is None else f", about {_seconds(fetch.seconds_left)} left"
     return _bar(f'value="{fetch.done_bytes}" max="{fetch.all_bytes}"', f"{done} of {whole} GB of {fetch.spec.title}{left}.")
 
 

@@ -432,6 +432,20 @@ def test_who_watches_may_cancel(run: Run, hub: Hub) -> None:
     assert heard[-1].done_bytes == heard[-1].all_bytes == plan.all_bytes == sum(map(len, TINY.values()))
 
 
+def test_what_was_here_is_not_counted_as_fetched(run: Run, hub: Hub) -> None:
+    plan = downloads.plan(run.spec, ["pipeline"])
+    hub.faults.hidden = {"tokenizer/vocab.json"}
+    with pytest.raises(ModelUnavailable):
+        downloads.download(plan, lambda transfer: None)
+    hub.faults.hidden.clear()
+    heard: list[downloads.Transfer] = []
+    rest = downloads.plan(run.spec, ["pipeline"]).missing_bytes
+    downloads.download(plan, heard.append)
+    assert [t.fetched_bytes for t in heard if t.file == UNET] and not any(t.fetched_bytes for t in heard if t.file == UNET)
+    assert heard[-1].fetched_bytes == rest and heard[-1].done_bytes == plan.all_bytes
+    assert [t.fetched_bytes for t in heard] == sorted(t.fetched_bytes for t in heard)
+
+
 def test_the_folder_of_locks_may_be_full(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

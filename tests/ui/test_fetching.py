@@ -38,7 +38,7 @@ class Hub:
 
     def plan(self, spec: Any, parts: Any) -> Any:
         self.asked.append((spec.name, tuple(parts)))
-        return SimpleNamespace(missing_bytes=100, model=spec.name)
+        return SimpleNamespace(missing_bytes=100, all_bytes=100, model=spec.name)
 
     def download(self, plan: Any, report: Callable[[Transfer], None]) -> None:
         for done in range(10, 101, 10):
@@ -136,6 +136,24 @@ def test_what_goes_wrong_is_told(fails: BaseException, said: str) -> None:
     fetch = Fetch(TURBO, "generate")
     fetch.run(hub.plan, hub.download)
     assert fetch.is_finished and fetch.error is not None and said in fetch.error.message and "secret" not in str(fetch.error)
+
+
+@pytest.mark.parametrize(("heard", "left"), [
+    pytest.param([], None, id="nothing came"),
+    pytest.param([(1, 900, 0)], None, id="what was here is checked, quickly"),
+    pytest.param([(1, 900, 0), (11, 950, 50)], 10.0, id="then half of the rest came in ten seconds"),
+    pytest.param([(1, 900, 0), (11, 950, 50), (14, 950, 50), (19, 975, 75)], 5.0, id="a pause to check what came counts for nothing"),
+    pytest.param([(10, 50, 50), (20, 100, 100)], None, id="all came"),
+    pytest.param([(10, 100, 160)], None, id="more came than was missing: something was damaged"),
+])
+def test_the_time_left_is_told_by_what_was_fetched(heard: list[tuple[float, int, int]], left: float | None) -> None:
+    """heard: seconds, done, fetched; of 1000 bytes, of which 900 were here."""
+    ticks = iter([0.0, *(seconds for seconds, _, _ in heard)])
+    fetch = Fetch(TURBO, "generate", clock=lambda: next(ticks))
+    fetch.missing_bytes = 100
+    for _, done, fetched in heard:
+        fetch.report(Transfer("unet", done, 1000, fetched))
+    assert fetch.seconds_left == left
 
 
 def asks(person: str) -> Any:

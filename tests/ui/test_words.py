@@ -100,6 +100,13 @@ def test_what_was_downloaded_once_says_its_size_exactly(tmp_path: Path, monkeypa
     assert words.download_label(spec, "generate") == "Download (about 7 MB, Stability AI Community License)"
 
 
+@pytest.mark.parametrize(("left", "sentence"), [(None, "0.50 of 2.00 GB of SDXL Turbo."), (95.0, "0.50 of 2.00 GB of SDXL Turbo, about 95 s left."),
+                                                (600.0, "0.50 of 2.00 GB of SDXL Turbo, about 10 min left.")])
+def test_how_far_a_download_is(left: float | None, sentence: str) -> None:
+    fetch: Any = SimpleNamespace(spec=TURBO, done_bytes=500_000_000, all_bytes=2_000_000_000, seconds_left=left)
+    assert sentence in words.fetch_html(fetch)
+
+
 def test_the_chip_does_not_claim_what_is_not_here() -> None:
     assert "Kandinsky 2.2 on the CPU" in words.chip_html(HEART, models(), "inpaint")
     assert "not on this machine" in words.chip_html(HEART, models(here=False), "inpaint")
