@@ -11,10 +11,11 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, cast
 
 from huggingface_hub import HfApi, constants, errors, hf_hub_download
@@ -411,12 +412,18 @@ def _sentence(spec: ModelSpec, part: str, error: Exception) -> InpaintError:
         return StorageFull(f"The disk of {cache_folder(source)} is full.", "Make room there, then run the same command again.")
     message, hint = next(said for kinds, said in _sentences(error) if isinstance(error, kinds))
     facts = {"repo": source.repo_id, "revision": source.revision, "lock": source.lock, "file": _where_to_change(spec),
-             "page": f"{constants.ENDPOINT}/{source.repo_id}", "folder": cache_folder(source), "why": type(error).__name__}
+             "page": f"{constants.ENDPOINT}/{source.repo_id}", "folder": cache_folder(source), "kind": type(error).__name__,
+             "why": getattr(error, "strerror", None)}
     pin = (UNLOCK if lock_of(source) else UNPIN).format(**facts)
     return ModelUnavailable(message.format(**facts), hint.format(pin=pin, **facts))
 
 
 AGAIN = "Check the network, then run the same command again; files that are complete are kept."
+HINTS: Mapping[object, str] = MappingProxyType({
+    401: "Log in anew with: hf auth login", 403: "Log in anew with: hf auth login",
+    429: "It was asked too often: wait some minutes, then run the same command again. Logged in (hf auth login) one may ask more often."})
+"""For an answer's status; AGAIN for the others."""
+
 UNPIN = 'To take the present revision, set revision = "main" {file}.'
 UNLOCK = "To take the present revision instead of the one used until now, delete {lock} and run the same command again."
 
@@ -430,6 +437,7 @@ def _where_to_change(spec: ModelSpec) -> str:
 def _sentences(error: Exception) -> list[tuple[Any, tuple[str, str]]]:
     """Kinds of errors, the narrower ones first, and what is said of them."""
     answer = getattr(getattr(error, "response", None), "status_code", "an error")
+    is_of_the_disk = isinstance(error, OSError) and error.errno is not None
     return [
         (errors.OfflineModeIsEnabled, ("Offline mode is set (HF_HUB_OFFLINE), so {repo} cannot be fetched.",
                                        "Unset it, and run the same command again.")),
@@ -442,9 +450,10 @@ def _sentences(error: Exception) -> list[tuple[Any, tuple[str, str]]]:
         (errors.RemoteEntryNotFoundError, ("{repo} lists a file that it does not serve.",
                                            "Try again later, or set another revision {file}.")),
         (errors.HfHubHTTPError, (f"The hub answered {answer} for {{repo}}.",
-                                 "Log in anew with: hf auth login" if answer in (401, 403) else AGAIN)),
-        ((errors.HTTPError, errors.LocalEntryNotFoundError), ("The hub could not be reached for {repo} ({why}).", AGAIN)),
-        (PermissionError, ("The folder {folder} cannot be written.", "Choose another one with --cache-dir or INPAINT_CACHE_DIR.")),
-        (OSError, ("{repo} could not be fetched: a file came incomplete or could not be kept.", AGAIN)),
+                                 HINTS.get(answer, AGAIN))),
+        ((errors.HTTPError, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError),
+         ("The hub could not be reached for {repo} ({kind}).", AGAIN)),
+        (OSError, ("The folder {folder} cannot be used: {why}.", "Choose another one with --cache-dir or INPAINT_CACHE_DIR.")
+         if is_of_the_disk else ("{repo} could not be fetched: a file came incomplete.", AGAIN)),
         (Exception, ("The hub's answer for {repo} could not be read.", "A proxy or a login page may stand between: " + AGAIN)),
     ]

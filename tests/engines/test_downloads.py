@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -332,6 +333,7 @@ def test_a_local_folder_is_neither_fetched_nor_locked(run: Run, hub: Hub, tmp_pa
     pytest.param("shard", f"someone/tiny at {commit_of(1)[:12]} is not complete on the hub.", id="a shard is missing"),
     pytest.param("tired", "The hub answered 503 for someone/tiny.", id="the hub is down"),
     pytest.param("refused", "The hub answered 403 for someone/tiny. Log in anew with: hf auth login", id="refused"),
+    pytest.param("hurried", "The hub answered 429 for someone/tiny. It was asked too often: wait some minutes", id="too often"),
     pytest.param("offline", "Offline mode is set (HF_HUB_OFFLINE), so someone/tiny cannot be fetched.", id="offline mode"),
     pytest.param("unplugged", "The hub could not be reached for someone/tiny (ConnectError).", id="no route"),
 ])
@@ -354,7 +356,7 @@ def inflict(fault: str, run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> 
         hub.add("someone/tiny", files[fault])
     hub.repositories["someone/tiny"].gated = fault == "gated"
     hub.faults.hidden = {UNET} if fault == "hidden" else set()
-    hub.faults.status = {"tired": 503, "refused": 403}.get(fault)
+    hub.faults.status = {"tired": 503, "refused": 403, "hurried": 429}.get(fault)
     changes = {"missing": "someone/moved", "revision": f'someone/tiny", revision = "{"e" * 40}',
                "variant": 'someone/tiny", variant = "bf16'}
     if fault == "missing":
@@ -415,6 +417,31 @@ def test_another_cache_folder(run: Run, hub: Hub, tmp_path: Path, monkeypatch: p
     assert "not downloaded" in run.state()
     monkeypatch.setenv("INPAINT_CACHE_DIR", str(tmp_path / "elsewhere"))
     assert "here" in run.state().split()
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_cache_folder_that_is_a_file_is_named(below: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    folder = tmp_path / "file" / below
+    assert run.fails("--download", "tiny", "--cache-dir", str(folder)) == (
+        f"inpaint: The folder {folder} cannot be used: Not a directory. Choose another one with --cache-dir or INPAINT_CACHE_DIR.")
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    pytest.param(OSError(errno.EROFS, "Read-only file system"), "/home/hub cannot be used: Read-only file system.", id="read-only"),
+    pytest.param(PermissionError(errno.EACCES, "Permission denied"), "/home/hub cannot be used: Permission denied.", id="somebody else's"),
+    pytest.param(OSError(errno.EIO, "Input/output error"), "/home/hub cannot be used: Input/output error.", id="a broken disk"),
+    pytest.param(OSError(errno.ENOSPC, "No space left on device"), "/home/hub is full.", id="full"),
+    pytest.param(ConnectionResetError(errno.ECONNRESET, "Connection reset"), "could not be reached for someone/tiny (ConnectionResetError).", id="cut"),
+    pytest.param(OSError("Consistency check failed"), "someone/tiny could not be fetched: a file came incomplete.", id="too short"),
+])
+def test_what_the_disk_refuses_is_not_the_networks_fault(error: OSError, said: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Path:
+        raise error
+
+    monkeypatch.setattr(downloads, "_fetch", fail)
+    line = run.fails("--download", "tiny")
+    assert said in line and ("network" in line) is ("folder" not in line and "disk" not in line)
 
 
 def test_who_watches_may_cancel(run: Run, hub: Hub) -> None:
