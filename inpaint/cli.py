@@ -263,10 +263,10 @@ def _byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Tran
 
 
 def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
-    """Models that are not here are left out, unless one was named. Raises ModelUnavailable where something is damaged."""
+    """Models that never were here are left out, unless one was named. Raises ModelUnavailable where something is damaged or gone."""
     from inpaint.engines import verification, weights
 
-    found = [spec for spec in specs if verification.is_here(spec)]
+    found = [spec for spec in specs if verification.is_known(spec)]
     if options.verify and specs[0].sources and not found:
         raise weights.missing(specs[0])
     with _byte_bar(lambda _: None) as report:
@@ -367,22 +367,27 @@ def _model_table(specs: Sequence[ModelSpec]) -> str:
 
 
 def _state(spec: ModelSpec) -> str:
-    from inpaint.engines import weights
+    from inpaint.engines import verification, weights
 
     here = [task for task in spec.tasks if weights.are_on_disk(spec, _parts(spec, task))]
-    return "not downloaded" if not here else "here" if len(here) == len(spec.tasks) else f"here for {', '.join(here)}"
+    if not here:
+        return "its files are gone" if verification.are_gone(spec) else "not downloaded"
+    return "here" if len(here) == len(spec.tasks) else f"here for {', '.join(here)}"
 
 
 def _size(spec: ModelSpec) -> str:
     """Bytes on the disk where they are locked; before that what follows from the parameter counts."""
-    from inpaint.engines.locks import lock_of
+    from inpaint.engines.downloads import size_text
+    from inpaint.engines.registry import bytes_to_fetch
+    from inpaint.engines.verification import bytes_here
 
     if not spec.sources:
         return "nothing to download"
-    locked = sum(file.size for source in spec.sources.values() if (lock := lock_of(source)) for file in lock.files.values())
-    if locked:
-        return f"{locked / 1e9:.1f} GB on the disk"
-    return f"{spec.weight_bytes('float16') / 1e9:.1f} GB in float16 (computed)" if spec.parameter_count else "size not stated"
+    if here := bytes_here(spec):
+        return f"{size_text(here)} on the disk"
+    if missing := bytes_to_fetch(spec, *spec.tasks):
+        return f"about {size_text(missing)} to download"
+    return f"{size_text(spec.weight_bytes('float16'))} in float16 (computed)" if spec.parameter_count else "size not stated"
 
 
 def _say(text: str) -> None:

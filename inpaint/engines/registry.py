@@ -183,7 +183,8 @@ def bytes_to_fetch(spec: ModelSpec, *tasks: Task) -> int:
     about. 0 where neither is known."""
     holds = {part: FAMILIES[spec.family][task].holds.get(part, tuple(spec.parameters))
              for task in tasks for part in FAMILIES[spec.family][task].parts}
-    return sum(_download_bytes(spec, part, names) for part, names in holds.items() if weights.find(spec.sources[part]) is None)
+    return sum(_download_bytes(spec, part, names) for part, names in holds.items()
+               if not spec.sources[part].is_local and weights.find(spec.sources[part]) is None)
 
 
 def _download_bytes(spec: ModelSpec, part: str, names: Iterable[str]) -> int:

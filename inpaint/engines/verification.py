@@ -29,23 +29,36 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def is_here(spec: ModelSpec) -> bool:
-    """Whether anything of a model with weights is on this disk, whole or not."""
-    return any(_is_here(source) for source in spec.sources.values())
+def is_known(spec: ModelSpec) -> bool:
+    """Whether anything of a model with weights is on this disk, whole or not, or was once: then it is locked."""
+    return any(_is_here(source) or lock_of(source) for source in spec.sources.values())
+
+
+def are_gone(spec: ModelSpec) -> bool:
+    """Whether a source was downloaded whole, and nothing of it is here now."""
+    return any(lock_of(source) and not _is_here(source) for source in spec.sources.values())
+
+
+def bytes_here(spec: ModelSpec) -> int:
+    """Of the locked files that are on this disk in their size."""
+    return sum(file.size for source in spec.sources.values() if (lock := lock_of(source))
+               for name, file in lock.files.items() if has_size(_snapshot(source, lock) / name, file.size))
 
 
 def verify(spec: ModelSpec, report: Report) -> Verdict:
-    """Check all sources of a model of which anything is here; one that was never downloaded is no damage.
+    """Check all sources of a model; one that was never downloaded is no damage.
 
     report: hears of the bytes of one source after another; what it raises stops the check and passes through.
     """
     files, damage, notes = 0, list[str](), list[str]()
     for part, source in spec.sources.items():
         lock = lock_of(source)
-        if not _is_here(source):
+        if not _is_here(source) and lock is None:
             notes.append(f"{part} is not downloaded")
+        elif not _is_here(source):
+            damage.append(f"{part}: its files are gone from {repo_folder(source)}")
         elif lock is not None:
-            bad = list(_damage(repo_folder(source) / "snapshots" / lock.commit, lock, report))
+            bad = list(_damage(_snapshot(source, lock), lock, report))
             files += len(lock.files) - len(bad)
             damage += bad
         elif weights.find(source) is None:
@@ -67,7 +80,11 @@ def _is_here(source: Source) -> bool:
     if source.is_local:
         return Path(source.repo_id).is_dir()
     lock = lock_of(source)
-    return (repo_folder(source) / "snapshots" / lock.commit).is_dir() if lock else weights.find(source) is not None
+    return _snapshot(source, lock).is_dir() if lock else weights.find(source) is not None
+
+
+def _snapshot(source: Source, lock: Lock) -> Path:
+    return repo_folder(source) / "snapshots" / lock.commit
 
 
 def _damage(folder: Path, lock: Lock, report: Report) -> Iterator[str]:

@@ -141,7 +141,7 @@ def test_a_first_download_says_what_it_fetches_and_fetches_only_that(run: Run, h
     assert hub.fetched() == {*(f"someone/tiny:{name}" for name in TINY), "someone/extra:model_index.json", "someone/extra:vae/config.json",
                              "someone/extra:vae/diffusion_pytorch_model.fp16.safetensors"}
     assert all("/resolve/" in request or request.startswith("GET /api/models/someone/") for request in hub.requests)
-    assert "here" in run.state().split() and "0.0 GB on the disk" in run.state()
+    assert "here" in run.state().split() and "11 kB on the disk" in run.state()
 
 
 def test_the_lock_holds_commit_sizes_and_hashes(run: Run) -> None:
@@ -295,6 +295,25 @@ def test_a_file_cut_short_on_the_disk_makes_the_model_incomplete(run: Run) -> No
     assert run("--download", "tiny") == 0 and "here" in run.state().split()
 
 
+def test_files_that_are_gone_are_said_to_be_gone(run: Run, tmp_path: Path) -> None:
+    """The cache was emptied, the data folder was not."""
+    assert "not downloaded" in run.state() and "to download" not in run.state(), "its size is not stated"
+    assert run("--download", "tiny") == 0
+    shutil.rmtree(tmp_path / "home")
+    assert "its files are gone" in run.state() and "about 11 kB to download" in run.state()
+    for arguments in (["--verify"], ["--verify", "tiny"]):
+        assert run.fails(*arguments) == f"inpaint: Damaged or missing files: tiny. Mend with: {run.command}"
+        folder = tmp_path / "home" / "hub" / "models--someone--tiny"
+        assert f"pipeline: its files are gone from {folder}; extra: its files are gone" in run.out
+    assert run("--download", "tiny") == 0 and "here" in run.state().split()
+
+
+def test_sizes_are_told_in_a_unit_that_fits(run: Run) -> None:
+    assert run() == 0
+    rows = {line.split()[0]: line for line in run.out.splitlines()}
+    assert "34 MB in float16 (computed)" in rows["kandinsky-mini"] and "nothing to download" in rows["erase"]
+
+
 def test_verify_says_what_it_could_not_check(run: Run, tmp_path: Path) -> None:
     assert "not on this machine" in run.fails("--verify", "tiny")
     assert run("--download", "tiny", "--task", "generate") == 0
@@ -414,7 +433,7 @@ def test_a_disk_that_is_too_small_is_told_before_any_weights_are_fetched(run: Ru
 def test_another_cache_folder(run: Run, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--download", "tiny", "--cache-dir", str(tmp_path / "elsewhere")) == 0
     assert (tmp_path / "elsewhere" / "models--someone--tiny" / "snapshots" / commit_of(1) / UNET).exists()
-    assert "not downloaded" in run.state()
+    assert "its files are gone" in run.state()
     monkeypatch.setenv("INPAINT_CACHE_DIR", str(tmp_path / "elsewhere"))
     assert "here" in run.state().split()
 
