@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from inpaint.config import DEFAULT_CONFIGS, AppConfig, PictureLimits, load_config, parse_auth
+from inpaint.config import (
+    DEFAULT_CONFIGS,
+    ENVIRONMENT_NAMES,
+    SECTIONS,
+    AppConfig,
+    PictureLimits,
+    Settings,
+    load_config,
+    parse_auth,
+)
 from inpaint.core.request import resolve_sampling
 from inpaint.core.spec import SchedulerName
 from inpaint.engines import weights
@@ -271,6 +282,14 @@ def test_the_working_extents_of_a_file_that_names_none_are_its_familys(text: str
     working = models.specs["mine"].working
     assert (working.multiple if working else None) == multiple
     assert text != KANDINSKY or working.max_pixels == 262_144
+
+
+def test_the_readme_names_variables_that_are_there_and_what_the_page_points_to() -> None:
+    readme = (DEFAULT_CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    fields = [field.name for kind in (Settings, *SECTIONS.values()) for field in dataclasses.fields(kind)]
+    there = {ENVIRONMENT_NAMES.get(name, f"INPAINT_{name.upper()}") for name in fields} | {"INPAINT_CONFIG"}
+    assert set(re.findall(r"INPAINT_[A-Z]\w*", readme)) <= there
+    assert "## Hugging Face Space\n" in readme and "INPAINT_PAGE_DOWNLOADS=on" in readme
 
 
 def test_the_schedulers_that_a_file_may_name_are_those_there_are() -> None:

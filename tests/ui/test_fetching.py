@@ -66,6 +66,7 @@ def wait(until: Callable[[], bool]) -> None:
     pytest.param({}, {"GRADIO_SHARE": "True"}, False, id="a shared link, by Gradio's variable"),
     pytest.param({}, {"SPACE_ID": "me/inpaint"}, False, id="a Space"),
     pytest.param({"host": "0.0.0.0", "page_downloads": "on"}, {}, True, id="on"),
+    pytest.param({"page_downloads": "on"}, {"SPACE_ID": "me/inpaint"}, True, id="on, in a Space"),
     pytest.param({"page_downloads": "off"}, {}, False, id="off"),
 ])
 def test_who_may_have_models_downloaded(settings: Mapping[str, Any], environment: Mapping[str, str], allowed: bool) -> None:

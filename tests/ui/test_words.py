@@ -107,6 +107,16 @@ def test_how_far_a_download_is(left: float | None, sentence: str) -> None:
     assert sentence in words.fetch_html(fetch)
 
 
+@pytest.mark.parametrize(("environment", "by_button", "way"), [
+    ({}, False, "Get it with: python -m inpaint models --download kandinsky-2.2"), ({}, True, ""),
+    ({"SPACE_ID": "me/inpaint"}, False, "The owner of this Space can add it, as its README says"), ({"SPACE_ID": "me/inpaint"}, True, ""),
+], ids=["a shell", "a button", "a Space", "a Space with a button"])
+def test_the_way_to_a_model_is_one_that_is_open_there(environment: dict[str, str], by_button: bool, way: str) -> None:
+    spec = load_config(environment=environment).models["kandinsky-2.2"]
+    line = words.model_html(spec, models(here=False), "inpaint", by_button=by_button)
+    assert line.endswith(f"Apache-2.0.{f' {way}' if way else ''}</p>")
+
+
 def test_the_chip_does_not_claim_what_is_not_here() -> None:
     assert "Kandinsky 2.2 on the CPU" in words.chip_html(HEART, models(), "inpaint")
     assert "not on this machine" in words.chip_html(HEART, models(here=False), "inpaint")
