@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -47,7 +48,7 @@ class InThread:
 
     def run(self, work: Work, report: Report) -> EditResult:
         """Raises what `do` raises, and ModelUnavailable."""
-        return do(work, _engine(self._models, work, report), report)
+        return do(work, partial(_engine, self._models, work), report)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class GpuProcess:
         self._models, self._pace, self._refusal = models, pace, refusal
 
         def in_gpu_process(work: Work) -> Generator[Message]:
-            yield from told_by(lambda report: do(work, _engine(models, work, report), report))
+            yield from told_by(lambda report: do(work, partial(_engine, models, work), report))
 
         self._call = gpu(duration=self.seconds)(in_gpu_process)
 

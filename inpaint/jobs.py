@@ -207,7 +207,7 @@ class Job(Generic[Result]):
         if progress.preview is None and self.progress is not None and self.progress.stage == progress.stage:
             progress = replace(progress, preview=self.progress.preview)
         self.progress = progress
-        if self._kept.is_set() and progress.stage == "denoising" and progress.step:
+        if self._kept.is_set() and _has_something(progress):
             raise UseAsIs
 
     def _end(self, state: State, result: Result | None = None, error: InpaintError | None = None) -> None:
@@ -216,6 +216,12 @@ class Job(Generic[Result]):
             return
         self.state, self.result, self.error, self.ended = state, result, error, time.monotonic()
         self._finished.set()
+
+
+def _has_something(progress: Progress) -> bool:
+    """Whether there is a picture to be used as it is: a step of this candidate, or, before it has any, those before it."""
+    is_before_steps = progress.stage in ("loading", "prior", "encoding") or (progress.stage == "denoising" and not progress.step)
+    return progress.candidate > 1 if is_before_steps else progress.stage == "denoising"
 
 
 class Worker:

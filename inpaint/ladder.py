@@ -13,7 +13,8 @@ from inpaint.errors import OutOfMemory
 from inpaint.sight import Sight
 
 GB = 10**9
-NOTHING_LEFT = "Nothing more can be given up; choose a smaller work area or size, or close other programs."
+NOTHING_LEFT = "Nothing more can be given up; choose a smaller size or model, or close other programs."
+NOT_EVEN_SMALL = "Nothing more can be given up; close other programs, or choose a smaller model."
 
 
 class MemoryLadder:
@@ -24,6 +25,7 @@ class MemoryLadder:
 
     def __init__(self, engine: Engine, sight: Sight, say: Callable[[str], None]) -> None:
         self._engine, self._sight, self._say = engine, sight, say
+        self._asked = sight.extent
         self.given_up: list[str] = []
 
     def climb(self, attempt: Callable[[], EngineOutput], candidate: int = 1) -> EngineOutput:
@@ -40,11 +42,17 @@ class MemoryLadder:
     def _step_down(self, candidate: int) -> None:
         relief = self._engine.relieve() or self._shrink() or self._engine.relieve_last()
         if relief is None:
-            raise OutOfMemory(f"There is too little memory for {self._sight.extent} pixels: {free_bytes() / GB:.1f} GB are free.",
-                              NOTHING_LEFT)
+            raise self._too_little()
         before = f"From candidate {candidate} on: memory" if candidate > 1 else "Memory"
         self.given_up.append(f"{before} ran out, so {relief}.")
         self._say(self.given_up[-1])
+
+    def _too_little(self) -> OutOfMemory:
+        """Names the size that was asked for: the last one tried is nobody's choice."""
+        is_same = self._sight.extent == self._asked
+        tried = f"{self._asked} pixels" if is_same else f"{self._asked} pixels, and for any size down to {self._sight.extent}"
+        return OutOfMemory(f"There is too little memory for {tried}: {free_bytes() / GB:.1f} GB are free.",
+                           NOTHING_LEFT if is_same else NOT_EVEN_SMALL)
 
     def _shrink(self) -> str | None:
         before = self._sight.extent

@@ -11,7 +11,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,7 @@ def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:
             "seeds": [candidate.seed for candidate in result.candidates],
             "settings": {name: value for name, value in settings.items() if value not in (None, "")},
             "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+            "stopped_at": asdict(result.stopped_at) if result.stopped_at else None,
             "notices": list(dict.fromkeys(notices))}
 
 

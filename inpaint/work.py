@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from inpaint.core.geometry import Extent
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest
 from inpaint.core.result import EditResult
 from inpaint.core.spec import Task
-from inpaint.edit import run_edit, run_generate, run_reimagine
+from inpaint.edit import StageClock, run_edit, run_generate, run_reimagine
 from inpaint.engines.base import Report
 from inpaint.fairness import Cost
 from inpaint.plan import EditPlan, Plan
@@ -59,15 +60,20 @@ class ReimagineWork:
 Work = EditWork | GenerateWork | ReimagineWork
 
 
-def do(work: Work, engine: Any, report: Report) -> EditResult:
-    """engine: of the work's model and task. Raises what the run raises: EditCancelled (from report), OutOfMemory, BadOutput."""
+def do(work: Work, open_engine: Callable[[Report], Any], report: Report) -> EditResult:
+    """open_engine: gives that of the work's model and task; what it takes counts as loading.
+
+    Raises what that raises, and what the run raises: EditCancelled (from report), OutOfMemory, BadOutput.
+    """
+    clock = StageClock(report, work.request.count)
+    engine = open_engine(clock)
     match work:
         case EditWork():
-            return run_edit(work.request, work.plan, engine, report)
+            return run_edit(work.request, work.plan, engine, clock)
         case GenerateWork():
-            return run_generate(work.request, engine, report)
+            return run_generate(work.request, engine, clock)
         case ReimagineWork():
-            return run_reimagine(work.request, work.plan, engine, report)
+            return run_reimagine(work.request, work.plan, engine, clock)
 
 
 def cost_of(work: Work) -> Cost:

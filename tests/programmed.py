@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -61,16 +62,13 @@ class Programmed:
         self.relieved = 0
 
     def _run(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
-        notices: tuple[str, ...] = ()
         for stage, step in STAGES:
             total = sum(other == stage for other, _ in STAGES)
-            try:
+            with contextlib.suppress(UseAsIs):
                 report(Progress(stage, step, total, picture[::8, ::8] if stage == "denoising" else None))
-            except UseAsIs:
-                notices = (f"Stopped at step {step}.",)
             self._step(stage, step)
         made = (picture.astype(int) + sampling.seed + np.arange(picture.shape[1])[:, None]) % 256
-        return EngineOutput(made.astype(np.uint8), notices)
+        return EngineOutput(made.astype(np.uint8))
 
     def _step(self, stage: Stage, step: int) -> None:
         if self.diary is not None:

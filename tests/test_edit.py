@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams, WorkArea
-from inpaint.core.result import EditResult, Progress
+from inpaint.core.result import EditResult, Progress, StoppedAt
 from inpaint.core.spec import WorkingLimits
-from inpaint.edit import EVERYTHING_PAINTED, run_edit, run_reimagine
+from inpaint.edit import EVERYTHING_PAINTED, StageClock, run_edit, run_reimagine
 from inpaint.engines.base import EngineInput, EngineOutput, Report, UseAsIs
 from inpaint.errors import BadOutput, EditCancelled, EmptyMask, OutOfMemory
 from inpaint.plan import plan_edit, plan_whole
@@ -33,7 +33,7 @@ def request(mask: NDArray[np.uint8], pixels: NDArray[np.uint8] | None = None, *,
 
 
 def ran(asked: EditRequest, engine: FakeEngine, limits: WorkingLimits = ANY_EXTENT) -> EditResult:
-    return run_edit(asked, plan_edit(asked, limits), engine, lambda progress: None)
+    return run_edit(asked, plan_edit(asked, limits), engine, StageClock(lambda progress: None, asked.count))
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -98,7 +98,7 @@ def test_whoever_watches_may_stop_it_at_any_stage(stage: str) -> None:
 
     asked = request(MASKS["middle"])
     with pytest.raises(EditCancelled):
-        run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), stop)
+        run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), StageClock(stop))
 
 
 @pytest.mark.parametrize("wrong", [
@@ -134,27 +134,61 @@ def test_extreme_pictures(shape: tuple[int, int], limits: WorkingLimits) -> None
     assert result.changed_outside == 0
 
 
-def test_used_as_it_is_the_other_candidates_are_left_out() -> None:
-    """They would stop at their first step, and be noise."""
-    class Patient(FakeEngine):
-        def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
-            try:
-                report(Progress("denoising", 1, 9))
-            except UseAsIs:
-                return EngineOutput(work.picture, ("Stopped at step 1 of 9, as asked.",))
-            return EngineOutput(work.picture)
+class Patient(FakeEngine):
+    """Can be ended early after each of nine steps."""
 
-    asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count=4)
-    heard = list[Progress]()
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        report(Progress("prior"))
+        try:
+            for step in range(10):
+                report(Progress("denoising", step, 9))
+        except UseAsIs:
+            pass
+        report(Progress("decoding"))
+        return EngineOutput(work.picture)
 
-    def second_time(progress: Progress) -> None:
-        heard.append(progress)
-        if [p.stage for p in heard].count("denoising") == 2 and progress.stage == "denoising":
+
+class Stubborn(Patient):
+    """Cannot: it lets the request pass."""
+
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        report(Progress("denoising", 5, 9))
+        return EngineOutput(work.picture)
+
+
+class Enough:
+    """Asks, from one moment on, to use what is there, as a job does: where there is something."""
+
+    def __init__(self, candidate: int, stage: str, step: int) -> None:
+        self._since = (candidate, stage, step)
+        self._asked = False
+
+    def __call__(self, progress: Progress) -> None:
+        self._asked |= self._since == (progress.candidate, progress.stage, progress.step)
+        if self._asked and progress.stage in ("prior", "denoising") and (progress.candidate > 1 or progress.step):
             raise UseAsIs
 
-    result = run_edit(asked, plan_edit(asked, ANY_EXTENT), Patient(), second_time)
-    assert [candidate.seed for candidate in result.candidates] == [5, 6]
-    assert result.notices == ("Stopped at step 1 of 9, as asked.",)
+
+@pytest.mark.parametrize(("engine", "count", "asked_at", "made", "stopped_at", "notice"), [
+    pytest.param(Patient(), 1, (1, "denoising", 4), 1, StoppedAt(1, 4, 9), "Stopped at step 4 of 9, as asked.", id="the only one"),
+    pytest.param(Patient(), 4, (2, "denoising", 4), 2, StoppedAt(2, 4, 9), "Candidate 2 of 4: stopped at step 4 of 9, as asked.",
+                 id="the second of four"),
+    *[pytest.param(Patient(), 4, at, 1, None, "Ended after candidate 1 of 4, as asked.", id=f"the second has no picture: {at}")
+      for at in ((1, "decoding", 0), (2, "prior", 0), (2, "denoising", 0), (2, "denoising", 1))],
+    pytest.param(Stubborn(), 4, (2, "denoising", 5), 1, None, "Ended after candidate 1 of 4, as asked.", id="an engine that cannot"),
+])
+def test_used_as_it_is_no_candidate_is_a_blur(engine: FakeEngine, count: int, asked_at: tuple[int, str, int], made: int,
+                                              stopped_at: StoppedAt | None, notice: str) -> None:
+    asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count)
+    result = run_edit(asked, plan_edit(asked, ANY_EXTENT), engine, StageClock(Enough(*asked_at), count))
+    assert [candidate.seed for candidate in result.candidates] == [5, 6][:made]
+    assert (result.stopped_at, result.notices) == (stopped_at, (notice,))
+
+
+def test_an_engine_that_cannot_end_early_is_cancelled_by_it() -> None:
+    asked = request(MASKS["middle"])
+    with pytest.raises(EditCancelled):
+        run_edit(asked, plan_edit(asked, ANY_EXTENT), Stubborn(), StageClock(Enough(1, "denoising", 5)))
 
 
 def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
@@ -164,7 +198,7 @@ def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
 
     original = Picture(noise(32, 32), "beach", b"profile", "2024:05:06 07:08:09", ("was CMYK",))
     asked = ReimagineRequest(original, "fake", SamplingParams(seed=5))
-    result = run_reimagine(asked, plan_whole(original.extent, ANY_EXTENT), Anew(), lambda progress: None)
+    result = run_reimagine(asked, plan_whole(original.extent, ANY_EXTENT), Anew(), StageClock(lambda progress: None))
     made = result.candidates[0].picture
     assert (made.name, made.icc_profile, made.taken) == ("beach", b"profile", "2024:05:06 07:08:09")
     assert np.array_equal(made.pixels, 255 - original.pixels) and result.notices == ("was CMYK",)
@@ -173,5 +207,29 @@ def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
 def test_progress_names_the_candidate() -> None:
     heard = list[Progress]()
     asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count=3)
-    run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), heard.append)
+    run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), StageClock(heard.append, 3))
     assert [(p.candidate, p.candidates) for p in heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
+
+
+OF_64 = WorkingLimits(multiple=64, max_pixels=1_048_576, native_pixels=262_144, max_upscale=3.0)
+"""Kandinsky 2.2's on a CPU."""
+
+
+@pytest.mark.parametrize(("size", "notices"), [
+    pytest.param((512, 512), [], id="a size that the model takes"),
+    pytest.param((1280, 1280), ["The picture is made at 512 x 512 px (it was 1280 x 1280)."], id="smaller"),
+    pytest.param((2000, 1500), ["The picture is made at 576 x 448 px (it was 2000 x 1500, of which the middle 1929 x 1500 px is seen)."], id="4:3"),
+    pytest.param((200, 160), ["The picture is made at 576 x 448 px (it was 200 x 160, of which the middle 200 x 156 px is seen)."], id="5:4"),
+    pytest.param((900, 40), ["The picture is made at 2432 x 128 px (it was 900 x 40, of which the middle 760 x 40 px is seen)."], id="a strip"),
+])
+def test_a_picture_made_anew_is_cut_not_squeezed_and_its_size_is_said(size: tuple[int, int], notices: list[str]) -> None:
+    class Anew(FakeEngine):
+        def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+            return EngineOutput(picture)
+
+    asked = ReimagineRequest(Picture(noise(size[1], size[0])), "fake", SamplingParams())
+    plan = plan_whole(asked.picture.extent, OF_64)
+    result = run_reimagine(asked, plan, Anew(), StageClock(lambda progress: None))
+    assert list(result.notices) == notices and plan.region.stretch < 1.01
+    smaller = plan.smaller()
+    assert smaller is not None and smaller.region.stretch < 1.05 and smaller.region.working.area <= plan.region.working.area / 2

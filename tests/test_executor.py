@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -21,7 +22,7 @@ from gradio.context import LocalContext
 
 from inpaint.core.geometry import Extent
 from inpaint.core.request import GenerateRequest, SamplingParams
-from inpaint.core.result import EditResult, Progress
+from inpaint.core.result import EditResult, Progress, StoppedAt
 from inpaint.engines.base import UseAsIs
 from inpaint.errors import (
     BadOutput,
@@ -169,7 +170,7 @@ def test_memory_that_ran_out_once_is_met_with_less_and_said(make: Make) -> None:
 
 def test_memory_that_always_runs_out_ends_in_a_sentence(make: Make) -> None:
     executor = make(Programmed({("decoding", 1): raises(*[OutOfMemory("No.")] * 20)}))
-    with pytest.raises(OutOfMemory, match=r"too little memory for 8 x 8 pixels: [\d.]+ GB are free"):
+    with pytest.raises(OutOfMemory, match=r"too little memory for 64 x 64 pixels, and for any size down to 8 x 8: [\d.]+ GB are free"):
         executor.run(edit_work(), Heard())
 
 
@@ -185,10 +186,22 @@ def test_a_bug_is_told_as_one_and_the_next_job_runs(make: Make, thrown: BaseExce
     assert after.wait(PATIENCE) and after.state == "done"
 
 
+def test_opening_the_engine_counts_as_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that stands still but for that: the imports of a first run are most of what it waits for."""
+    now = [0.0]
+    monkeypatch.setattr("inpaint.edit.time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def imports() -> None:
+        now[0] += 7
+
+    result = InThread(OneEngine(Programmed({("loading", 0): imports}))).run(edit_work(), Heard())
+    assert {stage: seconds for stage, seconds in result.seconds.items() if seconds} == {"loading": 7}
+
+
 def test_only_in_the_thread_can_a_run_be_ended_early() -> None:
     early = Heard(("denoising", 2), UseAsIs())
     thread = InThread(OneEngine(Programmed()))
-    assert thread.can_end_early and thread.run(edit_work(), early).notices == ("Stopped at step 2.",)
+    assert thread.can_end_early and thread.run(edit_work(), early).stopped_at == StoppedAt(1, 2, 3)
     elsewhere = GpuProcess(OneEngine(Programmed()), spaces.GPU, gr.Error, Pace())
     assert not elsewhere.can_end_early
     with pytest.raises(EditCancelled):

@@ -16,7 +16,7 @@ from inpaint.core.picture import Picture
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import EditResult, Progress
 from inpaint.core.spec import WorkingLimits
-from inpaint.edit import run_edit, run_generate, run_reimagine
+from inpaint.edit import StageClock, run_edit, run_generate, run_reimagine
 from inpaint.engines.base import EngineInput, EngineOutput, Report
 from inpaint.errors import EditCancelled, OutOfMemory
 from inpaint.plan import plan_edit, plan_whole
@@ -78,16 +78,16 @@ def request(count: int = 1) -> EditRequest:
 
 def edited(engine: Cramped, count: int = 1) -> EditResult:
     asked = request(count)
-    return run_edit(asked, plan_edit(asked, LIMITS), engine, lambda progress: None)
+    return run_edit(asked, plan_edit(asked, LIMITS), engine, StageClock(lambda progress: None, count))
 
 
 def reimagined(engine: Cramped, count: int = 1) -> EditResult:
     asked = ReimagineRequest(Picture(noise(64, 64)), "fake", SamplingParams(), count)
-    return run_reimagine(asked, plan_whole(asked.picture.extent, LIMITS), engine, lambda progress: None)
+    return run_reimagine(asked, plan_whole(asked.picture.extent, LIMITS), engine, StageClock(lambda progress: None, count))
 
 
 def generated(engine: Cramped, count: int = 1) -> EditResult:
-    return run_generate(GenerateRequest("fake", SamplingParams(width=64, height=64), count), engine, lambda progress: None)
+    return run_generate(GenerateRequest("fake", SamplingParams(width=64, height=64), count), engine, StageClock(lambda progress: None, count))
 
 
 def test_with_room_nothing_is_given_up() -> None:
@@ -123,7 +123,7 @@ def test_rungs_are_taken_in_order_and_said(run: Run, engine: Cramped, notices: t
 
 def test_each_rung_is_said_to_whoever_watches_as_it_is_taken() -> None:
     heard, asked = list[Progress](), request()
-    run_edit(asked, plan_edit(asked, LIMITS), Cramped(0, ("one",), 10, "the last"), heard.append)
+    run_edit(asked, plan_edit(asked, LIMITS), Cramped(0, ("one",), 10, "the last"), StageClock(heard.append))
     assert [progress.notice for progress in heard] == ["", ONE, FROM_64, FROM_40, FROM_24, FROM_16, LAST, LAST]
 
 
@@ -151,15 +151,16 @@ def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> Non
         "From candidate 2 on: memory ran out, so the model saw 40 x 40 instead of 64 x 64 pixels.",)
 
 
-@pytest.mark.parametrize(("run", "size"), [(edited, "8 x 8"), (reimagined, "8 x 8"), (generated, "64 x 64")],
+@pytest.mark.parametrize(("run", "size"), [(edited, "64 x 64 pixels, and for any size down to 8 x 8"),
+                                           (reimagined, "64 x 64 pixels, and for any size down to 8 x 8"), (generated, "64 x 64 pixels")],
                          ids=["inpaint", "image-to-image", "generate"])
-def test_after_the_last_rung_a_sentence_with_the_size_and_the_free_memory(run: Run, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ladder, "free_bytes", lambda: 1_230_000_000)
     engine = Cramped(room=10, things=("one",))
     with pytest.raises(OutOfMemory) as caught:
         run(engine)
-    assert caught.value.message == f"There is too little memory for {size} pixels: 1.2 GB are free."
-    assert "Nothing more can be given up" in caught.value.hint
+    assert caught.value.message == f"There is too little memory for {size}: 1.2 GB are free."
+    assert "Nothing more can be given up" in caught.value.hint and ("smaller size" in caught.value.hint) == (run is generated)
     assert engine.given == 0
     assert run(Cramped(room=4096)).candidates
 
@@ -182,5 +183,5 @@ def test_cancel_on_the_ladder_restores_too() -> None:
 
     asked = request()
     with pytest.raises(EditCancelled):
-        run_edit(asked, plan_edit(asked, LIMITS), engine, report)
+        run_edit(asked, plan_edit(asked, LIMITS), engine, StageClock(report))
     assert engine.given == 0

@@ -16,7 +16,7 @@ import pytest
 from inpaint import jobs
 from inpaint.config import QueueLimits
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress
+from inpaint.core.result import Progress, Stage
 from inpaint.engines.base import Report, UseAsIs
 from inpaint.errors import Busy, EditCancelled, JobTimeout, MachineError
 from inpaint.fairness import Cost
@@ -206,6 +206,27 @@ def test_keep_reaches_an_engine_that_can() -> None:
         time.sleep(0.001)
     job.keep()
     assert job.wait(PATIENCE) and job.outcome().startswith("stopped at ")
+
+
+@pytest.mark.parametrize(("candidate", "stage", "step", "is_asked"), [
+    (1, "loading", 0, False), (1, "prior", 3, False), (1, "denoising", 0, False), (1, "denoising", 1, True), (1, "decoding", 1, False),
+    (2, "loading", 0, True), (2, "prior", 3, True), (2, "denoising", 0, True), (2, "denoising", 1, True), (2, "decoding", 1, False),
+    (2, "compositing", 0, False)], ids=str)
+def test_keep_is_asked_for_where_there_is_a_picture(candidate: int, stage: Stage, step: int, is_asked: bool) -> None:
+    """Of this candidate a step, or the candidates before it."""
+    def task(report: Report) -> bool:
+        try:
+            report(Progress(stage, step, 9, candidate=candidate, candidates=2))
+        except UseAsIs:
+            return True
+        return False
+
+    worker = Worker(Calls())
+    gate = blocked(worker)
+    job = worker.submit(task, "ann")
+    job.keep()
+    gate.open.set()
+    assert job.wait(PATIENCE) and job.outcome() is is_asked
 
 
 def test_keep_before_the_first_step_waits_for_it() -> None:

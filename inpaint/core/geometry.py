@@ -60,6 +60,13 @@ class Bounds:
         left, top = int(columns[0]), int(rows[0])
         return cls(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
 
+    @classmethod
+    def middle(cls, of: Extent, shape: Extent) -> Bounds:
+        """The largest bounds in the middle of an extent that have another one's shape."""
+        width = max(1, min(of.width, round(of.height * shape.width / shape.height)))
+        height = max(1, min(of.height, round(of.width * shape.height / shape.width)))
+        return cls((of.width - width) // 2, (of.height - height) // 2, width, height)
+
     @property
     def right(self) -> int:
         return self.left + self.width

@@ -19,7 +19,8 @@ Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "fillin
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a job is: step of total within a stage (1-based; total 0 = not counted), in candidate k of n (1-based).
+    """Where a job is: step of total within a stage (1-based; 0 = the first has begun; total 0 = not counted), in candidate k of n
+    (1-based).
 
     preview: uint8 [h, w, 3] RGB of the work area at any small size, or None. notice: what is done otherwise than asked since
     it began, as a sentence.
@@ -43,9 +44,18 @@ class Candidate:
     changed_outside: int
 
 
+@dataclass(frozen=True)
+class StoppedAt:
+    """Where a candidate was ended early and used as it was: after step of total."""
+
+    candidate: int
+    step: int
+    total: int
+
+
 @dataclass(frozen=True, eq=False)
 class EditResult:
-    """A finished edit. region is None for text-to-image. seconds: by stage."""
+    """A finished edit. region is None for text-to-image. seconds: by stage. stopped_at: of the last candidate; None = it ran to its end."""
 
     candidates: tuple[Candidate, ...]
     model: str
@@ -54,3 +64,4 @@ class EditResult:
     blend_band_px: int
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     notices: tuple[str, ...] = ()
+    stopped_at: StoppedAt | None = None

@@ -22,8 +22,8 @@ Report = Callable[[Progress], None]
 
 
 class UseAsIs(EditCancelled):
-    """Raised from `report` during denoising: finish now with the picture predicted so far. An engine that cannot lets it pass,
-    and the job counts as cancelled."""
+    """Raised from `report` after a step of denoising: finish now with the picture predicted so far. An engine that cannot lets it pass,
+    and the job counts as cancelled, unless other candidates are finished."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from inpaint.core.picture import Picture
 from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import EditResult
 from inpaint.core.spec import WorkingLimits
-from inpaint.edit import run_edit, run_reimagine
+from inpaint.edit import StageClock, run_edit, run_reimagine
 from inpaint.engines.kandinsky22 import Kandinsky22, Kandinsky22ImageToImage
 from inpaint.engines.residency import Residency
 from inpaint.plan import plan_edit, plan_whole
@@ -34,12 +34,12 @@ RUNGS = ("Memory ran out, so the prior was moved off the GPU.", "Memory ran out,
 
 def edited(engine: Any) -> EditResult:
     request = EditRequest(PICTURE, Mask(blob(128, 128)), "tiny", SAMPLING, work_area="full")
-    return run_edit(request, plan_edit(request, LIMITS), engine, Watcher())
+    return run_edit(request, plan_edit(request, LIMITS), engine, StageClock(Watcher()))
 
 
 def reimagined(engine: Any) -> EditResult:
     sampling = SamplingParams(**{**vars(SAMPLING), "strength": 0.7})
-    return run_reimagine(ReimagineRequest(PICTURE, "tiny", sampling), plan_whole(PICTURE.extent, LIMITS), engine, Watcher())
+    return run_reimagine(ReimagineRequest(PICTURE, "tiny", sampling), plan_whole(PICTURE.extent, LIMITS), engine, StageClock(Watcher()))
 
 
 Loaded = Callable[[], Any]
