@@ -26,11 +26,10 @@ from bench.memory import scene
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.edit import StageClock
-from inpaint.engines.base import EngineInput
+from inpaint.engines.base import EngineInput, Report
 from inpaint.engines.diffusion import DTYPES, release_memory, seeded
 from inpaint.engines.kandinsky22 import Kandinsky22
 from inpaint.engines.residency import Residency
-from inpaint.errors import InpaintError
 
 STAGES = ("loading", "prior", "encoding", "denoising", "decoding")
 PRIOR_STEPS = 25
@@ -67,8 +66,18 @@ def main() -> None:
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         print("This machine has no CUDA; nothing was measured.", file=sys.stderr)
         sys.exit(2)
+    refuse_wrong_folders(parser, options)
     with tempfile.TemporaryDirectory() as folder:
         check(setup(options, Path(folder)))
+
+
+def refuse_wrong_folders(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Before anything is made or loaded. Exits 2."""
+    if bool(options.prior) != bool(options.decoder):
+        parser.error("--prior and --decoder go together")
+    for folder in filter(None, (options.prior, options.decoder)):
+        if not (folder / "model_index.json").is_file():
+            parser.error(f"{folder} holds no model: it has no model_index.json")
 
 
 def setup(options: argparse.Namespace, folder: Path) -> Setup:
@@ -97,64 +106,80 @@ def row(title: str, setup: Setup, measure: Callable[[], tuple[dict[str, float], 
     """Memory is empty at the start of each; what fails is told in the table, and the next is measured."""
     release_memory()
     if setup.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(setup.device)
     try:
         seconds, second = measure()
-    except (RuntimeError, InpaintError) as error:
-        print(f"| {title} | {type(error).__name__} |")
+    except Exception as error:  # whatever the libraries raise for weights that are not theirs
+        print(f"| {title} | {type(error).__name__}: {' '.join(str(error).split())} |", flush=True)
         return
-    shown = {stage: seconds.get(stage, 0.0) for stage in STAGES} | {"denoising": seconds["denoising"] / (setup.steps - 1)}
-    peak = torch.cuda.max_memory_allocated() / 1e9 if setup.device.startswith("cuda") else 0.0
+    shown = {stage: seconds.get(stage, 0.0) for stage in STAGES} | {"denoising": seconds["denoising"] / setup.steps}
+    peak = torch.cuda.max_memory_allocated(setup.device) / 1e9 if setup.device.startswith("cuda") else 0.0
     print(f"| {title} | " + " | ".join(f"{value:.3f}" for value in shown.values()) + f" | {second:.2f} | {peak:.2f} |", flush=True)
 
 
 def ours(setup: Setup, budget: int | None) -> tuple[dict[str, float], float]:
     residency = Residency(setup.device, budget)
-    clock = StageClock(lambda progress: synchronize(setup.device))
+    clock = StageClock(lambda progress: None)
+    report = waiting(setup.device, clock)
     engine = Kandinsky22.load(str(setup.prior), str(setup.decoder), device=setup.device, dtype=setup.dtype,
-                              cache_dir=setup.made, report=clock, residency=residency)
-    engine.inpaint(setup.work, clock)
+                              cache_dir=setup.made, report=report, residency=residency)
+    engine.inpaint(setup.work, report)
     synchronize(setup.device)
     clock.stop()
     started = time.perf_counter()
     engine.inpaint(setup.work, lambda progress: None)
+    synchronize(setup.device)
     return clock.seconds, time.perf_counter() - started
 
 
 def stock(setup: Setup) -> tuple[dict[str, float], float]:
     from diffusers import KandinskyV22InpaintPipeline, KandinskyV22PriorPipeline
 
-    clock = StageClock(lambda progress: synchronize(setup.device))
-    clock(Progress("loading"))
+    clock = StageClock(lambda progress: None)
+    report = waiting(setup.device, clock)
+    report(Progress("loading"))
     prior: Any = KandinskyV22PriorPipeline.from_pretrained(setup.prior, dtype=DTYPES[setup.dtype]).to(setup.device)
     decoder: Any = KandinskyV22InpaintPipeline.from_pretrained(setup.decoder, dtype=DTYPES[setup.dtype]).to(setup.device)
     for pipeline in (prior, decoder):
         pipeline.set_progress_bar_config(disable=True)
-    stock_edit(setup, prior, decoder, clock)
+    stock_edit(setup, prior, decoder, report)
     synchronize(setup.device)
     clock.stop()
     started = time.perf_counter()
-    stock_edit(setup, prior, decoder, StageClock(lambda progress: None))
+    stock_edit(setup, prior, decoder, lambda progress: None)
+    synchronize(setup.device)
     return clock.seconds, time.perf_counter() - started
 
 
-def stock_edit(setup: Setup, prior: Any, decoder: Any, clock: StageClock) -> np.ndarray:
-    """Its stages seen from outside, as ours are told: encoding ends with the first step, which is counted there."""
+def stock_edit(setup: Setup, prior: Any, decoder: Any, report: Report) -> np.ndarray:
+    """Its stages seen from outside, as ours are told: denoising begins with the UNet's first call."""
     from PIL import Image
 
     work = setup.work
-    clock(Progress("prior"))
+    report(Progress("prior"))
     embeds = prior(work.sampling.prompt, num_inference_steps=PRIOR_STEPS, guidance_scale=4.0, generator=seeded(1))
-    clock(Progress("encoding"))
+    report(Progress("encoding"))
+    begun = decoder.unet.register_forward_pre_hook(lambda *_: report(Progress("denoising")))
 
     def on_step_end(_pipeline: Any, step: int, _timestep: Any, _tensors: Any) -> dict[str, Any]:
-        clock(Progress("denoising" if step + 1 < setup.steps else "decoding"))
+        if step + 1 == setup.steps:
+            report(Progress("decoding"))
         return {}
 
     result = decoder(image=Image.fromarray(work.picture), mask_image=Image.fromarray(work.mask), image_embeds=embeds.image_embeds,
                      negative_image_embeds=embeds.negative_image_embeds, height=setup.side, width=setup.side,
                      num_inference_steps=setup.steps, guidance_scale=4.0, generator=seeded(1), callback_on_step_end=on_step_end)
+    begun.remove()
     return np.asarray(result.images[0])
+
+
+def waiting(device: str, clock: StageClock) -> Report:
+    """Waits for the card before the clock hears of the next stage, so that what was asked of it is booked to the stage that asked."""
+    def report(progress: Progress) -> None:
+        synchronize(device)
+        clock(progress)
+
+    return report
 
 
 def synchronize(device: str) -> None:

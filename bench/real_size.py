@@ -7,6 +7,7 @@ configs/models/kandinsky-2.2.toml. Knows no engine.
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from transformers import (
 )
 
 from bench.preview import EMBEDDING, PUBLISHED
+from inpaint.engines.memory import count_parameters
 from tests.tiny_models import make_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,9 +44,7 @@ def build(folder: Path) -> tuple[Path, Path]:
     prior, decoder = folder / "prior", folder / "decoder"
     for place, name, make in ((prior, "prior", _prior), (prior, "text_encoder", _text_encoder), (prior, "image_encoder", _image_encoder),
                               (decoder, "unet", _unet), (decoder, "movq", _movq)):
-        if not (place / name / "config.json").exists():
-            print(f"writing {name} ...", flush=True)
-            _write(make, place / name, _counts()[name])
+        _write_once(make, place / name, _counts()[name])
     make_tokenizer(folder / "vocabulary").save_pretrained(prior / "tokenizer")
     UnCLIPScheduler(prediction_type="sample", clip_sample_range=5.0).save_pretrained(prior / "scheduler")
     CLIPImageProcessor().save_pretrained(prior / "image_processor")
@@ -56,6 +56,18 @@ def build(folder: Path) -> tuple[Path, Path]:
 
 def _counts() -> dict[str, int]:
     return tomllib.loads((ROOT / "configs" / "models" / "kandinsky-2.2.toml").read_text(encoding="utf-8"))["parameters"]
+
+
+def _write_once(make: Callable[[], Any], folder: Path, expected: int) -> None:
+    """Under another name until it is whole: a part whose writing was ended is written again."""
+    if count_parameters(folder, None) >= expected:
+        return
+    print(f"writing {folder.name} ...", flush=True)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    for left in (unfinished, folder):
+        shutil.rmtree(left, ignore_errors=True)
+    _write(make, unfinished, expected)
+    unfinished.rename(folder)
 
 
 def _write(make: Callable[[], Any], folder: Path, expected: int) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from bench import gpu_check, memory, speed
+from bench import gpu_check, memory, real_size, speed
+from inpaint.core.result import Progress
+from inpaint.edit import StageClock
 
 
 def test_gpu_check_measures_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +25,72 @@ def test_gpu_check_measures_every_row(tmp_path: Path, capsys: pytest.CaptureFixt
     gpu_check.check(gpu_check.setup(options, tmp_path))
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
     assert [len(row.split("|")) for row in rows] == [10] * 4, "a row that failed is shorter"
+
+
+def test_gpu_check_takes_a_single_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(tiny=True, device="cpu", prior=None, decoder=None, side=768, steps=25)
+    setup = dataclasses.replace(gpu_check.setup(options, tmp_path), steps=1)
+    gpu_check.row("stock", setup, lambda: gpu_check.stock(setup))
+    assert len(capsys.readouterr().out.split("|")) == 10
+
+
+def test_gpu_check_names_what_failed_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    setup = gpu_check.Setup("cpu", "float32", tmp_path, tmp_path, 64, 1, tmp_path)
+
+    def fail() -> Any:
+        raise AttributeError("no\nunet")
+
+    gpu_check.row("stock", setup, fail)
+    assert capsys.readouterr().out == "| stock | AttributeError: no unet |\n"
+
+
+@pytest.mark.parametrize(("given", "said"), [(["--prior", "here"], "go together"), (["--prior", "x", "--decoder", "y"], "holds no model")])
+def test_gpu_check_refuses_wrong_folders(given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu_check.py", "--device", "cpu", *given])
+    with pytest.raises(SystemExit) as left:
+        gpu_check.main()
+    assert left.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_a_card_is_waited_for_within_the_stage_that_asked_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock on which only waiting takes time: a second for whatever was asked since the last report."""
+    now = [0.0]
+
+    def wait(_device: str) -> None:
+        now[0] += 1
+
+    monkeypatch.setattr(gpu_check, "synchronize", wait)
+    monkeypatch.setattr("inpaint.edit.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    clock = StageClock(lambda progress: None)
+    report = gpu_check.waiting("cuda", clock)
+    for stage in ("loading", "denoising", "denoising", "decoding"):
+        report(Progress(stage))
+    clock.stop()
+    assert clock.seconds == {"loading": 1, "denoising": 2, "decoding": 0}
+
+
+def test_a_part_whose_writing_was_ended_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """save_pretrained writes config.json before the weights."""
+    class Ended(torch.nn.Linear):
+        def save_pretrained(self, folder: Path, **_options: object) -> None:
+            folder.mkdir()
+            (folder / "config.json").write_text("{}")
+            if not is_ended:
+                save_file({"weight": self.weight, "bias": self.bias}, folder / "model.safetensors")
+            else:
+                raise KeyboardInterrupt
+
+    is_ended, folder = True, tmp_path / "unet"
+    with pytest.raises(KeyboardInterrupt):
+        real_size._write_once(lambda: Ended(2, 3), folder, 9)
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "config.json").write_text("as an earlier version left it")
+    is_ended = False
+    real_size._write_once(lambda: Ended(2, 3), folder, 9)
+    written = (folder / "model.safetensors").stat()
+    real_size._write_once(lambda: Ended(2, 3), folder, 9)
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written.st_mtime_ns and [path.name for path in tmp_path.iterdir()] == ["unet"]
 
 
 def test_gpu_check_without_a_card_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
