@@ -49,16 +49,17 @@ TOKENS = 77
 KNOWN_WORDS = ("a", "red", "hat", "dog", "cat", "the", "sky", "word")
 
 
-def make_kandinsky(folder: Path, *, learned_range: bool, seed: int = 0) -> tuple[Path, Path]:
+def make_kandinsky(folder: Path, *, learned_range: bool, seed: int = 0, image_width: int = 37) -> tuple[Path, Path]:
     """Write the repositories `prior` and `decoder` of a tiny Kandinsky 2.2 under folder, and return the two.
 
     MoVQ has four blocks as the published one: latents are 1/8 of the picture, and sides must be multiples of 64.
+    image_width: of the image encoder's inner layers; from about 4000 on it is the largest part, as the published one is.
     """
     torch.manual_seed(seed)
     prior_folder, decoder_folder = folder / "prior", folder / "decoder"
     tokenizer = make_tokenizer(folder / "vocabulary")
     KandinskyV22PriorPipeline(
-        prior=_prior(), image_encoder=_image_encoder(), text_encoder=_text_encoder(tokenizer), tokenizer=tokenizer,
+        prior=_prior(), image_encoder=_image_encoder(image_width), text_encoder=_text_encoder(tokenizer), tokenizer=tokenizer,
         scheduler=UnCLIPScheduler(prediction_type="sample", clip_sample_range=5.0),
         image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32),
     ).save_pretrained(prior_folder)
@@ -180,9 +181,9 @@ def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModelWithProjection:
     return CLIPTextModelWithProjection(_text_config(tokenizer)).eval()
 
 
-def _image_encoder() -> CLIPVisionModelWithProjection:
+def _image_encoder(width: int) -> CLIPVisionModelWithProjection:
     return CLIPVisionModelWithProjection(CLIPVisionConfig(
-        hidden_size=EMBEDDING, image_size=32, projection_dim=EMBEDDING, intermediate_size=37, num_attention_heads=4,
+        hidden_size=EMBEDDING, image_size=32, projection_dim=EMBEDDING, intermediate_size=width, num_attention_heads=4,
         num_hidden_layers=2, patch_size=8)).eval()
 
 

@@ -1,6 +1,6 @@
-"""Finds a checkpoint on disk and loads its parts, or says in a sentence why that cannot be.
+"""Loads the parts of a checkpoint that lies on disk, or says in a sentence why that cannot be.
 
-Never asks the hub: downloads are made elsewhere, when a person asked for them. Knows no single model.
+Knows no hub and no cache (engines/weights.py finds the folder), and no single model.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from safetensors import SafetensorError
 from transformers import CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar as disable_weights_bar
 
-from inpaint.core.spec import Source
-from inpaint.engines import weights
 from inpaint.engines.diffusion import guard_memory, is_out_of_memory, release_memory
 from inpaint.engines.embeddings import weights_identity
 from inpaint.engines.memory import count_parameters
@@ -138,15 +136,9 @@ def _without_weights(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return torch.nn.Module.to(shape, dtype)  # diffusers' own warns of modules kept in float32, even where there are none
 
 
-def find_checkpoint(source: str, *, model: str, revision: str | None = None, variant: str | None = None, way: str = "") -> Checkpoint:
-    """The checkpoint of source: a local folder, or a hub repository that was downloaded before. Raises ModelUnavailable.
-
-    way: how to get it, for people.
-    """
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        folder = weights.find(Source(source, revision or "main", variant)) or folder
-    found = Checkpoint(folder, model, variant, way)
-    if not folder.is_dir():
-        raise found.unavailable(f"{model} is not on this machine ({source}).")
+def open_checkpoint(folder: str, *, model: str, variant: str | None = None, way: str = "") -> Checkpoint:
+    """The checkpoint in a folder. way: how to get it, for people. Raises ModelUnavailable where there is no such folder."""
+    found = Checkpoint(Path(folder), model, variant, way)
+    if not found.folder.is_dir():
+        raise found.unavailable(f"{model} is not on this machine ({folder}).")
     return found

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from inpaint.core.geometry import Extent
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.autoencoder import AutoencoderGate, Encoded, standing_in, unscaled
 from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report, UseAsIs
-from inpaint.engines.checkpoint import find_checkpoint
+from inpaint.engines.checkpoint import open_checkpoint
 from inpaint.engines.diffusion import SCHEDULERS, cut_notices, guard_memory, make_scheduler, seeded, to_pixels
 from inpaint.engines.estimate import Estimate
 from inpaint.engines.pipeline_folder import open_inpaint_pipeline
@@ -57,16 +58,16 @@ class DiffusersInpaint(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, revision: str | None = None,
-             variant: str | None = None, way: str = "", residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
+    def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, variant: str | None = None, way: str = "",
+             residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
         """Open a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
 
-        source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model, way: the name in the registry and how to get it, for messages. residency: shared by all engines of a process;
-        by itself an engine has its own. Raises ModelUnavailable, EditCancelled (from report).
+        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, way: the name in the registry and
+        how to get it, for messages. residency: shared by all engines of a process; by itself an engine has its own. Raises
+        ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
-        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant, way=way)
+        checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
         return cls(*open_inpaint_pipeline(checkpoint, dtype, residency or Residency(device)), clock)
 
     def bring(self, report: Report) -> None:
@@ -105,7 +106,7 @@ class DiffusersInpaint(EngineOfParts):
         if work.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
             raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
                              f"of {self.size_multiple}")
-        with self._parts.run(max(height, width), report):
+        with self._parts.run(Extent(width, height), report, lambda: self._pipeline.num_timesteps):
             painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
         return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
 
@@ -117,7 +118,6 @@ class DiffusersInpaint(EngineOfParts):
                    key=lambda tokenizer: tokenizer.model_max_length)
 
     def _paint(self, work: EngineInput, report: Report) -> EngineOutput:
-        report(Progress("encoding"))
         scheduler = self._pipeline.scheduler = self._fresh_scheduler(work.sampling)
         cell: int = self._pipeline.vae_scale_factor
         mask = whole_cells(work.mask, cell)
@@ -175,7 +175,6 @@ class _Run:
         except UseAsIs:
             if self.estimate.latest is None:
                 raise
-            self.notices += (f"Stopped at step {step + 1} of {total}, as asked.",)
             pipeline._interrupt = True  # diffusers' documented way; its public side only reads
             return {"latents": self.estimate.latest.to(tensors["latents"].dtype)}
         return {}

@@ -16,7 +16,7 @@ import torch
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report
-from inpaint.engines.checkpoint import find_checkpoint
+from inpaint.engines.checkpoint import open_checkpoint
 from inpaint.engines.compilation import Compiler
 from inpaint.engines.diffusion import DTYPES, guard_memory
 from inpaint.engines.kandinsky_decoder import Clock, Decoder, ImageDecoder, InpaintDecoder
@@ -40,21 +40,20 @@ class KandinskyEngine(Generic[Kind]):
 
     @classmethod
     def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: Report,
-             prior_revision: str | None = None, decoder_revision: str | None = None, prior_variant: str | None = None,
-             decoder_variant: str | None = None, model: str = "kandinsky-2.2", way: str = "", clock: Clock = time.monotonic,
-             residency: Residency | None = None, recent: Recent[Any, Any] | None = None,
+             prior_variant: str | None = None, decoder_variant: str | None = None, model: str = "kandinsky-2.2", way: str = "",
+             clock: Clock = time.monotonic, residency: Residency | None = None, recent: Recent[Any, Any] | None = None,
              compiler: Compiler | None = None) -> Self:
         """Open both checkpoints on disk; each part's weights are read when it is first needed.
 
-        prior, decoder: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. cache_dir: for things that can be made again. model, way: the name in the registry
-        and how to get it, for messages. residency, recent: shared by all engines of a process; by itself an engine has its own.
+        prior, decoder: folders. device, dtype: as choose_device and choose_dtype return them. cache_dir: for things that can
+        be made again. model, way: the name in the registry and how to get it, for messages. residency, recent: shared by all
+        engines of a process; by itself an engine has its own.
         compiler: of the decoder's UNet; None = it is not compiled. Raises ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
         numbers, residency = DTYPES[dtype], residency or Residency(device)
-        prior_checkpoint = find_checkpoint(prior, model=model, revision=prior_revision, variant=prior_variant, way=way)
-        decoder_checkpoint = find_checkpoint(decoder, model=model, revision=decoder_revision, variant=decoder_variant, way=way)
+        prior_checkpoint = open_checkpoint(prior, model=model, variant=prior_variant, way=way)
+        decoder_checkpoint = open_checkpoint(decoder, model=model, variant=decoder_variant, way=way)
         zero = ZeroEmbedding(prior_checkpoint, residency, numbers, cache_dir)
         conditioner = Conditioner(Prior.load(prior_checkpoint, residency, numbers), zero, recent or Recent())
         return cls(conditioner, cls.decoder_kind.load(decoder_checkpoint, residency, numbers, clock, compiler), residency)

@@ -37,6 +37,7 @@ from inpaint.engines.diffusion import (
     to_pixels,
 )
 from inpaint.engines.kandinsky_prior import Guidance, arithmetic, decoder_guidance, guide
+from inpaint.engines.memory import MOVQ_PIXEL_BYTES
 from inpaint.engines.preview import LatentColours, PreviewTimer
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Part, Residency
@@ -53,10 +54,6 @@ STREAMED = "the model's weights went to the GPU layer by layer, which takes far 
 DEFAULT_STRENGTH = 0.3
 """Where the request leaves it out: the stock pipeline's own."""
 
-WORKING_BYTES_PER_PIXEL = 1780
-"""Activations a byte of the number format and a pixel of the extent: 2.1 GB at 768 x 768 px in 16 bits, as bench/memory.py saw on a
-CPU. Most is the MoVQ's decoding."""
-
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -68,14 +65,6 @@ class Scene:
 
     def put_back(self, repainted: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
         return self.keep * original + (1 - self.keep) * repainted
-
-
-@dataclass(frozen=True, eq=False)
-class DenoisingEnd:
-    """latents: [1, 4, h, w], of the repainted picture. notices: what was done otherwise than asked at first."""
-
-    latents: torch.Tensor
-    notices: tuple[str, ...] = ()
 
 
 class Decoder:
@@ -123,7 +112,7 @@ class Decoder:
 
     def working_bytes(self, height: int, width: int) -> int:
         """Of activations, at most; a measured estimate."""
-        return WORKING_BYTES_PER_PIXEL * height * width * self._dtype.itemsize
+        return MOVQ_PIXEL_BYTES * height * width * self._dtype.itemsize
 
     def attend_in_slices(self) -> str | None:
         """One head at a time, by diffusers' own processors; None where it is so already."""
@@ -173,17 +162,17 @@ class Decoder:
 
     def _encode(self, pixels: torch.Tensor, report: Report) -> torch.Tensor:
         """[1, 3, h, w] in -1 .. 1 -> [1, 4, h / 8, w / 8]."""
-        report(Progress("encoding"))
         with self._using_movq(pixels, 1, report) as (movq,), \
                 cancel_points([*movq.encoder.down_blocks, movq.encoder.mid_block], "encoding", report):
+            report(Progress("encoding"))
             latents = movq.encode(self._on_device(pixels))["latents"]
         require_finite(latents, "encoder")
         return latents
 
     def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
-        report(Progress("decoding"))
         with self._using_movq(latents, self.cell, report) as (movq,), \
                 cancel_points([movq.decoder.mid_block, *movq.decoder.up_blocks], "decoding", report):
+            report(Progress("decoding"))
             picture = movq.decode(latents, force_not_quantize=True)["sample"]
             if latents.dtype is torch.float16 and not is_finite(picture):
                 picture = decode_in_float32(movq, latents)
@@ -253,10 +242,10 @@ class InpaintDecoder(Decoder):
         scheduler = self._scheduler_for(work.sampling)
         scene = self._scene(lambda: self._read(work, report), work.picture, work.mask)
         preview = LivePreview(scene, self._clock)
-        end = self._denoise(scheduler, scene, guidance, work.sampling, preview, report)
-        require_finite(end.latents, "decoder")
-        return EngineOutput(self._decode(scene.put_back(end.latents, scene.latents), report),
-                            (*self._compiler_notices, *self._budget_notices(end.latents), *end.notices))
+        latents = self._denoise(scheduler, scene, guidance, work.sampling, preview, report)
+        require_finite(latents, "decoder")
+        return EngineOutput(self._decode(scene.put_back(latents, scene.latents), report),
+                            (*self._compiler_notices, *self._budget_notices(latents)))
 
     def _read(self, work: EngineInput, report: Report) -> Scene:
         latents = self._encode(to_model_range(work.picture), report)
@@ -265,8 +254,8 @@ class InpaintDecoder(Decoder):
         return Scene(latents, self._on_device(keep), LatentColours.fit(on_cpu(latents), work.picture))
 
     def _denoise(self, scheduler: Any, scene: Scene, guidance: Guidance, sampling: SamplingParams, preview: LivePreview,
-                 report: Report) -> DenoisingEnd:
-        """Stopped early, the latents are the predicted x0."""
+                 report: Report) -> torch.Tensor:
+        """Latents [1, 4, h, w] of the repainted picture; stopped early, the predicted x0."""
         halves, embeds, scale = batch(guidance, sampling)
         generator = seeded(sampling.seed)
         noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._residency.device),
@@ -275,6 +264,7 @@ class InpaintDecoder(Decoder):
         context = torch.cat([scene.latents * scene.keep, scene.keep], dim=1).repeat(halves, 1, 1, 1)
         latents = noise
         with self._using_unet(latents, report) as unet:
+            report(Progress("denoising", 0, len(scheduler.timesteps)))
             for number, timestep in enumerate(scheduler.timesteps, start=1):
                 sample = torch.cat([torch.cat([latents] * halves), context], dim=1)
                 predicted = guided_noise(self._predict(unet, sample, timestep, embeds), scale, has_learned_variance(scheduler))
@@ -287,8 +277,8 @@ class InpaintDecoder(Decoder):
                 try:
                     report(Progress("denoising", number, len(scheduler.timesteps), preview.of(predicted)))
                 except UseAsIs:
-                    return DenoisingEnd(predicted, (f"Stopped at step {number} of {len(scheduler.timesteps)}, as asked.",))
-        return DenoisingEnd(latents)
+                    return predicted
+        return latents
 
 
 class ImageDecoder(Decoder):
@@ -302,10 +292,9 @@ class ImageDecoder(Decoder):
         scheduler = self._scheduler_for(sampling)
         scene = self._scene(lambda: self._read(picture, report), picture)
         timesteps, notices = self._timesteps(scheduler, sampling)
-        end = self._denoise(scheduler, timesteps, scene, guidance, sampling, report)
-        require_finite(end.latents, "decoder")
-        return EngineOutput(self._decode(end.latents, report),
-                            (*self._compiler_notices, *self._budget_notices(end.latents), *notices, *end.notices))
+        latents = self._denoise(scheduler, timesteps, scene, guidance, sampling, report)
+        require_finite(latents, "decoder")
+        return EngineOutput(self._decode(latents, report), (*self._compiler_notices, *self._budget_notices(latents), *notices))
 
     def _read(self, picture: Pixels, report: Report) -> Scene:
         latents = self._encode(to_processor_range(picture), report).contiguous()  # as upstream's repeat_interleave leaves them
@@ -321,14 +310,15 @@ class ImageDecoder(Decoder):
         return scheduler.timesteps[steps - wanted:], ()
 
     def _denoise(self, scheduler: Any, timesteps: torch.Tensor, scene: Scene, guidance: Guidance, sampling: SamplingParams,
-                 report: Report) -> DenoisingEnd:
-        """Stopped early, the latents are the predicted x0."""
+                 report: Report) -> torch.Tensor:
+        """Latents [1, 4, h, w] of the repainted picture; stopped early, the predicted x0."""
         halves, embeds, scale = batch(guidance, sampling)
         generator, preview = seeded(sampling.seed), LivePreview(scene, self._clock)
         noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._residency.device),
                              dtype=embeds.dtype)
         latents = scheduler.add_noise(scene.latents, noise, timesteps[:1])
         with self._using_unet(latents, report) as unet:
+            report(Progress("denoising", 0, len(timesteps)))
             for number, timestep in enumerate(timesteps, start=1):
                 sample = torch.cat([latents] * halves) if halves > 1 else latents
                 predicted = guided_noise(self._predict(unet, sample, timestep, embeds), scale, has_learned_variance(scheduler))
@@ -338,8 +328,8 @@ class ImageDecoder(Decoder):
                 try:
                     report(Progress("denoising", number, len(timesteps), preview.of(predicted)))
                 except UseAsIs:
-                    return DenoisingEnd(predicted, (f"Stopped at step {number} of {len(timesteps)}, as asked.",))
-        return DenoisingEnd(latents)
+                    return predicted
+        return latents
 
 
 class LivePreview:

@@ -21,6 +21,7 @@ from inpaint.engines.base import Report
 from inpaint.engines.checkpoint import Checkpoint
 from inpaint.engines.diffusion import cut_notices, make_scheduler, require_finite, seeded
 from inpaint.engines.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest, weights_identity
+from inpaint.engines.memory import WORDS_BYTES
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Part, Residency
 from inpaint.errors import InvalidRequest
@@ -30,9 +31,6 @@ MIN_PRIOR_STEPS = 2
 
 DEFAULT_PRIOR_STEPS, DEFAULT_GUIDANCE = 25, 4.0
 """Where the request leaves a number out: the published examples' values."""
-
-WORKING_BYTES = 300_000_000
-"""Activations of any of these parts, at most: one short sequence or one small picture at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +47,10 @@ class Condition:
 
 
 class Prior:
-    """Words to image embedding (unCLIP's diffusion prior, arXiv 2204.06125). source: KandinskyV22PriorPipeline."""
+    """Words to image embedding (unCLIP's diffusion prior, arXiv 2204.06125). source: KandinskyV22PriorPipeline.
+
+    notices: what was done otherwise for the budget, since whoever reads them emptied them.
+    """
 
     def __init__(self, residency: Residency, transformer: Part[Any], text_encoder: Part[Any], tokenizer: Any,
                  scheduler: Any) -> None:
@@ -58,6 +59,7 @@ class Prior:
         self._scheduler = scheduler
         self._conditions: Recent[object, Condition] = Recent(1)
         self.tokenizer = tokenizer
+        self.notices: list[str] = []
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype) -> Prior:
@@ -81,14 +83,14 @@ class Prior:
 
         Raises EditCancelled (from report), BadOutput, ModelUnavailable, OutOfMemory.
         """
-        report(Progress("prior", 0, asked.steps))
         generator = seeded(asked.seed)
         scheduler = make_scheduler(self._scheduler, None)
         scheduler.set_timesteps(asked.steps, device=self._residency.device)
         condition = self._condition(asked, report)
-        with self._residency.using(report, self._transformer, working=WORKING_BYTES) as (transformer,):
+        with self._residency.holding(report, self._transformer, WORDS_BYTES, self.notices) as (transformer,):
+            report(Progress("prior", 0, asked.steps))
             latents = self._sample(transformer, scheduler, condition, asked.guidance_scale, generator, report)
-            embeddings = transformer.post_process_latents(latents)
+        embeddings = transformer.post_process_latents(latents)  # streamed, it has its own two parameters only now
         require_finite(embeddings, "prior")
         negative = None if asked.negative_prompt is None else embeddings[1:]
         return PriorEmbeddings(embeddings[:1], negative)
@@ -118,7 +120,8 @@ class Prior:
         key = (asked.prompt, asked.negative_prompt, asked.guidance_scale > 1, arithmetic(self._residency.device))
         known = self._conditions.get(key)
         if known is None:
-            with self._residency.using(report, self._text_encoder, working=WORKING_BYTES) as (text_encoder,):
+            with self._residency.holding(report, self._text_encoder, WORDS_BYTES, self.notices) as (text_encoder,):
+                report(Progress("prior", 0, asked.steps))
                 known = self._read_all(text_encoder, asked)
             self._conditions.keep(key, known)
         return known
@@ -142,7 +145,7 @@ class ZeroEmbedding:
     """The embedding of an empty picture, that guides where no negative prompt does: a constant of the checkpoint.
 
     Its image encoder is the largest part of the model (1.8 billion parameters of 4.9) and is needed for nothing else, so
-    it is loaded once for this, and dropped.
+    it is loaded once for this, and dropped. notices: as the prior's.
     """
 
     def __init__(self, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype, folder: Path) -> None:
@@ -151,6 +154,7 @@ class ZeroEmbedding:
         self._file = EmbeddingFile(folder, zero_identity(checkpoint, residency.device, dtype))
         self._encoder = checkpoint.part(residency, CLIPVisionModelWithProjection, "image_encoder", dtype)
         self._known: torch.Tensor | None = None
+        self.notices: list[str] = []
 
     def get(self, report: Report) -> torch.Tensor:
         """[1, d] on the device. Raises ModelUnavailable, OutOfMemory, BadOutput, EditCancelled."""
@@ -161,7 +165,7 @@ class ZeroEmbedding:
 
     def _compute(self, report: Report) -> torch.Tensor:
         try:
-            with self._residency.using(report, self._encoder, working=WORKING_BYTES) as (encoder,):
+            with self._residency.holding(report, self._encoder, WORDS_BYTES, self.notices) as (encoder,):
                 side = encoder.config.image_size
                 empty = torch.zeros(1, 3, side, side).to(device=self._residency.device, dtype=self._dtype)
                 embedding = encoder(empty).image_embeds
@@ -201,7 +205,10 @@ class Conditioner:
         return self.parts if self._recent.get(self._key(prior_request(sampling))) is None else ()
 
     def prepare(self, sampling: SamplingParams, report: Report) -> None:
-        """Make the constant embedding, where it is needed and not known, before anything else takes its image encoder's room."""
+        """Before a run: make the constant embedding, where it is needed and not known, before anything else takes its image
+        encoder's room."""
+        self._prior.notices.clear()
+        self._zero.notices.clear()
         if decoder_guidance(sampling) > 1 and prior_request(sampling).negative_prompt is None:
             self._zero.get(report)
 
@@ -213,8 +220,8 @@ class Conditioner:
         return Guidance(known.positive, self._zero.get(report) if known.negative is None else known.negative)
 
     def notices(self, sampling: SamplingParams) -> tuple[str, ...]:
-        """A sentence for each text that was too long."""
-        return cut_notices(self._prior.tokenizer, sampling)
+        """Of the latest run: a sentence for each text that was too long, and what was done otherwise for the budget."""
+        return (*cut_notices(self._prior.tokenizer, sampling), *self._zero.notices, *self._prior.notices)
 
     def _embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
         known = self._recent.get(self._key(asked))

@@ -23,8 +23,21 @@ GB = 10**9
 UNKNOWN = 1 << 62
 """More than any device has: no limit."""
 
-PIPELINE_WORKING_BYTES = 1_500_000_000
-"""Of activations, kept free beside each part of a pipeline of diffusers."""
+WORDS_BYTES = 300_000_000
+"""Activations of whatever reads words, or one small picture, at most: one short sequence at a time."""
+
+MOVQ_PIXEL_BYTES = 1780
+"""Activations of Kandinsky's decoder, a byte of the number format and a pixel of the extent: 2.1 GB at 768 x 768 px in 16 bits, as
+bench/memory.py saw on a CPU. Most is the MoVQ's decoding."""
+
+VAE_PIXEL_BYTES = 970
+"""The same of an AutoencoderKL's decoding: 4.06 GB at 1024 x 1024 px in float32, as seen on a CPU with SDXL's. Encoding takes 2.69."""
+
+DENOISER_PIXEL_BYTES = 320
+"""The same of a guided step: twice the tensors of SDXL's UNet (0.33 GB at 1024 x 1024 px in 16 bits, counted without computing)."""
+
+TILE_PX = 512
+"""The side of the squares in which an autoencoder works where memory is short."""
 
 
 class Cgroup(NamedTuple):
@@ -102,17 +115,21 @@ def _parameters_in(file: Path) -> int:
 class Turn:
     """Parts of a model that are needed at the same time. parts: names in the spec's [parameters].
 
-    working: bytes of activations beside them, at the native extent. once: let go right after its only use. streams: where even
-    its largest part does not fit on a GPU, that part's weights are brought there layer by layer. slices: attention is then
-    computed in slices.
+    working: bytes of activations beside them; pixel_bytes: more of them, for each pixel and byte of the number format.
+    in_float32: beside float16 parts too. once: let go right after its only use. What is done where its largest part does not fit:
+    streams: on a GPU with memory of its own that part's weights are brought layer by layer; slices: attention is then computed in
+    slices; tiles: the picture is decoded in tiles.
     """
 
     title: str
     parts: tuple[str, ...]
     working: int = 0
+    pixel_bytes: int = 0
+    in_float32: bool = False
     once: bool = False
-    streams: bool = False
+    streams: bool = True
     slices: bool = False
+    tiles: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,30 +142,42 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model's turns need in a number format; computed from the parameter counts."""
+    """What a model's turns need in a number format, at an extent of so many pixels; computed from the parameter counts."""
 
     turns: Sequence[Turn]
     parameters: Mapping[str, int]
     dtype: str
+    pixels: int = 0
 
-    def weights(self, *names: str) -> int:
-        return sum(self.parameters[name] for name in names) * BYTES_PER_PARAMETER[self.dtype]
+    def weights(self, turn: Turn) -> int:
+        return sum(self.parameters[name] for name in turn.parts) * self._itemsize(turn)
+
+    def working(self, turn: Turn, most_pixels: int = UNKNOWN) -> int:
+        """Bytes of activations, at no more than so many pixels at a time."""
+        return turn.working + turn.pixel_bytes * self._itemsize(turn) * min(self.pixels, most_pixels)
+
+    def largest(self, turn: Turn) -> int:
+        """Bytes of the part that needs most by itself."""
+        return max(self.parameters[name] for name in turn.parts) * self._itemsize(turn) + self.working(turn)
 
     @property
     def together(self) -> int:
         lasting = [turn for turn in self.turns if not turn.once]
-        stay = self.weights(*(name for turn in lasting for name in turn.parts)) + max(turn.working for turn in lasting)
-        return max([stay, *(self.weights(*turn.parts) + turn.working for turn in self.turns if turn.once)])
+        stay = sum(map(self.weights, lasting)) + max(map(self.working, lasting))
+        return max([stay, *(self.weights(turn) + self.working(turn) for turn in self.turns if turn.once)])
 
     @property
     def by_turn(self) -> int:
-        return max(self.weights(*turn.parts) + turn.working for turn in self.turns)
+        return max(self.weights(turn) + self.working(turn) for turn in self.turns)
 
-    @property
-    def largest(self) -> tuple[int, Turn]:
-        """Bytes of the part that needs most by itself, and its turn."""
-        each = [(self.weights(name) + turn.working, turn) for turn in self.turns for name in turn.parts]
-        return max(each, key=lambda needed: needed[0])
+    def can_be_helped(self, turn: Turn, budget: int, kind: DeviceKind) -> bool:
+        """Whether a turn whose largest part is beyond the budget runs all the same, by what is done for it."""
+        if turn.tiles and kind != "cpu":
+            return self.weights(turn) + self.working(turn, TILE_PX**2) <= budget
+        return turn.streams and kind == "cuda"
+
+    def _itemsize(self, turn: Turn) -> int:
+        return BYTES_PER_PARAMETER["float32" if turn.in_float32 and self.dtype == "float16" else self.dtype]
 
 
 def plan_memory(needs: Needs, budget: int, kind: DeviceKind) -> MemoryPlan:
@@ -157,7 +186,7 @@ def plan_memory(needs: Needs, budget: int, kind: DeviceKind) -> MemoryPlan:
     The same rule as the residency's own, which lets the least recently used part go only when the next would not fit.
     """
     named = f"{budget / GB:.3g} GB of memory for models"
-    largest, turn = needs.largest
+    largest = max(map(needs.largest, needs.turns))
     if needs.together <= budget:
         return MemoryPlan(needs.together, "")
     if needs.by_turn <= budget:
@@ -165,8 +194,17 @@ def plan_memory(needs: Needs, budget: int, kind: DeviceKind) -> MemoryPlan:
         return MemoryPlan(needs.by_turn, f"{named}: {', '.join(titles[:-1])} and {titles[-1]} take turns.")
     if largest <= budget:
         return MemoryPlan(largest, f"{named}: its parts take turns one by one, which takes longer.")
-    if turn.streams and kind == "cuda":
-        also = ", and attention is computed in slices" if turn.slices else ""
-        return MemoryPlan(budget, f"{named}: the {turn.title}'s weights go to the GPU layer by layer, which takes far longer{also}.")
-    first = "attention is computed in slices, and " if turn.slices and kind == "mps" else ""
+    beyond = [turn for turn in needs.turns if needs.largest(turn) > budget]
+    if all(needs.can_be_helped(turn, budget, kind) for turn in beyond):
+        return MemoryPlan(budget, f"{named}: {', and '.join(_helped(beyond))}.")
+    first = "attention is computed in slices, and " if any(turn.slices for turn in beyond) and kind == "mps" else ""
     return MemoryPlan(largest, f"{named}, but its largest part needs {largest / GB:.2g} GB: {first}memory may run out.")
+
+
+def _helped(beyond: Sequence[Turn]) -> list[str]:
+    """What is done for the turns that do not fit."""
+    streamed = [f"the {turn.title}'s" for turn in beyond if not turn.tiles]
+    owners = " and ".join([*([", ".join(streamed[:-1])] if streamed[1:] else []), *streamed[-1:]])
+    by_layer = [f"{owners} weights go to the GPU layer by layer, which takes far longer"] if streamed else []
+    sliced = ["attention is computed in slices"] if any(turn.slices for turn in beyond) else []
+    return [*by_layer, *sliced, *(["the picture is decoded in tiles"] if any(turn.tiles for turn in beyond) else [])]

@@ -5,20 +5,22 @@ The pipeline itself holds only their shapes, without weights. Knows no single mo
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from accelerate.hooks import AlignDevicesHook
 
+from inpaint.core.geometry import Extent
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report
 from inpaint.engines.diffusion import in_slices
-from inpaint.engines.memory import PIPELINE_WORKING_BYTES
+from inpaint.engines.memory import DENOISER_PIXEL_BYTES, TILE_PX, VAE_PIXEL_BYTES, WORDS_BYTES
 from inpaint.engines.residency import Part, Residency
 
 DENOISERS = ("unet", "transformer")
-TILE_PX = 512
+LAYERS = "weights went to the GPU layer by layer, which takes far longer"
+TILED = "the picture was decoded in tiles"
 
 
 class PipelineParts:
@@ -31,7 +33,8 @@ class PipelineParts:
         self._report: Report = _nobody_listens
         self._in_use = ExitStack()
         self._taken: tuple[str, Any] | None = None
-        self._longest_px = 0
+        self._extent = Extent(1, 1)
+        self._steps: Callable[[], int] = int
         self._beyond_budget: list[str] = []
         self._is_sliced = self._is_tiled = self._is_alone = self._is_streamed = False
 
@@ -48,14 +51,14 @@ class PipelineParts:
 
     def bring(self, report: Report) -> None:
         """Load now what a run needs, as far as it fits. Raises as `take` does."""
-        self._residency.bring_ahead(report, *self._parts.values(), working=PIPELINE_WORKING_BYTES)
+        self._residency.bring_ahead(report, *self._parts.values(), working=self._most_working)
 
     @contextmanager
-    def run(self, longest_px: int, report: Report) -> Generator[None]:
-        """For one run of the pipeline; longest_px: the longer side of its picture. Raises as `take` does."""
-        self._report, self._longest_px, self._beyond_budget = report, longest_px, []
+    def run(self, extent: Extent, report: Report, steps: Callable[[], int]) -> Generator[None]:
+        """For one run of the pipeline; extent: of its picture; steps: how many it does, once it knows. Raises as `take` does."""
+        self._report, self._extent, self._steps, self._beyond_budget = report, extent, steps, []
         try:
-            if not self._is_relieved and self._residency.fits(*self._parts.values(), working=PIPELINE_WORKING_BYTES):
+            if not self._is_relieved and self._residency.fits(*self._parts.values(), working=self._most_working):
                 self.bring(report)
             yield
         finally:
@@ -63,13 +66,18 @@ class PipelineParts:
             self._leave()
 
     def take(self, name: str) -> Any:
-        """The part itself, on the device until another is taken or the run ends.
+        """The part itself, on the device until another is taken or the run ends. From then on its work is reported, not its loading;
+        that of the autoencoder by whoever knows the direction.
 
         Raises OutOfMemory, ModelUnavailable, EditCancelled (from the run's report).
         """
         if self._taken is None or self._taken[0] != name:
             self._leave()
             self._taken = (name, self._in_use.enter_context(self._using(name)))
+            if name == self._denoiser:
+                self._report(Progress("denoising", 0, self._steps()))
+            elif name != "vae":
+                self._report(Progress("prior"))
         return self._taken[1]
 
     def relieve(self) -> str | None:
@@ -81,7 +89,7 @@ class PipelineParts:
         if self._is_streamed or not self._residency.parks:
             return None
         self._is_alone = self._is_streamed = True
-        return "the model's weights went to the GPU layer by layer, which takes far longer"
+        return f"the model's {LAYERS}"
 
     def restore(self) -> None:
         """Take back everything."""
@@ -90,8 +98,7 @@ class PipelineParts:
     @property
     def notices(self) -> tuple[str, ...]:
         """What the latest run did otherwise for the budget, but for what memory running out had brought before."""
-        return tuple(self._residency.in_words(f"the {title}'s weights went to the GPU layer by layer, which takes far longer")
-                     for title in dict.fromkeys(self._beyond_budget))
+        return tuple(map(self._residency.in_words, dict.fromkeys(self._beyond_budget)))
 
     @property
     def _is_relieved(self) -> bool:
@@ -110,10 +117,10 @@ class PipelineParts:
 
     def _decode_in_tiles(self) -> str | None:
         """Slices of the batch would give nothing: there is one picture at a time."""
-        if self._is_tiled or self._longest_px <= TILE_PX:
+        if self._is_tiled or self._extent.long_side <= TILE_PX:
             return None
         self._is_tiled = True
-        return "the picture was decoded in tiles"
+        return TILED
 
     def _release_others(self) -> str | None:
         if not self._residency.let_go_all_but(*self._parts.values()):
@@ -128,23 +135,42 @@ class PipelineParts:
 
     @contextmanager
     def _using(self, name: str) -> Generator[Any]:
-        """Where a part does not fit into the budget even by itself, what memory running out would bring is done at once."""
+        """Where a part does not fit into the budget even by itself, what memory running out would bring is done at once: most of what
+        the autoencoder takes is its activations, of any other part its weights."""
         part, residency = self._parts[name], self._residency
+        is_tiled = name == "vae" and (self._is_tiled or self._needs_tiles(part))
+        working = self._working(name, is_tiled)
         is_streamed = self._is_streamed and name == self._denoiser
-        is_beyond = residency.parks and not residency.fits(part, working=PIPELINE_WORKING_BYTES)
+        is_beyond = residency.parks and not residency.fits(part, working=working)
+        if is_tiled and not self._is_tiled:
+            self._beyond_budget.append(TILED)
         if is_beyond and not is_streamed:
-            self._beyond_budget.append(part.title)
+            self._beyond_budget.append(f"the {part.title}'s {LAYERS}")
         if is_streamed or is_beyond:
             held = residency.streaming(self._report, part)
         else:
-            held = residency.using(self._report, part, working=PIPELINE_WORKING_BYTES, alone=self._is_alone)
-        with held as (value,), self._lightened(name, value):
+            held = residency.using(self._report, part, working=working, alone=self._is_alone)
+        with held as (value,), in_tiles(value) if is_tiled else self._lightened(name, value):
             yield value
 
+    def _needs_tiles(self, vae: Part[Any]) -> bool:
+        is_beyond = self._residency.binds and not self._residency.fits(vae, working=self._working("vae"))
+        return is_beyond and self._extent.long_side > TILE_PX
+
+    def _working(self, name: str, is_tiled: bool = False) -> int:
+        """Bytes of activations of a part, at most."""
+        pixel_bytes = {"vae": VAE_PIXEL_BYTES, self._denoiser: DENOISER_PIXEL_BYTES}.get(name)
+        if pixel_bytes is None:
+            return WORDS_BYTES
+        pixels = min(self._extent.area, TILE_PX**2) if is_tiled else self._extent.area
+        return pixel_bytes * pixels * self._shapes[name].dtype.itemsize
+
+    @property
+    def _most_working(self) -> int:
+        return max(map(self._working, self._parts))
+
     def _lightened(self, name: str, value: Any) -> Any:
-        if name == self._denoiser and self._is_sliced:
-            return in_slices(value)
-        return in_tiles(value) if name == "vae" and self._is_tiled else nullcontext()
+        return in_slices(value) if name == self._denoiser and self._is_sliced else nullcontext()
 
     def _leave(self) -> None:
         self._taken = None

@@ -18,7 +18,17 @@ from inpaint.engines import weights
 from inpaint.engines.base import Generator, Inpainter, Reimaginer, Report
 from inpaint.engines.device import probe_device
 from inpaint.engines.locks import lock_of
-from inpaint.engines.memory import GB, PIPELINE_WORKING_BYTES, MemoryPlan, Needs, Turn, plan_memory
+from inpaint.engines.memory import (
+    DENOISER_PIXEL_BYTES,
+    GB,
+    MOVQ_PIXEL_BYTES,
+    VAE_PIXEL_BYTES,
+    WORDS_BYTES,
+    MemoryPlan,
+    Needs,
+    Turn,
+    plan_memory,
+)
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Residency
 from inpaint.errors import BadConfig, InvalidRequest, ModelUnavailable
@@ -145,13 +155,13 @@ class Ability:
 
 
 def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
-    """Activations: at 768 x 768 px in float16."""
-    return (Turn("prior", ("text_encoder", "prior"), 300_000_000), Turn("image encoder", ("image_encoder",), 300_000_000, once=True),
-            Turn("decoder", ("movq", unet), 2_100_000_000, streams=True, slices=True))
+    return (Turn("prior", ("text_encoder", "prior"), WORDS_BYTES), Turn("image encoder", ("image_encoder",), WORDS_BYTES, once=True),
+            Turn("decoder", ("movq", unet), pixel_bytes=MOVQ_PIXEL_BYTES, slices=True))
 
 
-SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), PIPELINE_WORKING_BYTES),
-              Turn("UNet", ("unet",), PIPELINE_WORKING_BYTES, streams=True), Turn("autoencoder", ("vae",), PIPELINE_WORKING_BYTES))
+SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), WORDS_BYTES),
+              Turn("UNet", ("unet",), pixel_bytes=DENOISER_PIXEL_BYTES),
+              Turn("autoencoder", ("vae",), pixel_bytes=VAE_PIXEL_BYTES, in_float32=True, tiles=True))
 
 KANDINSKY_HOLDS = {"prior": ("prior", "text_encoder", "image_encoder"), "decoder": ("movq", "unet"), "image_decoder": ("movq", "image_unet")}
 
@@ -317,7 +327,16 @@ class Models:
         turns = FAMILIES[spec.family][task].turns
         if not turns or any(name not in spec.parameters for turn in turns for name in turn.parts):
             return None
-        return plan_memory(Needs(turns, spec.parameters, self.default_dtype), self.residency.budget, self.device)
+        needs = Needs(turns, spec.parameters, self.default_dtype, self._usual_pixels(spec, task))
+        return plan_memory(needs, self.residency.budget, self.device)
+
+    def _usual_pixels(self, spec: ModelSpec, task: Task) -> int:
+        """Of the extent that a model works at where nobody says otherwise."""
+        if task == "generate":
+            controls = spec.on_task(task).limits
+            return int(controls["width"].default * controls["height"].default)
+        working = self.limits(spec)
+        return working.native_pixels or working.max_pixels
 
     def bytes_to_load(self, spec: ModelSpec, task: Task, is_first: bool) -> int:
         """Of weights, before a job computes, by the parameters in the model's file: all where its engine is not here, and what is

@@ -103,11 +103,25 @@ class Residency:
                 part.users -= 1
 
     def bring_ahead(self, report: Report, *parts: Part[Any], working: int = 0) -> None:
-        """Load what the next steps will need, in their order, as far as it fits together: then nothing is loaded between them."""
+        """Load what the next steps will need, in their order, as far as it fits together: then nothing is loaded between them.
+
+        What does not fit even by itself is left to its own use; without memory of the device's own, the first part is tried.
+        """
         for number in range(len(parts), 0, -1):
-            if self.fits(*parts[:number], working=working) or number == 1:
+            if self.fits(*parts[:number], working=working) or (number == 1 and not self.parks):
                 with self.using(report, *parts[:number], working=working):
                     return
+
+    @contextmanager
+    def holding(self, report: Report, part: Part[Any], working: int, notices: list[str]) -> Generator[tuple[Any]]:
+        """One part as `using` brings it; where the budget would not hold it even by itself, it is streamed, and the notices say so."""
+        if not self.parks or self.fits(part, working=working):
+            with self.using(report, part, working=working) as held:
+                yield held  # pyright: ignore[reportReturnType]: one part in, one out
+            return
+        notices.append(self.in_words(f"the {part.title}'s weights went to the GPU layer by layer, which takes far longer"))
+        with self.streaming(report, part) as held:
+            yield held
 
     @contextmanager
     def streaming(self, report: Report, part: Part[Any]) -> Generator[tuple[Any]]:

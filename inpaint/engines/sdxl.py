@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionXLPipeline
 
+from inpaint.core.geometry import Extent
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.autoencoder import standing_in, unscaled
 from inpaint.engines.base import EngineOutput, Pixels, Report
-from inpaint.engines.checkpoint import find_checkpoint
+from inpaint.engines.checkpoint import open_checkpoint
 from inpaint.engines.diffusion import (
     cancel_points,
     cut_notices,
@@ -46,16 +47,16 @@ class SdxlTextToImage(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: Report, revision: str | None = None,
-             variant: str | None = None, model: str = "sdxl-turbo", way: str = "", residency: Residency | None = None) -> SdxlTextToImage:
+    def load(cls, source: str, *, device: str, dtype: str, report: Report, variant: str | None = None, model: str = "sdxl-turbo",
+             way: str = "", residency: Residency | None = None) -> SdxlTextToImage:
         """Open a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
 
-        source: a local folder or a hub repository that was downloaded before. device, dtype: as choose_device and
-        choose_dtype return them. model, way: the name in the registry and how to get it, for messages. residency: shared by all engines of a process;
-        by itself an engine has its own. Raises ModelUnavailable, EditCancelled (from report).
+        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, way: the name in the registry and
+        how to get it, for messages. residency: shared by all engines of a process; by itself an engine has its own. Raises
+        ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
-        checkpoint = find_checkpoint(source, model=model, revision=revision, variant=variant, way=way)
+        checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
         return cls(*open_pipeline(checkpoint, StableDiffusionXLPipeline, dtype, residency or Residency(device)))
 
     def bring(self, report: Report) -> None:
@@ -72,7 +73,8 @@ class SdxlTextToImage(EngineOfParts):
             if side is not None and side % self._pipeline.vae_scale_factor:
                 raise InvalidRequest(field, f"The {field} must be a multiple of {self._pipeline.vae_scale_factor}.")
         own_px = self._pipeline.default_sample_size * self._pipeline.vae_scale_factor
-        with self._parts.run(max(sampling.width or own_px, sampling.height or own_px), report):
+        extent = Extent(sampling.width or own_px, sampling.height or own_px)
+        with self._parts.run(extent, report, lambda: self._pipeline.num_timesteps):
             picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
         return EngineOutput(picture, (*cut_notices(self._pipeline.tokenizer, sampling), *self._parts.notices))
 

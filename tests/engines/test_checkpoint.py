@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
@@ -115,40 +114,17 @@ def test_a_scheduler_that_the_loop_cannot_use_is_refused(load, learned, tmp_path
 
 
 @pytest.mark.parametrize("source", ["no/such-repository", "./no/such/folder", "..", "https://example.org/x", "~/none/of/it"])
-def test_what_is_not_here_is_refused_without_asking_the_hub(source) -> None:
+def test_a_folder_that_is_not_here_is_refused(source) -> None:
     with pytest.raises(ModelUnavailable, match=r"sdxl-turbo"):
         SdxlTextToImage.load(source, device="cpu", dtype="float32", report=Watcher())
 
 
-@pytest.mark.parametrize("revision", [None, "main", "a" * 40])
-def test_a_downloaded_repository_is_found_in_the_cache(load, learned, tmp_path, monkeypatch, revision) -> None:
-    expected = edit(load())
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    for name, folder in (("prior", learned.prior), ("decoder", learned.decoder)):
-        cached = tmp_path / "hub" / f"models--someone--{name}"
-        shutil.copytree(folder, cached / "snapshots" / ("a" * 40))
-        (cached / "refs").mkdir()
-        (cached / "refs" / "main").write_text("a" * 40)
-    engine = load(Repositories(Path("someone/prior"), Path("someone/decoder")), prior_revision=revision,
-                  decoder_revision=revision)
-    assert np.array_equal(edit(engine), expected)
-
-
-def test_a_damaged_download_names_the_command_that_mends_it(load, learned, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    snapshot = tmp_path / "hub" / "models--someone--prior" / "snapshots" / ("a" * 40)
-    shutil.copytree(learned.prior, snapshot)
+def test_a_damaged_download_names_the_command_that_mends_it(load, learned, tmp_path) -> None:
+    snapshot = shutil.copytree(learned.prior, tmp_path / "models--someone--prior" / "snapshots" / ("a" * 40))
     truncated(snapshot, "prior")
     with pytest.raises(ModelUnavailable) as caught:
-        edit(load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="a" * 40, way="Get it with: this"))
+        edit(load(Repositories(snapshot, learned.decoder), way="Get it with: this"))
     assert caught.value.hint == "Get it with: this"
-
-
-def test_a_revision_that_was_not_downloaded_is_refused(load, learned, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    shutil.copytree(learned.prior, tmp_path / "hub" / "models--someone--prior" / "snapshots" / ("a" * 40))
-    with pytest.raises(ModelUnavailable, match="not on this machine"):
-        load(Repositories(Path("someone/prior"), learned.decoder), prior_revision="b" * 40)
 
 
 @pytest.mark.parametrize("step", [1, 2, 4])

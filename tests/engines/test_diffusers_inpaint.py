@@ -100,8 +100,8 @@ def test_another_scheduler_is_the_stock_one(scheduler: str, repositories: dict[s
 def test_each_stage_is_told_in_order_with_the_steps_that_strength_leaves(repositories: dict[str, Path]) -> None:
     watcher = Watcher()
     load(repositories["sdxl"]).inpaint(a_work("sdxl"), watcher)
-    assert [stage for stage in watcher.stages if stage != "loading"] == ["encoding", "denoising", "decoding"]
-    assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
+    assert [stage for stage in watcher.stages if stage != "loading"] == ["prior", "encoding", "denoising", "decoding"]
+    assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert [(p.step, p.total) for p in watcher.heard if p.stage == "decoding"] == [(number, 5) for number in range(1, 6)]
 
 
@@ -175,9 +175,7 @@ def test_stopped_early_it_paints_what_the_step_predicts(name: str, repositories:
     engine = load(repositories[name])
     watcher = Stopping(2)
     stopped = engine.inpaint(work, watcher)
-    total = next(p.total for p in watcher.heard if p.stage == "denoising")
-    assert stopped.notices == (f"Stopped at step 2 of {total}, as asked.",)
-    assert [p.step for p in watcher.heard if p.stage == "denoising"] == [1, 2] and watcher.stages[-1] == "decoding"
+    assert [p.step for p in watcher.heard if p.stage == "denoising"] == [0, 1, 2] and watcher.stages[-1] == "decoding"
 
     seen: list[tuple[torch.Tensor, ...]] = []
     kind = type(engine._scheduler)
@@ -237,7 +235,7 @@ def test_a_strength_below_one_step_does_one_and_says_so(strength: float | None, 
     watcher, engine = Watcher(), load(repositories["sdxl"])
     output = engine.inpaint(a_work("sdxl", strength=strength, num_inference_steps=steps), watcher)
     assert output.notices == (f"A strength of {0.9999 if strength is None else strength:g} is less than one of {steps or 50} steps: one step was done.",)
-    assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 1)]
+    assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(0, 1), (1, 1)]
     assert engine.inpaint(a_work("sdxl"), Watcher()).notices == ()
 
 

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel, VQModel
+from diffusers import PriorTransformer, UNet2DConditionModel, VQModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
@@ -19,11 +19,12 @@ from inpaint.engines import kandinsky_decoder, registry
 from inpaint.engines.base import UseAsIs
 from inpaint.engines.compilation import FIRST_RUN, STOOD_ASIDE, Compiler
 from inpaint.engines.kandinsky_decoder import max_pool_to_cells
+from inpaint.engines.memory import WORDS_BYTES
 from inpaint.engines.preview import LatentColours
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Residency
 from inpaint.errors import BadConfig, BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
-from tests.engines.conftest import Watcher, an_edit, edit
+from tests.engines.conftest import Repositories, Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
 
 BFLOAT16_ERROR = 4
@@ -36,8 +37,8 @@ class TestProgress:
         edit(load(), watcher)
         assert watcher.stages == ["loading", "prior", "encoding", "denoising", "decoding"]
         assert [(p.step, p.total) for p in watcher.heard if p.stage == "loading"] == [(1, 1), (1, 4), (2, 4), (3, 4), (4, 4)]
-        assert [(p.step, p.total) for p in watcher.heard if p.stage == "prior"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
-        assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "prior"] == [(0, 3), (0, 3), (1, 3), (2, 3), (3, 3)]
+        assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
     @pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm++"])
     def test_a_preview_has_one_pixel_a_latent_cell(self, load, scheduler) -> None:
@@ -324,12 +325,11 @@ class Impatient(Watcher):
 
 class TestUseAsIs:
     @pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm++"])
-    def test_an_early_end_gives_a_whole_picture_and_says_so(self, load, scheduler) -> None:
+    def test_an_early_end_gives_a_whole_picture(self, load, scheduler) -> None:
         impatient = Impatient(2)
         output = load().inpaint(an_edit(num_inference_steps=9, scheduler=scheduler), impatient)
         assert output.picture.shape == (64, 64, 3) and output.picture.std() > 5
-        assert output.notices == ("Stopped at step 2 of 9, as asked.",)
-        assert [p.step for p in impatient.heard if p.stage == "denoising"] == [1, 2]
+        assert [p.step for p in impatient.heard if p.stage == "denoising"] == [0, 1, 2]
         assert impatient.stages[-1] == "decoding"
 
     def test_at_the_last_step_it_is_the_finished_picture(self, load) -> None:
@@ -471,12 +471,12 @@ class TestLadder:
         output = small.inpaint(an_edit(), Watcher())
         assert np.abs(output.picture.astype(int) - edit(load())).max() <= 2
         assert not small._decoder._unet.is_on_device
-        assert output.notices == (f"0.00123 GB of memory for models: {LAST}, and {RUNGS[1]}.",)
+        assert output.notices[-1] == f"0.00123 GB of memory for models: {LAST}, and {RUNGS[1]}."
 
     def test_what_memory_running_out_has_brought_is_not_said_again(self, load) -> None:
         small = load(residency=Residency("cpu", 1, parks=True))
         small._decoder.stream()
-        assert small.inpaint(an_edit(), Watcher()).notices == (f"1e-09 GB of memory for models: {RUNGS[1]}.",)
+        assert small.inpaint(an_edit(), Watcher()).notices[-1] == f"1e-09 GB of memory for models: {RUNGS[1]}."
         small._decoder.attend_in_slices()
         assert small.inpaint(an_edit(), Watcher()).notices == ()
 
@@ -581,3 +581,54 @@ def test_the_input_is_left_as_it_was(load) -> None:
     for array in (work.picture, work.mask):
         array.flags.writeable = False
     edit(load(), work=work)
+
+
+class TestStages:
+    """What a stage is named after is what its seconds go to: nothing is computed under the name of the loading before it."""
+
+    def test_the_work_of_a_part_follows_its_own_name(self, load, monkeypatch) -> None:
+        heard, at = Watcher(), {}
+        for kind, name in ((CLIPTextModelWithProjection, "text encoder"), (PriorTransformer, "prior"), (UNet2DConditionModel, "unet")):
+            forward = kind.forward
+
+            def noted(*args, name=name, forward=forward, **options):
+                at.setdefault(name, (heard.heard[-1].stage, heard.heard[-1].step))
+                return forward(*args, **options)
+
+            monkeypatch.setattr(kind, "forward", noted)
+        load(residency=Residency("cpu", 1)).inpaint(an_edit(), heard)
+        assert at == {"text encoder": ("prior", 0), "prior": ("prior", 0), "unet": ("denoising", 0)}
+
+
+class TestSmallCard:
+    """The CPU, which counts as a GPU with memory of its own."""
+
+    @pytest.fixture
+    def wide(self, tmp_path) -> Repositories:
+        return Repositories(*make_kandinsky(tmp_path / "wide", learned_range=True, image_width=4096))
+
+    def sizes(self, engine) -> dict[str, int]:
+        return {part.title: part.nbytes for part in (*engine._conditioner.parts, *engine._decoder.parts, engine._conditioner._zero._encoder)}
+
+    def test_an_image_encoder_that_does_not_fit_comes_layer_by_layer(self, load, wide, tmp_path) -> None:
+        """It is the largest part, and the first edit without a negative prompt cannot do without it."""
+        usual = load(wide)
+        expected, sizes = edit(usual), self.sizes(usual)
+        assert max(sizes, key=lambda title: sizes[title]) == "image encoder"
+        shutil.rmtree(tmp_path / "cache")
+        residency = Residency("cpu", sizes["image encoder"] + WORDS_BYTES - 1, parks=True)
+        engine = load(wide, residency=residency)
+        first, second = (engine.inpaint(an_edit(), Watcher()) for _ in range(2))
+        assert np.array_equal(first.picture, expected) and np.array_equal(second.picture, expected)
+        assert first.notices == (residency.in_words("the image encoder's weights went to the GPU layer by layer, which takes far longer"),)
+        assert second.notices == () and engine._conditioner._zero._encoder.value is None
+
+    def test_what_reads_the_words_may_come_layer_by_layer_too(self, load) -> None:
+        engine = load(residency=Residency("cpu", 1, parks=True))
+        while engine.relieve():
+            pass
+        output = engine.inpaint(an_edit(), Watcher())
+        assert [notice.split(" the ")[1].split("'s")[0] for notice in output.notices[:3]] == ["image encoder", "text encoder", "prior"]
+        usual = load()
+        usual._decoder.attend_in_slices()
+        assert np.array_equal(output.picture, edit(usual))

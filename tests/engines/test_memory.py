@@ -11,7 +11,17 @@ import pytest
 
 from inpaint.core.spec import DeviceKind
 from inpaint.engines import memory
-from inpaint.engines.memory import GB, UNKNOWN, Needs, Turn, budget_bytes, count_parameters, free_ram_bytes, plan_memory
+from inpaint.engines.memory import (
+    GB,
+    TILE_PX,
+    UNKNOWN,
+    Needs,
+    Turn,
+    budget_bytes,
+    count_parameters,
+    free_ram_bytes,
+    plan_memory,
+)
 
 SIZES = {"text": 1 * GB, "prior": 1 * GB, "vision": 2 * GB, "unet": 3 * GB, "movq": 0}
 """In float16 2, 2, 4, 6 and 0 GB."""
@@ -26,6 +36,7 @@ TURNS = (Turn("prior", ("text", "prior"), GB), Turn("vision", ("vision",), GB, o
     pytest.param(7, "cpu", 7, "7 GB of memory for models: prior and decoder take turns.", id="just"),
     pytest.param(6.9, "cuda", 6.9, "the decoder's weights go to the GPU layer by layer, which takes far longer, and attention is computed in slices.",
                  id="the largest part does not fit"),
+    pytest.param(4.9, "cuda", 4.9, "the vision's and the decoder's weights go to the GPU layer by layer", id="nor what is used once"),
     pytest.param(6.9, "cpu", 7, "6.9 GB of memory for models, but its largest part needs 7 GB", id="not even that on a CPU"),
     pytest.param(6.9, "cpu", 7, "7 GB: memory may run out.", id="on a CPU nothing is done beforehand"),
     pytest.param(6.9, "mps", 7, "7 GB: attention is computed in slices, and memory may run out.", id="slices on Metal"),
@@ -33,6 +44,14 @@ TURNS = (Turn("prior", ("text", "prior"), GB), Turn("vision", ("vision",), GB, o
 def test_what_a_budget_means(budget: float, kind: DeviceKind, peak: float, words: str) -> None:
     plan = plan_memory(Needs(TURNS, SIZES, "float16"), int(budget * GB), kind)
     assert plan.peak == int(peak * GB) and words in plan.words and bool(plan.words) == bool(words)
+
+
+@pytest.mark.parametrize(("budget", "words"), [(2.9, "the picture is decoded in tiles."), (1.2, "memory may run out.")])
+def test_an_autoencoder_that_does_not_fit_works_in_tiles_while_one_does(budget: float, words: str) -> None:
+    """Four tiles: 2 GB of activations at once, half a one by one; they are in float32 beside float16 parts."""
+    turns = (Turn("text encoders", ("text",), 0), Turn("autoencoder", ("vae",), 0, 2 * GB // (4 * 4 * TILE_PX**2) + 1, in_float32=True, tiles=True))
+    needs = Needs(turns, {"text": 0, "vae": GB // 4}, "float16", 4 * TILE_PX**2)
+    assert plan_memory(needs, int(budget * GB), "cuda").words.endswith(words)
 
 
 def test_parts_of_one_turn_may_have_to_take_turns_too() -> None:

@@ -16,7 +16,8 @@ from inpaint.engines import diffusion, registry
 from inpaint.engines.base import EngineInput
 from inpaint.engines.checkpoint import Checkpoint
 from inpaint.engines.diffusers_inpaint import DiffusersInpaint
-from inpaint.engines.memory import PIPELINE_WORKING_BYTES
+from inpaint.engines.memory import VAE_PIXEL_BYTES, WORDS_BYTES
+from inpaint.engines.pipeline_parts import PipelineParts
 from inpaint.engines.residency import Residency
 from inpaint.engines.sdxl import SdxlTextToImage
 from inpaint.errors import BadConfig, EditCancelled, OutOfMemory
@@ -103,7 +104,7 @@ def test_under_a_small_budget_parts_take_turns(repository: Path, engine: Diffuse
     """Room for the largest part alone: each is read when the pipeline calls it, and another candidate reads no words."""
     work = a_work(64)
     expected = engine.inpaint(work, Watcher()).picture
-    residency = Residency("cpu", max(sizes(engine)) + PIPELINE_WORKING_BYTES)
+    residency = Residency("cpu", max(sizes(engine)) + WORDS_BYTES)
     small = load(repository, residency)
     loaded.clear()
     assert np.array_equal(small.inpaint(work, Watcher()).picture, expected)
@@ -116,15 +117,26 @@ def test_a_part_that_does_not_fit_by_itself_is_brought_layer_by_layer(repository
     """On a GPU only; elsewhere there is nowhere to bring it from."""
     work = a_work(64)
     expected = engine.inpaint(work, Watcher()).picture
-    residency = on_a_gpu(max(sizes(engine)) - 1 + PIPELINE_WORKING_BYTES)
+    residency = on_a_gpu(max(part.nbytes for name, part in engine._parts._parts.items() if name.startswith("text")) - 1 + WORDS_BYTES)
     tiny = load(repository, residency)
     output = tiny.inpaint(work, Watcher())
     assert np.array_equal(output.picture, expected)
-    largest = max(tiny._parts._parts.values(), key=lambda part: part.nbytes)
+    largest = max((tiny._parts._parts[name] for name in ("text_encoder", "text_encoder_2")), key=lambda part: part.nbytes)
     assert not largest.is_on_device and largest.value is not None
     assert not any(hasattr(module, "_hf_hook") for module in largest.value.modules())
     assert output.notices == (f"{residency.budget / 1e9:.3g} GB of memory for models: the {largest.title}'s weights "
                               "went to the GPU layer by layer, which takes far longer.",)
+
+
+@pytest.mark.parametrize(("binds", "is_tiled"), [(True, True), (False, False)], ids=["GPU", "CPU"])
+def test_an_autoencoder_whose_activations_do_not_fit_works_in_tiles(binds: bool, is_tiled: bool, repository: Path) -> None:
+    """Its weights are little of it. A guess of free memory on a CPU changes no bits."""
+    work, room = a_work(576, 576), VAE_PIXEL_BYTES * 4 * 576 * 576
+    expected = load(repository).inpaint(work, Watcher()).picture
+    residency = Residency("cpu", room, parks=binds)
+    output = load(repository, residency).inpaint(work, Watcher())
+    assert np.array_equal(output.picture, expected) != is_tiled
+    assert output.notices == ((residency.in_words("the picture was decoded in tiles"),) if is_tiled else ())
 
 
 def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, engine: DiffusersInpaint) -> None:
@@ -240,3 +252,24 @@ def test_the_registry_hands_its_residency_on(family: str, repository: Path, sdxl
     engine = registry.FAMILIES[family][task].load(spec, runtime, Watcher())
     engine.bring(Watcher())
     assert runtime.residency.used == sum(sizes(engine)) > 0
+
+
+@pytest.mark.parametrize("kind", ["generate", "inpaint"])
+def test_the_work_of_a_part_follows_its_own_name_not_its_loading(kind: str, repository: Path, sdxl_folder: Path,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a step's seconds are booked to denoising, the first step's too."""
+    watcher, at = Watcher(), dict[str, tuple[str, int, int]]()
+    own = PipelineParts.take
+
+    def noted(parts: PipelineParts, name: str) -> Any:
+        part = own(parts, name)
+        at.setdefault(name, (watcher.heard[-1].stage, watcher.heard[-1].step, watcher.heard[-1].total))
+        return part
+
+    monkeypatch.setattr(PipelineParts, "take", noted)
+    if kind == "generate":
+        SdxlTextToImage.load(str(sdxl_folder), device="cpu", dtype="float32", report=Watcher()).generate(FROM_TEXT, watcher)
+    else:
+        load(repository).inpaint(a_work(64), watcher)
+    assert at.pop("vae")
+    assert at == {"text_encoder": ("prior", 0, 0), "text_encoder_2": ("prior", 0, 0), "unet": ("denoising", 0, 2)}

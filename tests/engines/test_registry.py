@@ -10,7 +10,7 @@ import pytest
 
 from inpaint.config import AppConfig, load_config
 from inpaint.core.result import Progress
-from inpaint.core.spec import DeviceKind, Limit, Source
+from inpaint.core.spec import DeviceKind, Limit, Source, Task
 from inpaint.engines import registry
 from inpaint.engines.locks import Lock
 from inpaint.engines.registry import ERASE, HEART, MINI, Ability, Models
@@ -164,7 +164,9 @@ FP16 = {"dtype": "float16", "device": "cuda"}
 @pytest.mark.parametrize(("gb", "peak", "words"), [
     pytest.param(24.0, 8.2, "", id="everything stays"),
     pytest.param(6.0, 4.74, "6 GB of memory for models: prior and decoder take turns.", id="6 GB"),
-    pytest.param(4.0, 4.0, "4 GB of memory for models: the decoder's weights", id="parts one by one do not fit either"),
+    pytest.param(4.0, 4.0, "4 GB of memory for models: the decoder's weights go", id="parts one by one do not fit either"),
+    pytest.param(3.0, 3.0, "3 GB of memory for models: the image encoder's and the decoder's weights go", id="nor does the image encoder"),
+    pytest.param(2.0, 2.0, "2 GB of memory for models: the prior's, the image encoder's and the decoder's weights go", id="nor the prior"),
 ])
 def test_what_a_memory_budget_means_for_kandinsky(gb: float, peak: float, words: str) -> None:
     """Computed from the parameter counts: an edit at 768 px in float16 peaks under 6 GB where prior and decoder take turns."""
@@ -172,6 +174,20 @@ def test_what_a_memory_budget_means_for_kandinsky(gb: float, peak: float, words:
     plan = models.memory_plan(models.specs[HEART], "inpaint")
     assert plan is not None and plan.words.startswith(words) and bool(plan.words) == bool(words)
     assert plan.peak / 1e9 == pytest.approx(peak, abs=0.06) and models.residency_words(models.specs[HEART]) == plan.words
+
+
+@pytest.mark.parametrize(("name", "task", "gb", "peak", "words"), [
+    pytest.param("sdxl-inpaint", "inpaint", 24.0, 11.18, "", id="SDXL's autoencoder at 1024 px in float32"),
+    pytest.param("sdxl-inpaint", "inpaint", 8.0, 5.81, "8 GB of memory for models: text encoders, UNet and autoencoder take turns.", id="turns"),
+    pytest.param("sdxl-inpaint", "inpaint", 4.0, 4.0, "4 GB of memory for models: the UNet's weights go to the GPU layer by layer, "
+                 "which takes far longer, and the picture is decoded in tiles.", id="neither fits by itself"),
+    pytest.param("sdxl-turbo", "generate", 24.0, 8.12, "", id="SDXL Turbo at 512 px"),
+    pytest.param("kandinsky-mini", "inpaint", 2.0, 0.33, "", id="Kandinsky Mini at 192 px"),
+])
+def test_activations_are_those_of_the_extent_that_a_model_works_at(name: str, task: Task, gb: float, peak: float, words: str) -> None:
+    models = Models(load(**FP16, memory={"budget_gb": gb}))
+    plan = models.memory_plan(models.specs[name], task)
+    assert plan is not None and plan.words == words and plan.peak / 1e9 == pytest.approx(peak, abs=0.06)
 
 
 def test_models_are_described_as_plain_data(models: Models) -> None:

@@ -66,7 +66,7 @@ def test_each_stage_is_told_in_order(engine) -> None:
     watcher = Watcher()
     engine.generate(TURBO, watcher)
     assert [(p.stage, p.step, p.total) for p in watcher.heard] == [
-        *[("loading", number, 4) for number in range(1, 5)], ("denoising", 1, 2), ("denoising", 2, 2),
+        *[("loading", number, 4) for number in range(1, 5)], ("prior", 0, 0), ("prior", 0, 0), ("denoising", 0, 2), ("denoising", 1, 2), ("denoising", 2, 2),
         *[("decoding", number, 5) for number in range(1, 6)]]
 
 

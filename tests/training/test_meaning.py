@@ -127,7 +127,6 @@ def test_used_as_it_is_halfway_it_is_already_the_thing(engine: Inpainter) -> Non
             raise UseAsIs
 
     output = engine.inpaint(work(prompt_of("orange")), stop)
-    assert output.notices == ("Stopped at step 10 of 16, as asked.",)
     assert chance(output.picture, "orange") > 0.3
 
 
