@@ -12,7 +12,7 @@ import torch
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.spec import ModelSpec, Source
-from inpaint.engines import diffusion, registry
+from inpaint.engines import diffusion, pipeline_parts, registry
 from inpaint.engines.base import EngineInput
 from inpaint.engines.checkpoint import Checkpoint
 from inpaint.engines.diffusers_inpaint import DiffusersInpaint
@@ -100,11 +100,14 @@ def test_pipelines_share_the_parts_that_lie_in_the_same_files(repository: Path, 
     assert np.array_equal(generator.generate(FROM_TEXT, Watcher()).picture, expected) and len(loaded) == 5
 
 
-def test_under_a_small_budget_parts_take_turns(repository: Path, engine: DiffusersInpaint, loaded: list[str]) -> None:
+def test_under_a_small_budget_parts_take_turns(repository: Path, engine: DiffusersInpaint, loaded: list[str],
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for the largest part alone: each is read when the pipeline calls it, and another candidate reads no words."""
     work = a_work(64)
     expected = engine.inpaint(work, Watcher()).picture
-    residency = Residency("cpu", max(sizes(engine)) + WORDS_BYTES)
+    for activations in ("WORDS_BYTES", "VAE_PIXEL_BYTES", "DENOISER_PIXEL_BYTES"):
+        monkeypatch.setattr(pipeline_parts, activations, 0)
+    residency = Residency("cpu", max(sizes(engine)))
     small = load(repository, residency)
     loaded.clear()
     assert np.array_equal(small.inpaint(work, Watcher()).picture, expected)
