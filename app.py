@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,8 +29,9 @@ from inpaint.storage.journal import Journal
 from inpaint.storage.results import sweep
 from inpaint.ui.page import Page, build_page
 
-GRACE_SECONDS = 8.0
-"""How long a running job may take to stop: containers are killed after ten."""
+GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 1.5, 9.0
+"""After SIGTERM: how long a running job may take to stop, how long those who wait may take to be told, and when the process ends,
+whatever it does then. Containers are killed after ten."""
 
 LENT_GPU_GB = 40.0
 """What models may take of a GPU that a ZeroGPU Space is lent: half a card of 96 GB, less a reserve. Its driver cannot be asked."""
@@ -66,12 +67,35 @@ def launch(page: Page, config: AppConfig) -> None:
     told = told_to_stop()
     page.launch(prevent_thread_lock=True)
     told.wait()
+    end_within(LAST_SECONDS)
     page.service.worker.stop(GRACE_SECONDS)
+    wait_while(lambda: page.is_awaited, TELLING_SECONDS)
     page.close()
     if page.service.worker.is_busy:
         # Python's own end would wait for the imports of a thread that is loading a model, or crash under it.
-        sys.stderr.flush()
-        os._exit(0)
+        end()
+
+
+def end_within(seconds: float) -> None:
+    """The last resort: no thread can be killed, and both Gradio's close and Python's own end wait for some (a connection that stays
+    open, a large picture on its way to the disk)."""
+    last = threading.Timer(seconds, end)
+    last.daemon = True
+    last.start()
+
+
+def end() -> NoReturn:
+    """At once, without Python's own end. What was logged is on its way out."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def wait_while(true: Callable[[], bool], seconds: float) -> None:
+    """At most so long."""
+    last = time.monotonic() + seconds
+    while true() and time.monotonic() < last:
+        time.sleep(0.05)
 
 
 def told_to_stop() -> threading.Event:

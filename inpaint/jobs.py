@@ -308,14 +308,13 @@ class Worker:
         """Take no more jobs, tell those that wait, cancel the running one, and wait for it as long as `grace_seconds`."""
         with self._changed:
             self._is_stopping = True
-            waiting, running = self._queue.in_order(), self._running
-        for job in waiting:
+            unfinished = self._unfinished()
+        for job in unfinished:
             job.cancel(EditCancelled(*SHUTTING_DOWN))
-        if running is not None:
-            running.cancel(EditCancelled(*SHUTTING_DOWN))
-            if not running.wait(grace_seconds):
-                running.give_up(EditCancelled(*SHUTTING_DOWN))
-            self._book(running)
+        for job in unfinished:  # those that wait have ended by now: one alone takes time
+            if not job.wait(grace_seconds):
+                job.give_up(EditCancelled(*SHUTTING_DOWN))
+            self._book(job)
         self._is_over.set()
 
     def _unfinished(self) -> list[Job[Any]]:

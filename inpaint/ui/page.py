@@ -61,6 +61,11 @@ class Page(gr.Blocks):
         with refusals(block_fn.inputs, inputs):
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the last answer of an event: Gradio keeps its number until that was sent."""
+        return any(list(self._queue.pending_event_ids_session.values()))
+
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
         results = self.service.config.data_dir / "results"

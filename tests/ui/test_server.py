@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from gradio_client import Client, handle_file
 
 from inpaint.ui.guard import PERSON_COOKIE
 from tests.fakes import block, save
-from tests.ui.conftest import PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
+from tests.ui.app_page import AppPage
+from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
+from tests.ui.stage.stage_app import Seen
 
 Start = Callable[..., Served]
 
@@ -28,12 +30,12 @@ def start(served_app: Served, tmp_path: Path) -> Iterator[Start]:
     """Start a server of this test's own, on the session's tiny models; its log is tmp_path/log.txt."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_app(*flags: str, **variables: str) -> Served:
+    def start_app(*flags: str, program: Sequence[str] = ("app.py",), **variables: str) -> Served:
         port, log = _free_port(), tmp_path / "log.txt"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("INPAINT_", "GRADIO_"))}
         with log.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config",
+                [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config",
                  str(served_app.config), "--data-dir", str(tmp_path / "data"), *flags],
                 cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | {"HF_HUB_OFFLINE": "1"} | variables)
         started.append(process)
@@ -47,12 +49,17 @@ def start(served_app: Served, tmp_path: Path) -> Iterator[Start]:
         process.wait()
 
 
-def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
-    """An edit of a thousand steps, on its way; returns when it runs."""
+def edit(served: Served, photo: Path, tmp_path: Path) -> Any:
+    """An edit of a thousand steps, asked for by a caller of its own."""
     mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
-    job = Client(served.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS}).submit(
+    return Client(served.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS}).submit(
         handle_file(str(photo)), handle_file(str(mask)), prompt="a hat", model="tiny-kandinsky", num_inference_steps=1000,
         api_name="/edit")
+
+
+def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
+    """One that is on its way; returns when it runs."""
+    job = edit(served, photo, tmp_path)
     wait(lambda: any((served.data / "running").glob("*/*.json")) or job.done())
     assert not job.done(), job.exception()
     return job
@@ -76,6 +83,14 @@ def posted(served: Served, photo: Path, tmp_path: Path) -> str:
     return httpx.post(f"{api}/call/edit", json={"data": data}, timeout=PATIENCE_SECONDS).json()["event_id"]
 
 
+def waiting_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
+    """One behind it; returns when it waits."""
+    job = edit(served, photo, tmp_path)
+    wait(lambda: "inpaint_queue_length 1.0" in figures(served) or job.done())
+    assert not job.done(), job.exception()
+    return job
+
+
 def figures(served: Served) -> str:
     return httpx.get(f"{served.url}/metrics", timeout=PATIENCE_SECONDS).text
 
@@ -97,6 +112,53 @@ def test_sigterm_ends_a_running_job_and_the_process_in_order(start: Start, photo
     assert '"state": "cancelled"' in log and '"model": "tiny-kandinsky"' in log and "a hat" not in log
     assert "Traceback" not in log
     assert list((served.data / "running").glob("*/*.json")) == [] and served.results() == []
+
+
+SILENT = """
+import runpy, time
+from inpaint.core.result import Progress
+from inpaint.engines.registry import Models
+
+class Silent:
+    def inpaint(self, work, report):
+        report(Progress("denoising", 1, 9))
+        time.sleep(600)
+
+Models.engine = lambda *given: Silent()
+runpy.run_path("app.py", run_name="__main__")
+"""
+"""The app with an engine that says nothing more within its first step, and that no thread can be stopped in."""
+
+CONTAINERS_WAIT = 10
+
+
+@pytest.mark.parametrize("program", [["app.py"], ["-c", SILENT]], ids=["an engine that listens", "a silent engine"])
+def test_sigterm_tells_those_who_run_and_those_who_wait_before_a_container_is_killed(
+        start: Start, photo: Path, tmp_path: Path, program: list[str]) -> None:
+    served = start(program=program)
+    callers = [long_edit(served, photo, tmp_path), waiting_edit(served, photo, tmp_path)]
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(CONTAINERS_WAIT) == 0
+    assert ["The server is stopping." in str(caller.exception(PATIENCE_SECONDS)) for caller in callers] == [True, True]
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.browser
+def test_sigterm_is_told_to_a_page_that_follows_its_run(start: Start, chromium: Any, photo: Path, tmp_path: Path) -> None:
+    served = start()
+    with chromium.new_context(**DESKTOP) as context:
+        page = AppPage(context.new_page(), Seen(), tmp_path)
+        page.visit(served.url)
+        page.open_file(photo)
+        page.choose_model("Tiny Kandinsky")
+        page.type_prompt("a hat")
+        page.rectangle((0.25, 0.25), (0.5, 0.5))
+        page.set_number("Steps", 1000)
+        page.press_run()
+        page.says("Painting, step", "#progress")
+        served.process.send_signal(signal.SIGTERM)
+        page.says("The server is stopping.", "#message")
+    assert served.process.wait(CONTAINERS_WAIT) == 0
 
 
 def test_kill_9_is_told_after_a_restart_and_leaves_no_half_result(start: Start, photo: Path, tmp_path: Path) -> None:
