@@ -1,4 +1,4 @@
-"""Where a job's work is done: in the worker's own thread, or in a process that holds the GPU (a ZeroGPU Space).
+"""Where a job's work is done: in the worker's own thread, or in a process that holds the GPU (a ZeroGPU Space, for what needs one).
 
 Both take plain data and give plain data. Knows no queue and no page; imports neither `spaces` nor gradio, which app.py hands in.
 """
@@ -76,6 +76,7 @@ class GpuProcess:
     gpu: `spaces.GPU`; it decorates at once, because a Space wants to see a decorated function at its start. refusal: what it
     raises where no GPU is lent, with a sentence for the person. pace: where this process keeps what past jobs took.
     A job is cancelled by closing the generator; there is no other word to it, so it cannot be ended early and kept.
+    What has no weights is done in the thread that calls: a visitor has few seconds of GPU a day, and none is needed.
     """
 
     can_end_early = False
@@ -90,6 +91,8 @@ class GpuProcess:
 
     def run(self, work: Work, report: Report) -> EditResult:
         """Raises what `do` raises there, and MachineError where no GPU is lent or it is taken away."""
+        if not self._models.has_weights(self._models.spec(work.request.model, work.task), work.task):
+            return InThread(self._models).run(work, report)
         try:
             with closing(self._call(work)) as messages:
                 return _heard(messages, report)

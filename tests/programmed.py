@@ -100,13 +100,18 @@ def waits_for(file: Path) -> Callable[[], None]:
 
 @dataclass
 class OneEngine:
-    """A registry whose every model is this engine. to_load: bytes of weights by whether such a job ran before."""
+    """A registry whose every model is this engine. to_load: bytes of weights by whether such a job ran before. weights: whether
+    it has any."""
 
     loaded: Programmed
     to_load: tuple[int, int] = (0, 0)
+    weights: bool = True
 
     def spec(self, name: str, task: Task) -> str:
         return f"{name} {task}"
+
+    def has_weights(self, spec: str, task: Task) -> bool:
+        return self.weights
 
     def bytes_to_load(self, spec: str, task: Task, is_first: bool) -> int:
         return self.to_load[not is_first]

@@ -233,6 +233,13 @@ def test_the_gpu_is_lent_to_the_request_that_asked(lent: LentGpu) -> None:
     assert [request for request, _ in lent.asked] == ["ann's request", "ben's request"]
 
 
+@pytest.mark.parametrize(("weights", "calls"), [(True, 1), (False, 0)], ids=["a model", "a fill from the picture itself"])
+def test_a_gpu_is_lent_only_to_what_has_weights(lent: LentGpu, weights: bool, calls: int) -> None:
+    executor = GpuProcess(OneEngine(Programmed(), weights=weights), lent, gr.Error, Pace())
+    assert plain(executor.run(edit_work(), Heard())) == plain(InThread(OneEngine(Programmed())).run(edit_work(), Heard()))
+    assert len(lent.asked) == calls
+
+
 def test_a_gpu_that_is_not_lent_is_told_in_the_space_s_own_words(lent: LentGpu) -> None:
     lent.refuses = gr.Error('You have exceeded your quota. <a href="https://example.org">Log in</a>')
     executor = GpuProcess(OneEngine(Programmed()), lent, gr.Error, Pace())

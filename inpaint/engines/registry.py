@@ -314,8 +314,12 @@ class Models:
     def bring(self, spec: ModelSpec, task: Task, report: Report) -> None:
         """Load a model's weights now, on the thread that calls. Raises as `engine` does."""
         engine = self.engine(spec, task, report)
-        if FAMILIES[spec.family][task].parts:
+        if self.has_weights(spec, task):
             engine.bring(report)
+
+    def has_weights(self, spec: ModelSpec, task: Task) -> bool:
+        """Whether its family computes with a network, which a GPU is for."""
+        return bool(FAMILIES[spec.family][task].parts)
 
     def residency_words(self, spec: ModelSpec) -> str:
         """What the memory budget restricts for a model, as a sentence; "" where nothing, or where its parameters are not known."""
