@@ -19,7 +19,7 @@ from inpaint.config import QueueLimits
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report, UseAsIs
 from inpaint.errors import Busy, EditCancelled, InpaintError, JobTimeout, MachineError, OutOfMemory
-from inpaint.fairness import Cost, FairQueue, Pace
+from inpaint.fairness import Cost, FairQueue, Pace, Stride
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Result = TypeVar("Result")
@@ -78,7 +78,8 @@ class Job(Generic[Result]):
     error: InpaintError | None = None
     started: float | None = None
     ended: float | None = None
-    loading_seconds: float = 0.0
+    stride: Stride | None = None
+    _loaded: float = 0.0
     _loading_since: float | None = None
     _reason: EditCancelled = field(default_factory=EditCancelled)
     _heard: float | None = None
@@ -99,6 +100,21 @@ class Job(Generic[Result]):
     def seconds(self) -> float:
         """Since it began to run, until it ended."""
         return (self.ended or time.monotonic()) - self.started if self.started is not None else 0.0
+
+    @property
+    def is_loading(self) -> bool:
+        return self._loading_since is not None
+
+    @property
+    def loading_seconds(self) -> float:
+        """Of these, what its model took to load so far."""
+        since = self._loading_since
+        return self._loaded + ((self.ended or time.monotonic()) - since if since is not None else 0.0)
+
+    @property
+    def computed_seconds(self) -> float:
+        """The rest of them."""
+        return self.seconds - self.loading_seconds
 
     @property
     def is_abandoned(self) -> bool:
@@ -191,12 +207,7 @@ class Job(Generic[Result]):
             return "failed", None, told(error, f"job {self.number}")
 
     def _report(self, progress: Progress) -> None:
-        self._heard = time.monotonic()
-        if progress.stage == "loading":
-            self._loading_since = self._loading_since or time.monotonic()
-        elif self._loading_since is not None:
-            self.loading_seconds += time.monotonic() - self._loading_since
-            self._loading_since = None
+        self._clock(progress)
         if self._cancelled.is_set():
             raise self._reason
         if self.is_abandoned:
@@ -209,6 +220,15 @@ class Job(Generic[Result]):
         self.progress = progress
         if self._kept.is_set() and _has_something(progress):
             raise UseAsIs
+
+    def _clock(self, progress: Progress) -> None:
+        """What the progress says of the time that is gone and the time to come."""
+        self._heard = time.monotonic()
+        if progress.stage == "loading":
+            self._loading_since = self._heard if self._loading_since is None else self._loading_since
+        elif self._loading_since is not None:
+            self._loaded, self._loading_since = self._loaded + self._heard - self._loading_since, None
+        self.stride = Stride.heard(self.stride, progress, self.computed_seconds)
 
     def _end(self, state: State, result: Result | None = None, error: InpaintError | None = None) -> None:
         """Called with the turn held. The first end stays."""
@@ -323,8 +343,15 @@ class Worker:
         return [job for job in (*running, *self._queue.in_order()) if not job.is_finished]
 
     def _remaining(self, job: Job[Any]) -> float | None:
+        """By its own steps as soon as they are heard of, until then by what was learned. Which run will have to load is not known
+        before it does."""
+        computed = job.computed_seconds
+        by_steps = job.stride.left(computed, self.pace.after_steps(job.cost)) if job.stride else None
+        if by_steps is not None:
+            return by_steps
         whole = self.pace.estimate(job.cost)
-        return None if whole is None else max(0.0, whole - job.seconds)
+        loading = max(0.0, self.pace.loading(job.cost) - job.loading_seconds) if job.is_loading else 0.0
+        return None if whole is None else max(0.0, whole - computed) + loading
 
     def _check_room(self, person: str, seat: str) -> None:
         if self._is_stopping:
@@ -389,7 +416,8 @@ class Worker:
         log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": str(job.cost.extent),
                                      "state": job.state, "seconds": round(job.seconds, 3)})
         if job.state == "done" and job.cost.model and not job.was_kept:
-            self.pace.learn(job.cost, job.seconds - job.loading_seconds)
+            computed = job.computed_seconds
+            self.pace.learn(job.cost, computed, job.loading_seconds, job.stride.after_steps(computed) if job.stride else None)
         self._tell(job, job.state)
 
     def _tell(self, job: Job[Any], state: State) -> None:

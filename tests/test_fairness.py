@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint.core.geometry import Extent
-from inpaint.fairness import KINDS_KEPT, Cost, FairQueue, Pace
+from inpaint.core.result import Progress, Stage
+from inpaint.fairness import KINDS_KEPT, Cost, FairQueue, Pace, Stride
 
 ARRIVALS = st.lists(st.sampled_from("abcd"), max_size=40)
 
@@ -136,3 +137,53 @@ def test_the_pace_may_be_asked_while_it_learns() -> None:
     pace.learn(cost, 2.0)
     pace.learn(cost, Meanwhile(4.0))
     assert told == [2.0]
+
+
+def test_loading_and_what_follows_the_steps_are_learned_beside_the_pace() -> None:
+    pace = Pace()
+    assert (pace.loading(SQUARE), pace.after_steps(SQUARE)) == (0.0, 0.0)
+    pace.learn(SQUARE, 10.0, 30.0, 2.0)
+    pace.learn(SQUARE, 10.0)
+    assert (pace.loading(SQUARE), pace.after_steps(SQUARE)) == (30.0, 2.0), "a job that loaded nothing says nothing of loading"
+    large = replace(SQUARE, extent=Extent(512, 512))
+    assert (pace.loading(large), pace.after_steps(large)) == (30.0, 0.0), "loading does not depend on the extent"
+
+
+def stride(*heard: tuple[float, int] | tuple[float, int, int], candidates: int = 1, stage: Stage = "denoising") -> Stride | None:
+    """heard: second, step of 50 and candidate."""
+    known: Stride | None = None
+    for second, step, *candidate in heard:
+        known = Stride.heard(known, Progress(stage, step, 50, None, *(candidate or [1]), candidates), second)
+    return known
+
+
+@pytest.mark.parametrize(("known", "now", "seconds"), [
+    pytest.param(stride((3, 1)), 4.0, None, id="one step says nothing"),
+    pytest.param(stride((3, 0)), 4.0, None, id="nor does the beginning"),
+    pytest.param(stride((3, 0), (5, 1)), 5.0, 98 + 7, id="the first step, where the beginning was told"),
+    pytest.param(stride((3, 1), (5, 2)), 5.0, 96 + 7, id="the second step, where it was not"),
+    pytest.param(stride((0, 0), (80, 40)), 80.0, 20 + 7, id="step 40 of 50"),
+    pytest.param(stride((0, 0), (80, 40)), 81.5, 18.5 + 7, id="within the next one"),
+    pytest.param(stride((0, 0), (80, 40)), 99.0, 18 + 7, id="a step that takes long ends no other"),
+    pytest.param(stride((0, 0), (100, 50)), 103.0, 4, id="after the last step"),
+    pytest.param(stride((0, 0), (100, 50)), 120.0, 0, id="long after it"),
+    pytest.param(stride((0, 0), (80, 40), candidates=3), 80.0, 20 + 7 + 2 * (100 + 7), id="two more candidates"),
+    pytest.param(stride((0, 0, 1), (100, 50, 1), (120, 0, 2), candidates=2), 120.0, 100 + 7, id="the next one begins at the pace of the last"),
+    pytest.param(stride((0, 0, 1), (100, 50, 1), (120, 0, 2), (124, 1, 2), candidates=2), 124.0, 49 * 4 + 7, id="and finds its own"),
+    pytest.param(stride((0, 0), (80, 40), (90, 0), (91, 1)), 91.0, 49 + 7, id="again, with less memory"),
+])
+def test_what_is_left_of_a_run_by_its_own_steps(known: Stride | None, now: float, seconds: float | None) -> None:
+    assert known is not None
+    assert known.left(now, after_steps=7.0) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("stage", ["loading", "prior", "decoding"])
+def test_other_stages_say_nothing_of_the_steps(stage: Stage) -> None:
+    assert stride((0, 0), (9, 1), stage=stage) is None
+
+
+@pytest.mark.parametrize(("known", "seconds"), [(stride((0, 0), (100, 50)), 8.0), (stride((0, 0), (98, 49)), None),
+                                                (stride((0, 0), (100, 50), candidates=2), None)],
+                         ids=["the last step was heard of", "an early end", "another candidate to come"])
+def test_what_follows_the_last_step_of_all(known: Stride | None, seconds: float | None) -> None:
+    assert known is not None and known.after_steps(108.0) == seconds

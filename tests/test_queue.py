@@ -385,6 +385,44 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
+KNOWN = Cost("mini", "inpaint", Extent(256, 256), 50)
+LOADED_FOR_30 = (30.0, 100.0, 5.0)
+"""What such a job took before: its loading, the rest, and what of that came after its steps."""
+
+
+@pytest.mark.parametrize(("learned", "script", "left"), [
+    pytest.param(None, [(1, Progress("loading")), (9, Progress("prior", 1, 9)), (1, Progress("denoising", 0, 50)), (2, Progress("denoising", 1, 50)),
+                        (78, Progress("denoising", 40, 50)), (1, None)], [None, None, None, 98, 20, 19], id="the first of its kind, by its steps"),
+    pytest.param(LOADED_FOR_30, [(0, Progress("loading")), (20, None), (20, None), (5, Progress("prior", 0, 9)), (10, Progress("prior", 1, 9))],
+                 [130, 110, 100, 100, 90], id="loading is no computing"),
+    pytest.param(LOADED_FOR_30, [(0, Progress("prior", 0, 9)), (10, Progress("denoising", 0, 50))], [100, 90], id="nothing is loaded"),
+    pytest.param(LOADED_FOR_30, [(0, Progress("denoising", 0, 50)), (200, Progress("denoising", 25, 50)), (200, Progress("denoising", 50, 50)),
+                                 (2, Progress("decoding"))], [100, 205, 5, 3], id="slower than the last one"),
+    pytest.param(LOADED_FOR_30, [(0, Progress("denoising", 0, 50)), (20, Progress("denoising", 25, 50)), (0.4, Progress("loading")), (9, None)],
+                 [100, 25, 24.6, 24.6], id="loading between two steps"),
+])
+def test_what_is_left_of_a_run(clock: list[float], learned: tuple[float, float, float] | None,
+                               script: list[tuple[float, Progress | None]], left: list[float | None]) -> None:
+    """script: seconds that pass, then what the engine says."""
+    worker = Worker(Calls(), QueueLimits(job_seconds=1e9, away_seconds=1e9, stall_seconds=1e9))
+    if learned is not None:
+        loading, computed, after_steps = learned
+        worker.pace.learn(KNOWN, computed, loading, after_steps)
+
+    def task(report: Report) -> list[float | None]:
+        seen, mine = list[float | None](), worker.current("ann")
+        assert mine is not None
+        for seconds, said in script:
+            clock[0] += seconds
+            if said is not None:
+                report(said)
+            seen.append(worker.seconds_left(mine))
+        return seen
+
+    job = worker.submit(task, "ann", cost=KNOWN)
+    assert job.wait(PATIENCE) and job.outcome() == [None if seconds is None else pytest.approx(seconds) for seconds in left]
+
+
 def test_a_hung_engine_ends_its_job_and_those_that_wait_for_their_watchers(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker(Calls(), QueueLimits(stall_seconds=0.2))
     gate = Gate()
