@@ -10,7 +10,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -35,13 +35,14 @@ LOOKS_EACH = 5.0
 """Seconds between looks for a hung engine."""
 
 
-def told(error: BaseException, what: str) -> InpaintError:
-    """What a person is told of any error: ours as it is, without its traceback; a bug is kept in the log and not shown."""
+def told(error: BaseException, what: str, event: Mapping[str, object] | None = None) -> InpaintError:
+    """What a person is told of any error: ours as it is, without its traceback; a bug is kept in the log and not shown. event: what
+    the log says beside it (`extra=` of logging)."""
     if isinstance(error, InpaintError):
         return error.with_traceback(None)
     if isinstance(error, MemoryError):
         return OutOfMemory(*NO_MEMORY)
-    log.error("%s failed", what, exc_info=error)
+    log.error("%s failed", what, exc_info=error, extra=event)
     return MachineError(*OUR_FAULT)
 
 
@@ -91,6 +92,10 @@ class Job(Generic[Result]):
     _finished: threading.Event = field(default_factory=threading.Event)
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _context: contextvars.Context | None = field(default_factory=contextvars.copy_context)
+
+    def event(self) -> dict[str, object]:
+        """What the log says of it beside every sentence. No prompt, and nobody's name."""
+        return {"job": self.number, "model": self.cost.model}
 
     @property
     def is_finished(self) -> bool:
@@ -204,7 +209,7 @@ class Job(Generic[Result]):
         except EditCancelled as stopped:
             return "cancelled", None, stopped.with_traceback(None)
         except BaseException as error:  # the worker outlives whatever a model throws
-            return "failed", None, told(error, f"job {self.number}")
+            return "failed", None, told(error, "job", self.event())
 
     def _report(self, progress: Progress) -> None:
         self._clock(progress)
@@ -213,8 +218,10 @@ class Job(Generic[Result]):
         if self.is_abandoned:
             raise EditCancelled(NOBODY_CAME_BACK)
         if self.seconds > self.limits.job_seconds:
-            raise JobTimeout(f"This took longer than {self.limits.job_seconds / 60:.0f} minutes and was stopped.",
+            raise JobTimeout(f"This took longer than {_in_words(self.limits.job_seconds)} and was stopped.",
                              "Choose fewer steps or a smaller work area.")
+        if progress.notice and (self.progress is None or progress.notice != self.progress.notice):
+            log.warning(progress.notice, extra=self.event())
         if progress.preview is None and self.progress is not None and self.progress.stage == progress.stage:
             progress = replace(progress, preview=self.progress.preview)
         self.progress = progress
@@ -269,7 +276,6 @@ class Worker:
         """Queue a piece of work. Raises Busy where the seat has an unfinished job, or this person or everybody has too many;
         MachineError where the engine hangs."""
         with self._changed:
-            self._drop_ended()
             self._check_room(person, seat)
             job: Job[Any] = Job(work, person, next(self._numbers), seat, cost or Cost(), self.limits)
             self._queue.push(person, job)
@@ -338,7 +344,8 @@ class Worker:
         self._is_over.set()
 
     def _unfinished(self) -> list[Job[Any]]:
-        """The running job, then all that wait, in the order they will be served."""
+        """The running job, then all that wait, in the order they will be served, and that somebody waits for."""
+        self._drop_ended()
         running = [self._running] if self._running is not None else []
         return [job for job in (*running, *self._queue.in_order()) if not job.is_finished]
 
@@ -385,6 +392,7 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(self._has_turn)
                 job = self._running = self._queue.pop()
+            log.info("job begins", extra={**job.event(), "extent": str(job.cost.extent)})
             self._tell(job, "running")
             job.run(self.executor)
             with self._changed:
@@ -404,17 +412,18 @@ class Worker:
             return
         if not running.is_finished:
             log.error("the engine has not answered for %.0f seconds", running.silent_seconds,
-                      extra={"job": running.number, "model": running.cost.model})
+                      extra=running.event())
         for job in (running, *waiting):
             job.give_up(MachineError(*HUNG))
         self._book(running)
 
     def _book(self, job: Job[Any]) -> None:
-        """What a finished job teaches. The log names no prompt."""
+        """What a finished job teaches, and its line in the log."""
         if not job.is_first_booking():
             return
-        log.info("job ended", extra={"job": job.number, "model": job.cost.model, "extent": str(job.cost.extent),
-                                     "state": job.state, "seconds": round(job.seconds, 3)})
+        why = {"error": type(job.error).__name__, "reason": str(job.error)} if job.error else {}
+        log.log(logging.WARNING if job.state == "failed" else logging.INFO, "job ended",
+                extra={**job.event(), "extent": str(job.cost.extent), "state": job.state, "seconds": round(job.seconds, 3), **why})
         if job.state == "done" and job.cost.model and not job.was_kept:
             computed = job.computed_seconds
             self.pace.learn(job.cost, computed, job.loading_seconds, job.stride.after_steps(computed) if job.stride else None)
@@ -425,4 +434,9 @@ class Worker:
         try:
             self._watch(job, state)
         except Exception as bug:
-            log.error("%s job %d", state, job.number, exc_info=bug)
+            log.error("what is told of a job that is %s", state, exc_info=bug, extra=job.event())
+
+
+def _in_words(seconds: float) -> str:
+    """How long a job may take."""
+    return f"{seconds:.0f} seconds" if seconds < 2 * 60 else f"{seconds / 60:.0f} minutes"

@@ -9,8 +9,8 @@ import time
 from typing import Literal
 
 LogForm = Literal["text", "json"]
-FIELDS = ("job", "model", "extent", "state", "seconds")
-"""What an event may carry besides its sentence (`extra=` of logging)."""
+FIELDS = ("job", "model", "extent", "state", "seconds", "error", "reason")
+"""What an event may carry besides its sentence (`extra=` of logging). error, reason: the kind of an error and its sentence."""
 
 
 class JsonLines(logging.Formatter):
@@ -29,7 +29,7 @@ class TextLines(logging.Formatter):
     """For a person's terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        fields = " ".join(f"{name}={_quoted(str(value))}" for name, value in _fields(record).items())
         line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.getMessage()} {fields}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -46,3 +46,7 @@ def set_up_logging(form: LogForm) -> None:
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value else value

@@ -23,6 +23,7 @@ class Metrics:
         self._stages = Histogram("inpaint_stage_seconds", "Seconds by stage of finished jobs.", ["model", "stage"],
                                  buckets=SECONDS, registry=self._registry)
         self._waiting = Gauge("inpaint_queue_length", "Jobs that wait.", registry=self._registry)
+        self._unfinished = Gauge("inpaint_jobs_unfinished", "Jobs that wait or run now.", ["state"], registry=self._registry)
         self._available = Gauge("inpaint_models_available", "Models that can run now.", registry=self._registry)
         self._memory = Gauge("inpaint_device_memory_bytes", "Memory that tensors take on the GPU.", registry=self._registry)
         self._memory.set_function(allocated_bytes)
@@ -31,6 +32,8 @@ class Metrics:
     def watch(self, worker: Worker, models: Models) -> None:
         """Figures that are asked for when they are read."""
         self._waiting.set_function(lambda: worker.queue_length)
+        self._unfinished.labels("waiting").set_function(lambda: worker.queue_length)
+        self._unfinished.labels("running").set_function(lambda: worker.is_busy)
         self._weights.set_function(lambda: models.residency.used)
         self._available.set_function(lambda: sum(map(models.is_available, models.specs.values())))
 

@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from inpaint.core.geometry import Extent
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report
-from inpaint.errors import Busy, EditCancelled, InpaintError, MachineError, ModelUnavailable, OutOfMemory
-from inpaint.jobs import Job, Worker
+from inpaint.errors import BadOutput, Busy, EditCancelled, InpaintError, MachineError, ModelUnavailable, OutOfMemory
+from inpaint.fairness import Cost
+from inpaint.jobs import OUR_FAULT, Job, Worker
+from inpaint.logs import FIELDS, JsonLines, TextLines
 from tests.fakes import Calls, noise
 
 PATIENCE = 30
@@ -187,6 +190,52 @@ def test_a_bug_is_told_in_the_log_with_its_traceback(worker: Worker, caplog: pyt
     with caplog.at_level(logging.ERROR, logger="inpaint.jobs"):
         finished(worker.submit(raises(ZeroDivisionError("in the model")), "ann"))
     assert "ZeroDivisionError: in the model" in caplog.text
+
+
+MINI = Cost("mini", "inpaint", Extent(64, 64), 2)
+EVENT = {"job": 1, "model": "mini"}
+BEGAN = (logging.INFO, "job begins", {**EVENT, "extent": "64 x 64"})
+
+
+def ended(level: int, state: str, **why: str) -> tuple[int, str, dict[str, object]]:
+    return level, "job ended", {**EVENT, "extent": "64 x 64", "state": state, **why}
+
+
+def memory_runs_out_twice(report: Report) -> str:
+    for notice in ("", "Memory ran out, so one.", "Memory ran out, so one.", "Memory ran out, so two."):
+        report(Progress("denoising", 1, 2, notice=notice))
+    return "painted"
+
+
+@pytest.mark.parametrize(("task", "events"), [
+    pytest.param(lambda report: "painted", [ended(logging.INFO, "done")], id="all is well"),
+    pytest.param(memory_runs_out_twice, [(logging.WARNING, "Memory ran out, so one.", EVENT), (logging.WARNING, "Memory ran out, so two.", EVENT),
+                                         ended(logging.INFO, "done")], id="every rung once"),
+    pytest.param(raises(BadOutput("NaN.", "Another seed.")), [ended(logging.WARNING, "failed", error="BadOutput", reason="NaN. Another seed.")],
+                 id="an error for the person"),
+    pytest.param(raises(EditCancelled()), [ended(logging.INFO, "cancelled", error="EditCancelled", reason="Cancelled.")], id="cancelled"),
+    pytest.param(raises(ZeroDivisionError("in the model")), [
+        (logging.ERROR, "job failed", EVENT), ended(logging.WARNING, "failed", error="MachineError", reason=" ".join(OUR_FAULT))], id="a bug"),
+])
+def test_the_log_tells_a_job_from_its_beginning_to_its_end(worker: Worker, caplog: pytest.LogCaptureFixture, task: Callable[[Report], str],
+                                                          events: list[tuple[int, str, dict[str, object]]]) -> None:
+    with caplog.at_level(logging.INFO, logger="inpaint.jobs"):
+        finished(worker.submit(task, "ann", cost=MINI))
+        finished(worker.submit(lambda report: "its line comes after it ended", "ann"))
+    told = [(r.levelno, r.getMessage(), {name: getattr(r, name) for name in FIELDS if hasattr(r, name) and name != "seconds"})
+            for r in caplog.records if getattr(r, "job", 0) == 1]
+    assert told == [BEGAN, *events]
+
+
+@pytest.mark.parametrize(("form", "line"), [
+    pytest.param(TextLines(), 'job ended job=1 extent="64 x 64" error=BadOutput reason="NaN. Another \'seed\'."', id="text"),
+    pytest.param(JsonLines(), '"event": "job ended", "job": 1, "extent": "64 x 64", "error": "BadOutput", "reason": "NaN. Another \'seed\'."}',
+                 id="json"),
+])
+def test_an_event_is_one_line_with_its_fields(form: logging.Formatter, line: str) -> None:
+    fields = {"job": 1, "extent": "64 x 64", "error": "BadOutput", "reason": "NaN. Another 'seed'."}
+    record = logging.getLogger("inpaint").makeRecord("inpaint.jobs", logging.INFO, "", 0, "job ended", (), None, extra=fields)
+    assert form.format(record).endswith(line)
 
 
 def test_two_bugs_are_two_errors(worker: Worker) -> None:

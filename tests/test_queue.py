@@ -180,11 +180,32 @@ def test_a_job_that_nobody_ever_came_to_watch_is_cancelled_too() -> None:
     assert job.wait(PATIENCE) and job.state == "cancelled"
 
 
-def test_a_job_that_takes_too_long_is_stopped_and_says_so() -> None:
-    worker = Worker(Calls(), QueueLimits(job_seconds=0.0))
-    job = worker.submit(stepping(), "ann")
+def test_who_left_while_waiting_stands_before_nobody(clock: list[float]) -> None:
+    worker = Worker(Calls(), QueueLimits(away_seconds=60, stall_seconds=1e9))
+    gate = blocked(worker)
+    left, mine = worker.submit(quick, "ben"), worker.submit(quick, "cem")
+    with mine.watched():
+        with left.watched():
+            assert worker.place(mine) == 2
+        clock[0] = 61.0
+        assert worker.place(mine) == 1
+        assert left.state == "cancelled" and left.error is not None and left.error.message == NOBODY_CAME_BACK
+        gate.open.set()
+        assert mine.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(20.0, "20 seconds"), (90.0, "90 seconds"), (120.0, "2 minutes"), (1800.0, "30 minutes")])
+def test_a_job_that_takes_too_long_is_stopped_and_says_so(clock: list[float], seconds: float, said: str) -> None:
+    worker = Worker(Calls(), QueueLimits(job_seconds=seconds, away_seconds=1e9, stall_seconds=1e9))
+
+    def task(report: Report) -> str:
+        clock[0] += seconds + 1
+        report(Progress("denoising", 1, 9))
+        return "done"
+
+    job = worker.submit(task, "ann")
     assert job.wait(PATIENCE)
-    with pytest.raises(JobTimeout, match="longer than"):
+    with pytest.raises(JobTimeout, match=f"longer than {said} and was stopped"):
         job.outcome()
     again = worker.submit(quick, "ann")
     assert again.wait(PATIENCE) and again.outcome() == "done"

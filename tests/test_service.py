@@ -138,6 +138,7 @@ def test_figures_tell_jobs_and_seconds_by_model_and_stage(config: AppConfig, tmp
     for state in ("done", "failed"):
         assert f'inpaint_jobs_total{{model="erase",state="{state}"}} 1.0' in figures
     assert 'inpaint_stage_seconds_count{model="erase",stage="filling"}' in figures
+    assert 'inpaint_jobs_unfinished{state="waiting"} 0.0' in figures and 'inpaint_jobs_unfinished{state="running"}' in figures
     assert "inpaint_queue_length 0.0" in figures and "inpaint_weights_bytes 0.0" in figures
 
 

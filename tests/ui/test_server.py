@@ -86,7 +86,7 @@ def posted(served: Served, photo: Path, tmp_path: Path) -> str:
 def waiting_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
     """One behind it; returns when it waits."""
     job = edit(served, photo, tmp_path)
-    wait(lambda: "inpaint_queue_length 1.0" in figures(served) or job.done())
+    wait(lambda: 'inpaint_jobs_unfinished{state="waiting"} 1.0' in figures(served) or job.done())
     assert not job.done(), job.exception()
     return job
 
@@ -137,6 +137,7 @@ def test_sigterm_tells_those_who_run_and_those_who_wait_before_a_container_is_ki
         start: Start, photo: Path, tmp_path: Path, program: list[str]) -> None:
     served = start(program=program)
     callers = [long_edit(served, photo, tmp_path), waiting_edit(served, photo, tmp_path)]
+    assert 'inpaint_jobs_unfinished{state="running"} 1.0' in figures(served)
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(CONTAINERS_WAIT) == 0
     assert ["The server is stopping." in str(caller.exception(PATIENCE_SECONDS)) for caller in callers] == [True, True]
