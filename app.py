@@ -29,9 +29,9 @@ from inpaint.storage.journal import Journal
 from inpaint.storage.results import sweep
 from inpaint.ui.page import Page, build_page
 
-GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 1.5, 9.0
-"""After SIGTERM: how long a running job may take to stop, how long those who wait may take to be told, and when the process ends,
-whatever it does then. Containers are killed after ten."""
+GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 4.0, 9.0
+"""After SIGTERM: how long a running job may take to stop, how long answers may take to get out (a sentence, a result on its way to
+the disk), and when the process ends, whatever it does then. Containers are killed after ten."""
 
 LENT_GPU_GB = 40.0
 """What models may take of a GPU that a ZeroGPU Space is lent: half a card of 96 GB, less a reserve. Its driver cannot be asked."""
@@ -71,21 +71,28 @@ def launch(page: Page, config: AppConfig) -> None:
     page.service.worker.stop(GRACE_SECONDS)
     wait_while(lambda: page.is_awaited, TELLING_SECONDS)
     page.close()
-    if page.service.worker.is_busy:
-        # Python's own end would wait for the imports of a thread that is loading a model, or crash under it.
-        end()
+    end_shared_link()
+    end()
+
+
+def end_shared_link() -> None:
+    """Gradio's program for it would outlive this one, as `end` leaves out what Gradio does at Python's end."""
+    from gradio.tunneling import CURRENT_TUNNELS
+
+    for tunnel in CURRENT_TUNNELS:
+        tunnel.kill()
 
 
 def end_within(seconds: float) -> None:
-    """The last resort: no thread can be killed, and both Gradio's close and Python's own end wait for some (a connection that stays
-    open, a large picture on its way to the disk)."""
+    """The last resort: no thread can be killed, and Gradio's close waits for a connection that stays open."""
     last = threading.Timer(seconds, end)
     last.daemon = True
     last.start()
 
 
 def end() -> NoReturn:
-    """At once, without Python's own end. What was logged is on its way out."""
+    """At once. Python's own end would wait for threads (one that writes a large picture, or imports what a model needs), or crash
+    under an engine that is silent within a step; what the app writes is whole at any moment."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

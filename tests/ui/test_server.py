@@ -148,6 +148,7 @@ def test_sigterm_tells_those_who_run_and_those_who_wait_before_a_container_is_ki
 def test_sigterm_is_told_to_a_page_that_follows_its_run(start: Start, chromium: Any, photo: Path, tmp_path: Path) -> None:
     served = start()
     with chromium.new_context(**DESKTOP) as context:
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         page = AppPage(context.new_page(), Seen(), tmp_path)
         page.visit(served.url)
         page.open_file(photo)
