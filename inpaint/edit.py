@@ -67,7 +67,8 @@ class StageClock:
             self.stop()
             self._stage = progress.stage
         try:
-            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self.candidates, notice=self._notice))
+            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self.candidates,
+                                             notice=self._notice or progress.notice))
         except UseAsIs:
             if self.candidate > 1 and (progress.stage != "denoising" or progress.step <= 1):
                 raise EnoughMade from None

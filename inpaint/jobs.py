@@ -158,6 +158,11 @@ class Job(Generic[Result]):
         return first
 
     @property
+    def ending(self) -> Literal["", "cancel", "keep"]:
+        """How a running job was asked to end before its time; it does at the engine's next report."""
+        return "" if self.state != "running" else "cancel" if self._cancelled.is_set() else "keep" if self._kept.is_set() else ""
+
+    @property
     def was_kept(self) -> bool:
         return self._kept.is_set()
 

@@ -18,7 +18,7 @@ from inpaint.storage.results import new_results
 from inpaint.ui import words
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
-from inpaint.ui.following import follow
+from inpaint.ui.following import follow, told_of
 from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.stage.stage import data_url_jpeg
 from inpaint.ui.telling import Telling
@@ -111,8 +111,7 @@ class Bench:
         with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
             yield telling(self._busy(True) | self._early(desk) | started)
             async for running in follow(desk.job):
-                worker, preview = self.service.worker, running.progress.preview if running.progress else None
-                sentence = words.progress_html(running.progress, worker.place(running), running.seconds, worker.seconds_left(running))
+                sentence, preview = told_of(self.service.worker, running), running.progress.preview if running.progress else None
                 if telling.is_news(sentence, preview):
                     frame = {} if preview is None else {self.tab.preview: words.preview_html(data_url_jpeg(preview, quality=80))}
                     yield telling({self.tab.progress: gr.update(value=sentence)} | frame)

@@ -33,7 +33,7 @@ from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
 from inpaint.ui.fetch_line import FetchHandlers, Look
-from inpaint.ui.following import follow
+from inpaint.ui.following import follow, told_of
 from inpaint.ui.people import Desk, Desks, person_of
 from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
@@ -262,7 +262,7 @@ class EditHandlers:
         with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
             yield telling(self._started(desk))
             async for running in follow(desk.job):
-                sentence, preview = self._sentence(running), running.progress.preview if running.progress else None
+                sentence, preview = told_of(self.service.worker, running), running.progress.preview if running.progress else None
                 if telling.is_news(sentence, preview):
                     yield telling({self.tab.progress: gr.update(value=sentence)} | self._previewed(running.progress, desk.region))
             if desk.job.error is not None:
@@ -379,10 +379,6 @@ class EditHandlers:
                 self.tab.progress: gr.update(visible=True, value=words.progress_html(None, 0, 0.0)),
                 self.tab.message: "", self.tab.actions: gr.update(visible=False),
                 self.tab.stage: gr.update(running={"active": True}, result={}, work_area=_area(desk.region.crop))}
-
-    def _sentence(self, job: Job[EditResult]) -> str:
-        worker = self.service.worker
-        return words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job))
 
     def _previewed(self, progress: Progress | None, region: Region) -> Updates:
         if progress is None or progress.preview is None:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from gradio.context import LocalContext
 from gradio.queueing import Event
 
-from inpaint.jobs import Job
+from inpaint.jobs import Job, Worker
+from inpaint.ui import words
 
 Result = TypeVar("Result")
 
@@ -29,6 +30,11 @@ async def follow(job: Job[Result]) -> AsyncGenerator[Job[Result]]:
         while not job.is_finished:
             yield job
             await asyncio.sleep(POLL_SECONDS)
+
+
+def told_of(worker: Worker, job: Job[Any]) -> str:
+    """Where a job stands, as HTML."""
+    return words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job), job.ending)
 
 
 async def until_heard(job: Job[Any]) -> None:

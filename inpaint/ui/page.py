@@ -27,7 +27,7 @@ from inpaint.ui.generate_handlers import bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
 from inpaint.ui.http import bind_http, health_routes
-from inpaint.ui.refused import refusals
+from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS
 from inpaint.ui.stage.stage import Stage, make_proxy
 from inpaint.ui.theme import build_theme
@@ -59,6 +59,7 @@ class Page(gr.Blocks):
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
         """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""
         with refusals(block_fn.inputs, inputs):
+            refuse_addresses(inputs)
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
 
     @property

@@ -14,6 +14,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
+from gradio_client.utils import is_http_url_like
 
 from inpaint.errors import InvalidRequest
 
@@ -31,6 +32,18 @@ def refusals(inputs: Sequence[Block], values: Sequence[Any]) -> Generator[None]:
         if not any(isinstance(part, (gr.File, Api)) for part in inputs):
             raise
         raise gr.Error(str(_refusal(inputs, values)), print_exception=False) from None
+
+
+def refuse_addresses(values: Any) -> None:
+    """Gradio would fetch a file whose path is a web address; this app asks nothing of the network. Raises gr.Error."""
+    if _names_address(values):
+        raise gr.Error(str(InvalidRequest("data", "A file of this call is named by a web address.", UPLOAD_IT)), print_exception=False)
+
+
+def _names_address(value: Any) -> bool:
+    if isinstance(value, dict):
+        return is_http_url_like(value.get("path")) or any(map(_names_address, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_names_address, value))
 
 
 def _refusal(inputs: Sequence[Block], values: Sequence[Any]) -> InvalidRequest:

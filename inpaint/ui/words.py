@@ -26,27 +26,36 @@ THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggle
 <span class="ip-when-light">Dark</span><span class="ip-when-dark">Light</span></button>"""
 """Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
 
+ENDINGS: Mapping[str, str] = {"cancel": "Stopping after this step.", "keep": "Finishing with what is there."}
+
 ARTICLES = frozenset({"a", "an", "the", "some", "one"})
 
 SLOW_HERE = "Without a GPU a run takes minutes."
 """Said of models that bound their working extent on a CPU because a step takes seconds there."""
 
 
-def progress_sentence(progress: Progress | None, before: int, gone: float, left: float | None) -> str:
-    """before: jobs of others that run first. gone, left: seconds; left is None where nothing is known yet."""
+def progress_sentence(progress: Progress | None, before: int, gone: float, left: float | None, ending: str = "") -> str:
+    """before: jobs of others that run first. gone, left: seconds; left is None where nothing is known yet. ending: of jobs.Job."""
+    if ending:
+        return f"{ENDINGS[ending]} {gone:.0f} s gone."
     if progress is None and before:
         return f"{before} before you{f', about {_seconds(left)}' if left else ''}."
     stage = "Starting" if progress is None else STAGES[progress.stage]
     if progress and progress.candidates > 1:
         stage = f"Candidate {progress.candidate} of {progress.candidates}: {stage[0].lower()}{stage[1:]}"
-    counted = f", step {progress.step} of {progress.total}" if progress and progress.total else ""
+    counted = f", {_counted(progress.step, progress.total)}" if progress and progress.total else ""
     return f"{stage}{counted}. {gone:.0f} s gone{f', about {_seconds(left)} left' if left else ''}."
 
 
-def progress_html(progress: Progress | None, before: int, gone: float, left: float | None = None) -> str:
+def _counted(step: int, total: int) -> str:
+    """Before the first one is done, how many there will be."""
+    return f"step {step} of {total}" if step else "1 step" if total == 1 else f"{total} steps"
+
+
+def progress_html(progress: Progress | None, before: int, gone: float, left: float | None = None, ending: str = "") -> str:
     value = f'value="{progress.step}" max="{progress.total}"' if progress and progress.total else ""
     notices = [progress.notice] if progress and progress.notice else []
-    return _bar(value, progress_sentence(progress, before, gone, left)) + notice_html(notices)
+    return _bar(value, progress_sentence(progress, before, gone, left, ending)) + notice_html(notices)
 
 
 def _seconds(seconds: float) -> str:
@@ -82,8 +91,11 @@ def plan_html(region: Region) -> str:
 
 def made_line(title: str, seed: int, report: Mapping[str, Any]) -> str:
     """What made a picture. report: as the command line gives it."""
-    steps = report["settings"].get("num_inference_steps")
-    counted = f"{steps} step{'' if steps == 1 else 's'}, " if steps else ""
+    steps, stopped = report["settings"].get("num_inference_steps"), report["stopped_at"]
+    if stopped and report["seeds"][stopped["candidate"] - 1] == seed:
+        counted = f"{stopped['step']} of {stopped['total']} steps, "
+    else:
+        counted = f"{steps} step{'' if steps == 1 else 's'}, " if steps else ""
     return f"Seed {seed}, {counted}{sum(report['seconds'].values()):.1f} s, {title}."
 
 

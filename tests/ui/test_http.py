@@ -204,11 +204,13 @@ def test_an_empty_prompt_generates_nothing(client: Client) -> None:
 
 NOT_HERE = "A file of this call was not uploaded here."
 NO_FILE = "must be an uploaded file. With gradio_client wrap its path in handle_file(...)"
+ADDRESS = "A file of this call is named by a web address."
 META = {"_type": "gradio.FileData"}
 NO_UPLOADS: list[tuple[Any, str]] = [
     ({"path": "/etc/passwd", "meta": META}, NOT_HERE),
     ({"path": "../../../../etc/passwd", "meta": META}, NOT_HERE),
-    ({"path": "http://127.0.0.1:1/x.png", "meta": META}, NOT_HERE),
+    ({"path": "https://example.org/photo.png", "meta": META}, ADDRESS),
+    ({"path": "http://127.0.0.1:1/x.png", "meta": META}, ADDRESS),
     ({"url": "http://127.0.0.1:1/x.png", "path": "x.png", "meta": META}, NOT_HERE),
     ({"path": "\ud800", "meta": META}, NOT_HERE), ({"path": "x\0.png", "meta": META}, NOT_HERE),
     ({"path": "x" * 5_000, "meta": META}, NOT_HERE), ({"path": "/etc/passwd", "is_stream": True, "meta": META}, NOT_HERE),

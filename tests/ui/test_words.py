@@ -36,10 +36,17 @@ def models(device: str = "cpu", here: bool = True) -> Any:
     pytest.param(Progress("denoising", 3, 24, candidate=2, candidates=4), 0, 6.2, None,
                  "Candidate 2 of 4: painting, step 3 of 24. 6 s gone.", id="the second of four"),
     pytest.param(Progress("filling"), 0, 1.0, None, "Filling from the picture. 1 s gone.", id="a stage without steps"),
+    pytest.param(Progress("denoising", 0, 25), 0, 1.0, None, "Painting, 25 steps. 1 s gone.", id="before the first step"),
+    pytest.param(Progress("denoising", 0, 1), 0, 1.0, None, "Painting, 1 step. 1 s gone.", id="before the only step"),
 ])
 def test_progress(progress: Progress | None, before: int, gone: float, left: float | None, sentence: str) -> None:
     assert words.progress_sentence(progress, before, gone, left) == sentence
     assert sentence in words.progress_html(progress, before, gone, left)
+
+
+@pytest.mark.parametrize(("ending", "sentence"), [("cancel", "Stopping after this step. 6 s gone."), ("keep", "Finishing with what is there. 6 s gone.")])
+def test_a_run_that_was_asked_to_end_says_so(ending: str, sentence: str) -> None:
+    assert sentence in words.progress_html(Progress("denoising", 3, 24), 0, 6.2, 150.0, ending)
 
 
 def test_what_is_done_otherwise_than_asked_stands_under_the_progress() -> None:
@@ -65,8 +72,16 @@ def test_the_model_line(spec: ModelSpec, device: str, here: bool, parts: list[st
     pytest.param({"num_inference_steps": 1}, "Seed 7, 1 step, 1.3 s, Erase.", id="one step"), pytest.param({}, "Seed 7, 1.3 s, Erase.", id="none"),
 ])
 def test_what_made_a_picture(settings: dict[str, object], line: str) -> None:
-    assert words.made_line("Erase", 7, {"settings": settings, "seconds": {"loading": 1.0, "filling": 0.26}}) == line
+    report = {"settings": settings, "seconds": {"loading": 1.0, "filling": 0.26}, "seeds": [7], "stopped_at": None}
+    assert words.made_line("Erase", 7, report) == line
     assert line in words.line_html(line) and words.line_html("") == ""
+
+
+def test_only_the_candidate_that_was_stopped_says_at_which_step() -> None:
+    report = {"settings": {"num_inference_steps": 25}, "seconds": {"denoising": 2.0}, "seeds": [7, 8],
+              "stopped_at": {"candidate": 2, "step": 17, "total": 25}}
+    assert words.made_line("Mini", 7, report) == "Seed 7, 25 steps, 2.0 s, Mini."
+    assert words.made_line("Mini", 8, report) == "Seed 8, 17 of 25 steps, 2.0 s, Mini."
 
 
 @pytest.mark.parametrize(("working", "said"), [
