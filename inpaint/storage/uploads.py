@@ -46,10 +46,11 @@ SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it was handed in, kept whole. name: for display and for naming results, never used as a path."""
+    """A file as it was handed in, kept whole. name: for display and for naming results, never used as a path. path: where it was read."""
 
     name: str
     data: bytes
+    path: Path | None = None
 
     @classmethod
     def own(cls, path: Path) -> Upload:
@@ -66,7 +67,7 @@ class Upload:
             if size > limits.max_file_megabytes * 1_000_000:
                 raise ImageTooLarge(f"{path.name} has {size / 1e6:.0f} MB; the limit is {limits.max_file_megabytes} MB.")
             # Some kernel files call themselves empty and then never end.
-            return cls(path.name, path.read_bytes() if size else b"")
+            return cls(path.name, path.read_bytes() if size else b"", path)
         except (OSError, ValueError) as error:
             raise UnreadableImage(f"{path} cannot be read: {_reason(error)}.") from None
 

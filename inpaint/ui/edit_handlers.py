@@ -236,7 +236,7 @@ class EditHandlers:
     def _request(self, values: Values) -> tuple[EditRequest, Mapping[str, Any]]:
         """From the widgets as they are now; the job keeps this and sees no later change. With what the widgets said."""
         session: Session = values[self.session]
-        if session.upload is None:
+        if not session.picture_id:
             raise InvalidRequest("image", OPEN_FIRST)
         painted = self._stage_value(session, values)
         if painted.mask is None:
@@ -244,7 +244,7 @@ class EditHandlers:
         choice, missing = self._choice(values)
         if choice is None:
             raise missing or InvalidRequest("model", "No model was chosen.")
-        picture = read_picture(session.upload, self.service.config.settings.pictures)
+        picture = read_picture(session.upload(), self.service.config.settings.pictures)
         given = {"grow": painted.grow, "feather": painted.feather, **self.tab.form.read(choice.spec, values)}
         return self.service.edit_request(picture, painted.mask, given), given | {"box": values[self.tab.form.model]}
 
@@ -289,9 +289,7 @@ class EditHandlers:
         self.desks.occupy(person_of(request), str(request.session_hash))
 
     def _reopened(self, desk: EditDesk) -> Updates:
-        if desk.session.upload is None:
-            raise InvalidRequest("image", OPEN_FIRST)
-        opened = self._painted(desk.session.upload, desk.edit.picture, desk.edit.mask)
+        opened = self._painted(desk.session.upload(), desk.edit.picture, desk.edit.mask)
         band = {"grow": desk.edit.grow, "feather": desk.edit.feather}
         return opened | {self.tab.stage: opened[self.tab.stage] | {"band": band}, self.found: desk.job.number}
 
@@ -356,7 +354,7 @@ class EditHandlers:
         return {vocabulary.line: line if spec and spec.name == name else "" for name, vocabulary in self.tab.vocabularies.items()}
 
     def _readiness(self, session: Session, painted: StageValue, choice: Choice | None) -> Updates:
-        if session.upload is None:
+        if not session.picture_id:
             return self._blocked(OPEN_FIRST)
         if painted.mask is None:
             return self._blocked(PAINT_FIRST)

@@ -1,11 +1,13 @@
-"""What one page (one browser tab) has open: the untouched upload and the last results. Server side only; knows no widgets."""
+"""What one page (one browser tab) has open: where the untouched upload lies, and the last results. Server side only; knows no widgets."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 from inpaint.core.geometry import Extent
+from inpaint.errors import UnreadableImage
 from inpaint.storage.uploads import Upload
 
 KEPT_SECONDS = 24 * 3600
@@ -15,14 +17,23 @@ served copies on disk go then too; results lie elsewhere and are kept."""
 
 @dataclass(frozen=True)
 class Session:
-    """picture_id ties a mask from the stage to this picture; "" = nothing open. results: paths of files on disk."""
+    """picture_id ties a mask from the stage to this picture; "" = nothing open. results: paths of files on disk.
+
+    path: the upload, on disk; of many pages that were left open no bytes stay in memory.
+    """
 
     picture_id: str = ""
-    upload: Upload | None = None
+    path: Path | None = None
     proxy: Extent = Extent(1, 1)
     full: Extent = Extent(1, 1)
     results: tuple[str, ...] = ()
 
     @classmethod
     def opened(cls, upload: Upload, proxy: Extent, full: Extent) -> Session:
-        return cls(secrets.token_hex(8), upload, proxy, full)
+        return cls(secrets.token_hex(8), upload.path, proxy, full)
+
+    def upload(self) -> Upload:
+        """The file as it was handed in. Raises UnreadableImage."""
+        if self.path is None or not self.path.is_file():
+            raise UnreadableImage("The picture is no longer on the server.", "Open it again.")
+        return Upload.own(self.path)

@@ -240,7 +240,7 @@ def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
 def test_a_wrong_control_is_found_before_any_weights_are_read(loaded: list[str], tmp_path: Path) -> None:
     spec = ModelSpec("mine", "Mine", "diffusers-inpaint", ("inpaint",), negative_prompt=True, file="mine.toml",
                      sources={"pipeline": Source(str(make_flux(tmp_path, fill=True)))})
-    with pytest.raises(BadConfig, match="mine.toml: limits: FluxFillPipeline has no negative_prompt"):
+    with pytest.raises(BadConfig, match="mine.toml: negative_prompt: FluxFillPipeline has no negative_prompt"):
         registry.FAMILIES[spec.family]["inpaint"].load(spec, registry.Runtime("cpu", None, tmp_path), Watcher())
     assert loaded == []
 

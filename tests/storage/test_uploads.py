@@ -305,7 +305,7 @@ class TestFromPath:
 
     def test_a_file_is_kept_whole(self, tmp_path: Path) -> None:
         (tmp_path / "my photo.jpg").write_bytes(PHOTO)
-        assert Upload.from_path(tmp_path / "my photo.jpg", LIMITS) == Upload("my photo.jpg", PHOTO)
+        assert Upload.from_path(tmp_path / "my photo.jpg", LIMITS) == Upload("my photo.jpg", PHOTO, tmp_path / "my photo.jpg")
 
     @pytest.mark.parametrize("path", ["missing.png", ".", "a" * 300 + ".png", "nul\0.png", "", "/dev/zero", "/dev/stdin"], ids=ascii)
     def test_what_is_no_file(self, path: str, tmp_path: Path) -> None:
