@@ -54,8 +54,9 @@ class EditTab:
         return [self.stage, *self.form.inputs()]
 
 
-def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str, can_reimagine: bool) -> EditTab:
-    """specs: those that inpaint. shown: the one that runs while nothing is typed."""
+def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str,
+                   told: Mapping[str, str], can_reimagine: bool) -> EditTab:
+    """specs: those that inpaint. shown: the one that runs while nothing is typed. told: by model, what is said of what it knows."""
     known = list(specs)
     with gr.Row(elem_classes="ip-page", equal_height=False):
         with gr.Column(elem_classes="ip-picture"):
@@ -78,7 +79,7 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                 message = gr.HTML(elem_id="message")
                 plan = gr.HTML(f'<p class="ip-note">{OPEN_FIRST}</p>', elem_id="plan")
             with gr.Column(elem_classes="ip-details"):
-                vocabularies = {spec.name: _build_vocabulary(spec) for spec in known if spec.knows}
+                vocabularies = {spec.name: _build_vocabulary(spec, told.get(spec.name, "")) for spec in known if spec.knows}
                 with gr.Accordion("What should not be there", open=False, visible=shown.negative_prompt,
                                   elem_classes="ip-fold", elem_id="negative-box") as negative_box:
                     negative = gr.Textbox(show_label=False, lines=2, elem_id="negative-prompt", max_length=2000,
@@ -93,8 +94,8 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                    progress, plan, message)
 
 
-def _build_vocabulary(spec: ModelSpec) -> Vocabulary:
+def _build_vocabulary(spec: ModelSpec, told: str) -> Vocabulary:
     with gr.Column(elem_classes="ip-knows"):
-        line = gr.HTML()
+        line = gr.HTML(told)
         pick = gr.Dropdown(list(spec.knows), value=None, label="What it knows: choose one", filterable=True, elem_id=f"knows-{spec.name}")
     return Vocabulary(line, pick)

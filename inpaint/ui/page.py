@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,12 +13,13 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from inpaint.config import parse_auth
-from inpaint.core.spec import ModelSpec
+from inpaint.engines.registry import Choice, Models
+from inpaint.errors import ModelUnavailable
 from inpaint.service import Service
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
 from inpaint.ui.chain_handlers import ChainHandlers
-from inpaint.ui.edit_handlers import EditHandlers, bind_edit
+from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
 from inpaint.ui.edit_tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
 from inpaint.ui.fetch_line import FetchHandlers
@@ -92,12 +94,12 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
     generating, reimagining = (able(models.handiest(task), task) for task in ("generate", "image-to-image"))
     examples = load_examples(settings.pictures, known)
-    first = models.choose("").spec
+    first = models.choose("")
     with Page(service) as page:
         fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
-            edit_chip = gr.HTML(words.chip_html(first, models, "inpaint"), elem_id="edit-chip", elem_classes="ip-chip-box")
+            edit_chip = gr.HTML(words.chip_html(first.spec, models, "inpaint"), elem_id="edit-chip", elem_classes="ip-chip-box")
             making_chip = gr.HTML(words.chip_html(generating[0], models, "generate") if generating else "", elem_id="generate-chip",
                                   elem_classes="ip-chip-box")
             gr.HTML(words.THEME_BUTTON)
@@ -116,12 +118,22 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     return page
 
 
-def _build_edit(service: Service, first: ModelSpec, examples: Mapping[str, Example], can_reimagine: bool) -> EditTab:
+def _build_edit(service: Service, first: Choice, examples: Mapping[str, Example], can_reimagine: bool) -> EditTab:
     shots = [example for example in examples.values() if not example.shot.only_fills]
     fillings = [{"name": name, "title": example.shot.title} for name, example in examples.items() if example.shot.only_fills]
     stage = Stage(examples=[_thumbnail(example) for example in shots], fillings=fillings, render=False)
-    note = words.model_html(first, service.models, "inpaint")
-    return build_edit_tab(able(service.models.specs.values(), "inpaint"), first, stage, note, can_reimagine)
+    models = service.models
+    note = words.model_html(first.spec, models, "inpaint", first.reason)
+    return build_edit_tab(able(models.specs.values(), "inpaint"), first.spec, stage, note, _known_at_first(models), can_reimagine)
+
+
+def _known_at_first(models: Models) -> Mapping[str, str]:
+    """By model, what is said of the one that would read words if it knows a few things only: as the page says after it has loaded."""
+    with contextlib.suppress(ModelUnavailable):
+        reader = models.choose(ANY_WORDS).spec
+        if reader.knows:
+            return {reader.name: words.knows_html(reader, "", models)}
+    return {}
 
 
 def _thumbnail(example: Example) -> dict[str, str]:
