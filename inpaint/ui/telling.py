@@ -13,10 +13,11 @@ AT_LEAST_EVERY = 1.0
 
 
 class Telling:
-    """Each answer says again all that the ones before it said, and comes when there is something new.
+    """Each answer repeats the updates (gr.update) of the ones before it, and comes when there is something new.
 
     Gradio's client loses an answer that comes together with the next one: it turns the one into the other in place, before the
-    page has seen it. That happens whenever another event of the page is open. What is repeated costs nothing: only what differs is sent.
+    page has seen it. That happens whenever another event of the page is open. What is repeated costs nothing: only what differs is
+    sent. Plain values are told once: a message that was cleared at the start may have been written anew by another event.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,10 +27,10 @@ class Telling:
         self._since = 0.0
 
     def __call__(self, updates: Updates) -> Updates:
-        for part, update in updates.items():
-            told = self._told.get(part)
-            self._told[part] = told | update if _is_update(told) and _is_update(update) else update
-        return dict(self._told)
+        plain = {part: value for part, value in updates.items() if not _is_update(value)}
+        merged = {part: {**self._told.get(part, {}), **update} for part, update in updates.items() if part not in plain}
+        self._told = {part: update for part, update in {**self._told, **merged}.items() if part not in plain}
+        return {**self._told, **plain}
 
     def is_news(self, *said: object) -> bool:
         """Whether one of these is another object than last time (equal texts are the same), or it is time to be heard from."""

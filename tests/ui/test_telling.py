@@ -8,14 +8,16 @@ import pytest
 from inpaint.ui.telling import AT_LEAST_EVERY, Telling
 
 
-def test_an_answer_says_again_what_the_ones_before_it_said() -> None:
+def test_an_answer_repeats_the_updates_before_it_and_plain_values_come_once() -> None:
     telling = Telling()
     first = telling({"run": gr.update(visible=False), "stage": gr.update(running={"active": True}), "message": ""})
     second = telling({"stage": gr.update(preview={"url": "x"}), "progress": gr.update(value="1 s")})
     assert first == {"run": gr.update(visible=False), "stage": gr.update(running={"active": True}), "message": ""}
-    assert second == first | {"stage": gr.update(running={"active": True}, preview={"url": "x"}), "progress": gr.update(value="1 s")}
-    assert telling({"stage": gr.update(running={}), "message": "Done."}) == second | {
-        "stage": gr.update(running={}, preview={"url": "x"}), "message": "Done."}
+    assert second == {"run": gr.update(visible=False), "stage": gr.update(running={"active": True}, preview={"url": "x"}),
+                      "progress": gr.update(value="1 s")}
+    third = telling({"stage": gr.update(running={}), "progress": "", "message": "Done."})
+    assert third == {"run": gr.update(visible=False), "stage": gr.update(running={}, preview={"url": "x"}), "progress": "", "message": "Done."}
+    assert telling({}) == {"run": gr.update(visible=False), "stage": gr.update(running={}, preview={"url": "x"})}
 
 
 FRAME, NEXT_FRAME = object(), object()
