@@ -112,8 +112,8 @@ def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock)
 
 
 def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clock: StageClock) -> EditResult:
-    """Pictures anew from a picture, at its working extent, which is said where it is another; each candidate is sampled by itself with its own seed. Raises as
-    run_edit does."""
+    """Pictures anew from a picture, at its working extent, which is said where it is another; each candidate is sampled by itself
+    with its own seed. Raises as run_edit does."""
     sight = PlannedSight(request.picture, plan)
 
     def reimagine(sampling: SamplingParams, clock: Report) -> EngineOutput:
