@@ -6,32 +6,17 @@ package pypatchmatch has it; where that package has no wheel, OpenCV's inpaintin
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
-from typing import IO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaint.core.result import Progress
-from inpaint.engines import fill_process
 from inpaint.engines.base import EngineInput, EngineOutput, Report
-from inpaint.errors import BadOutput, OutOfMemory
+from inpaint.engines.fill_client import fill
 
-log = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
-
-LOOK_SECONDS = 0.1
-"""How soon a cancel ends a fill."""
-
-KILLED = -9
-"""What the system does to a process when memory runs out."""
 
 PATCH_RADIUS = 5
 """Of 2, 3, 5, 7, 9 tried on 18 holes in 6 photos: 5 continues roofs, petals and fur; 7 and more copy whole objects."""
@@ -82,34 +67,6 @@ def _patchmatch(work: EngineInput, report: Report) -> Pixels:
     height, width = work.mask.shape
     least = 2 * PATCH_RADIUS + 1
     below, right = max(0, least - height), max(0, least - width)
-    # A file, not a pipe: communicate() with a timeout loses what it has not sent by then (CPython 3.11).
-    with tempfile.TemporaryFile() as given:
-        np.savez(given, picture=np.pad(work.picture, ((0, below), (0, right), (0, 0)), "symmetric"),
-                 mask=np.pad(work.mask, ((0, below), (0, right)), "symmetric"), seed=work.sampling.seed, patch_size=PATCH_RADIUS)
-        given.seek(0)
-        filled = np.load(io.BytesIO(_run_apart(given, report)))
-    return np.ascontiguousarray(filled[:height, :width])
-
-
-def _run_apart(given: IO[bytes], report: Report) -> bytes:
-    """What fill_process makes of `given`. Whatever `report` raises ends that process. Raises OutOfMemory, BadOutput."""
-    # -P: beside fill_process.py lie modules that would hide the packages it imports.
-    with subprocess.Popen([sys.executable, "-P", fill_process.__file__],
-                          stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            written, told = _outcome(process, report)
-        finally:
-            process.kill()
-    if process.returncode in (fill_process.NO_MEMORY, KILLED):
-        raise OutOfMemory("The computer's memory is too small for this fill.", "Close other programs, or choose a smaller work area.")
-    if process.returncode:
-        log.error("a fill ended with status %d: %s", process.returncode, told.decode(errors="replace"))
-        raise BadOutput("Filling ended with a fault.", "Try another seed, or a slightly different mask.")
-    return written
-
-def _outcome(process: subprocess.Popen[bytes], report: Report) -> tuple[bytes, bytes]:
-    """Its stdout and stderr, once it has ended."""
-    while True:
-        report(Progress("filling"))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=LOOK_SECONDS)
+    picture = np.pad(work.picture, ((0, below), (0, right), (0, 0)), "symmetric")
+    mask = np.pad(work.mask, ((0, below), (0, right)), "symmetric")
+    return np.ascontiguousarray(fill(picture, mask, work.sampling.seed, PATCH_RADIUS, report)[:height, :width])

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import io
-import signal
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +10,9 @@ from numpy.typing import NDArray
 
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
-from inpaint.engines import fill_process
-from inpaint.engines import patchmatch as patchmatch_engine
 from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.engines.patchmatch import NOTHING_TO_FILL_FROM, WITHOUT_PATCHMATCH, Erase
-from inpaint.errors import BadOutput, EditCancelled, OutOfMemory
+from inpaint.errors import EditCancelled
 from tests.fakes import Pixels, block, noise
 
 ENGINES = {"patchmatch": Erase.load(), "telea": Erase(has_patchmatch=False)}
@@ -97,40 +89,6 @@ def test_where_patchmatch_has_no_wheel_the_simpler_fill_is_used_and_said(monkeyp
     assert filled(engine, noise(9, 9), block(9, 9, 2, 2, 4, 4)).notices == (WITHOUT_PATCHMATCH,)
 
 
-@pytest.mark.parametrize("report", [1, 2, 3])
-def test_a_cancel_ends_a_fill_in_the_middle(report: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fill that would take minutes; its process is gone when the cancel comes out."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    class Seen(subprocess.Popen[bytes]):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            started.append(self)
-
-    monkeypatch.setattr(patchmatch_engine.subprocess, "Popen", Seen)
-    reports: list[Progress] = []
-
-    def stop(progress: Progress) -> None:
-        reports.append(progress)
-        if len(reports) > report:
-            raise EditCancelled
-
-    side = 1500
-    work = EngineInput(noise(side, side), block(side, side, 100, 100, 1400, 1400), SamplingParams(seed=1))
-    with pytest.raises(EditCancelled):
-        ENGINES["patchmatch"].inpaint(work, stop)
-    assert len(reports) == report + 1 and [process.returncode for process in started] == [-signal.SIGKILL]
-
-
-def test_a_process_that_is_slow_to_begin_still_gets_all_of_a_large_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture, mask = noise(700, 700), block(700, 700, 20, 20, 30, 30)
-    at_once = filled(ENGINES["patchmatch"], picture, mask).picture
-    slow = tmp_path / "slow.py"
-    slow.write_text(f"import runpy, time; time.sleep(1); runpy.run_path({fill_process.__file__!r}, run_name='__main__')")
-    monkeypatch.setattr(patchmatch_engine.fill_process, "__file__", str(slow))
-    assert np.array_equal(filled(ENGINES["patchmatch"], picture, mask).picture, at_once)
-
-
 def test_a_cancelled_fill_leaves_nothing_behind() -> None:
     picture, mask = noise(60, 60), block(60, 60, 20, 20, 45, 45)
 
@@ -141,31 +99,3 @@ def test_a_cancelled_fill_leaves_nothing_behind() -> None:
     with pytest.raises(EditCancelled):
         ENGINES["patchmatch"].inpaint(EngineInput(picture, mask, SamplingParams(seed=9)), stop)
     assert np.array_equal(filled(ENGINES["patchmatch"], picture, mask, 5).picture, fresh)
-
-
-@pytest.mark.parametrize(("program", "error"), [
-    pytest.param("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", OutOfMemory, id="the system needs its memory"),
-    pytest.param("import sys; sys.exit(3)", OutOfMemory, id="no room for an array"),
-    pytest.param("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", BadOutput, id="a fault in machine code"),
-    pytest.param("import sys; sys.stdin.buffer.read(); sys.exit(1)", BadOutput, id="an exception"),
-])
-def test_a_fault_of_the_fill_is_an_error_and_not_the_servers_end(
-        program: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "broken.py"
-    script.write_text(program)
-    monkeypatch.setattr(patchmatch_engine.fill_process, "__file__", str(script))
-    with pytest.raises(error):
-        filled(ENGINES["patchmatch"], noise(60, 60), block(60, 60, 20, 20, 45, 45))
-
-
-def test_no_room_for_an_array_is_told_by_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_room(*_given: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(np, "load", no_room)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        assert fill_process.main() == fill_process.NO_MEMORY
-    finally:
-        signal.signal(signal.SIGINT, before)
