@@ -20,9 +20,11 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 # Whom of our own rooms each one may import. errors: everybody. config: frozen types that are handed in.
 ALLOWED = {
     "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
-    "inpaint.model_files": {"inpaint.core"}, "inpaint.config": {"inpaint.core", "inpaint.model_files"},
+    "inpaint.toml_file": set[str](), "inpaint.layers": {"inpaint.toml_file"},
+    "inpaint.model_files": {"inpaint.core", "inpaint.toml_file"},
+    "inpaint.config": {"inpaint.core", "inpaint.model_files", "inpaint.layers"},
     "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
-    "inpaint.engines.registry": {"inpaint.engines", "inpaint.core", "inpaint.config", "inpaint.model_files"},
+    "inpaint.engines.registry": {"inpaint.engines", "inpaint.core", "inpaint.config", "inpaint.toml_file"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
     "inpaint.plan": {"inpaint.core"}, "inpaint.sight": {"inpaint.core", "inpaint.plan"}, "inpaint.fairness": {"inpaint.core"},
     "inpaint.ladder": {"inpaint.engines.base", "inpaint.engines.device", "inpaint.sight"},
