@@ -12,10 +12,12 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from inpaint.address import in_url
 from inpaint.config import parse_auth
 from inpaint.engines.registry import Choice, Models
 from inpaint.errors import ModelUnavailable
 from inpaint.service import Service
+from inpaint.storage.folder import FolderWatch, written_folders
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
 from inpaint.ui.chain_handlers import ChainHandlers
@@ -71,16 +73,17 @@ class Page(gr.Blocks):
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
-        results = self.service.config.data_dir / "results"
+        data_dir = self.service.config.data_dir
+        folders = FolderWatch(written_folders(data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
         limit = self.service.config.settings.pictures.max_file_megabytes
         settings = self.service.config.settings
         auth = parse_auth(settings.auth)
         own: dict[str, Any] = {
-            "server_name": settings.host, "server_port": settings.port, "share": settings.share or None, "auth": auth,
+            "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port, "share": settings.share or None, "auth": auth,
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
-            "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
+            "allowed_paths": [str(data_dir / "results")], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
             "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": health_routes(self.service, options.get("auth", auth)), "middleware": [Middleware(Guard)]},
+            "app_kwargs": {"routes": health_routes(self.service, folders, options.get("auth", auth)), "middleware": [Middleware(Guard)]},
         }
         served = {**own, **options}
         reached = replace(settings, host=served["server_name"], share=bool(served["share"]))
