@@ -60,7 +60,12 @@ def wait(until: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(("settings", "environment", "allowed"), [
     pytest.param({}, {}, True, id="localhost"),
     pytest.param({"host": "127.0.0.1"}, {}, True, id="localhost by number"),
+    pytest.param({"host": "[::1]"}, {}, True, id="localhost in the new spelling"),
+    pytest.param({"host": "127.0.0.2"}, {}, True, id="another address of localhost"),
     pytest.param({"host": "0.0.0.0"}, {}, False, id="the whole network"),
+    pytest.param({"host": "::"}, {}, False, id="the whole network in the new spelling"),
+    pytest.param({"allowed_hosts": ("inpaint.example",)}, {}, False, id="localhost behind a name"),
+    pytest.param({"trusted_proxies": ("127.0.0.1",)}, {}, False, id="localhost behind a proxy"),
     pytest.param({}, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False, id="the whole network, by Gradio's variable"),
     pytest.param({"share": True}, {}, False, id="a shared link"),
     pytest.param({}, {"GRADIO_SHARE": "True"}, False, id="a shared link, by Gradio's variable"),
