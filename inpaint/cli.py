@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from inpaint import __version__
 from inpaint.console import PercentLines, byte_bar, claim_streams, quiet_libraries, say, tell, watched
+from inpaint.environment import drop_foreign_variables
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Parser(argparse.ArgumentParser):
 def program() -> NoReturn:
     """What the shell starts: runs the command that is given and exits with its code."""
     claim_streams()
+    drop_foreign_variables(os.environ)
     sys.exit(main(sys.argv[1:]))
 
 

@@ -19,7 +19,7 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 
 # Whom of our own rooms each one may import. errors: everybody. config: frozen types that are handed in.
 ALLOWED = {
-    "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
+    "inpaint": {"inpaint.environment"}, "inpaint.environment": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
     "inpaint.model_files": {"inpaint.core"}, "inpaint.config": {"inpaint.core", "inpaint.model_files"},
     "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
     "inpaint.engines.registry": {"inpaint.engines", "inpaint.core", "inpaint.config", "inpaint.model_files"},
