@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from inpaint import __version__
 from inpaint.console import PercentLines, byte_bar, claim_streams, quiet_libraries, say, tell, watched
-from inpaint.environment import drop_foreign_variables
+from inpaint.environment import drop_foreign_variables, restart_with_docstrings
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Parser(argparse.ArgumentParser):
 
 def program() -> NoReturn:
     """What the shell starts: runs the command that is given and exits with its code."""
+    restart_with_docstrings()
     claim_streams()
     drop_foreign_variables(os.environ)
     sys.exit(main(sys.argv[1:]))

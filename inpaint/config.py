@@ -219,7 +219,7 @@ def _validated(kind: type[_Valid], values: dict[str, Any], where: str) -> _Valid
 
 
 def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """--data-dir, else /data on a Space that has it, else the platform's user data folder."""
+    """--data-dir, else /data on a Space that has it, else the platform's user data folder. Raises BadConfig where this user has no home."""
     if chosen := _folder("data_dir", settings.data_dir):
         return chosen
     space_disk = Path("/data")
@@ -227,7 +227,10 @@ def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
         return space_disk / "inpaint"
     from platformdirs import user_data_path
 
-    return user_data_path("inpaint", appauthor=False)
+    try:
+        return user_data_path("inpaint", appauthor=False)
+    except RuntimeError as error:  # neither HOME nor an entry among the system's users
+        raise BadConfig("This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR.") from error
 
 
 def _folder(name: str, chosen: str | None) -> Path | None:
