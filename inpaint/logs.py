@@ -15,7 +15,7 @@ LogForm = Literal["text", "json"]
 LOG_BYTES = 1_000_000
 """Of the command line's log, until it is begun anew; one older file is kept."""
 
-FIELDS = ("job", "model", "extent", "state", "seconds", "error", "reason")
+FIELDS = ("job", "model", "extent", "state", "seconds", "error", "reason", "user", "address")
 """What an event may carry besides its sentence (`extra=` of logging). error, reason: the kind of an error and its sentence."""
 
 

@@ -19,6 +19,7 @@ from inpaint.service import Service
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
 from inpaint.ui.chain_handlers import ChainHandlers
+from inpaint.ui.doors import JSON_BYTES, Doors
 from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
 from inpaint.ui.edit_tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
@@ -28,10 +29,12 @@ from inpaint.ui.form import able
 from inpaint.ui.generate_handlers import bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
+from inpaint.ui.headers import SecurityHeaders
 from inpaint.ui.http import bind_http, health_routes
+from inpaint.ui.login import Attempts, LoginThrottle
 from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS
-from inpaint.ui.stage.stage import Stage, make_proxy
+from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
 HERE = Path(__file__).parent
@@ -80,12 +83,19 @@ class Page(gr.Blocks):
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
             "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
             "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": health_routes(self.service, options.get("auth", auth)), "middleware": [Middleware(Guard)]},
+            "app_kwargs": {"routes": health_routes(self.service, options.get("auth", auth)), "middleware": self._middleware(limit * 1_000_000)},
         }
         served = {**own, **options}
         reached = replace(settings, host=served["server_name"], share=bool(served["share"]))
         self.fetches.allowed = may_download(reached, os.environ)
         return super().launch(*args, **served)
+
+
+    def _middleware(self, upload_bytes: int) -> list[Middleware]:
+        """What stands before Gradio, the first of them outermost."""
+        return [Middleware(SecurityHeaders, is_space=bool(os.environ.get("SPACE_ID"))), Middleware(Guard),
+                Middleware(Doors, upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES),
+                Middleware(LoginThrottle, attempts=Attempts())]
 
 
 def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
