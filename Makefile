@@ -7,7 +7,8 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
 python := .venv/bin/python
-pip := $(python) -m pip install --disable-pip-version-check --constraint constraints.txt
+scrubbed := sh scripts/scrubbed.sh
+pip := $(scrubbed) --install $(python) -m pip install --disable-pip-version-check --constraint constraints.txt
 
 help:
 	@echo 'make run       install what is needed, start the app, print its address   ARGS="--share --port 8000"'
@@ -21,17 +22,18 @@ help:
 run: .venv/inpaint-installed
 	$(python) app.py $(ARGS)
 
-# One shell: if no browser can be had, the variable is empty, and the browser tests are skipped by name.
+# In the environment of an ordinary machine, so that no variable of this one hides a fault. One shell: if no browser can be had, the
+# variable is empty, and the browser tests are skipped by name.
 test: .venv/inpaint-dev-installed check
-	browser=$$(sh scripts/find-browser.sh) && INPAINT_CHROMIUM="$$browser" $(python) -m pytest $(ARGS)
+	browser=$$(sh scripts/find-browser.sh) && $(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest $(ARGS)
 
 check: lint types
 
 lint: .venv/inpaint-dev-installed
-	$(python) -m ruff check .
+	$(scrubbed) $(python) -m ruff check .
 
 types: .venv/inpaint-dev-installed
-	$(python) -m pyright --project pyproject.toml --pythonpath $(python)
+	$(scrubbed) $(python) -m pyright --project pyproject.toml --pythonpath $(python)
 
 pictures: .venv/inpaint-dev-installed
 	browser=$$(sh scripts/find-browser.sh) && INPAINT_CHROMIUM="$$browser" $(python) scripts/make_pictures.py $(ARGS)

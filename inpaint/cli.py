@@ -6,28 +6,35 @@ Exits 0 done, 1 the machine can't, 2 the request is wrong, 130 cancelled. Knows 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 from inpaint import __version__, serve
-from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory, StorageFull
+from inpaint.console import PercentLines, byte_bar, claim_streams, quiet_libraries, say, tell, watched
+from inpaint.environment import drop_foreign_variables, restart_with_docstrings
+from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory
 from inpaint.flags import Parser, add_settings
 
 if TYPE_CHECKING:
-    from inpaint.core.result import EditResult
     from inpaint.core.spec import ModelSpec, Task
-    from inpaint.engines.downloads import Transfer
     from inpaint.engines.verification import Verdict
-    from inpaint.jobs import Job
     from inpaint.service import Service
 
-PATIENCE_SECONDS = 10
-"""How long a cancelled job may take to stop before the process leaves anyway; nothing is half-written either way."""
+
+def program() -> NoReturn:
+    """What the shell starts: runs the command that is given and exits with its code."""
+    restart_with_docstrings()
+    claim_streams()
+    if sys.argv[1:2] == ["serve"]:
+        serve.obey_signals()
+        serve.tell_unreadable(drop_foreign_variables(os.environ))
+    else:
+        drop_foreign_variables(os.environ)
+    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -138,7 +145,6 @@ def _number(text: str) -> int | float:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    serve.obey_signals()
     serve.run(serve.build(serve.settings_from(options)))
 
 
@@ -151,12 +157,12 @@ def _edit(options: argparse.Namespace) -> int:
     paths = _outputs(options, inputs=(photo, mask_file))
     service = _service(options)
     limits = service.config.settings.pictures
-    with _quiet_libraries():
+    with quiet_libraries():
         picture = read_picture(Upload.from_path(photo, limits), limits)
         mask = read_mask(Upload.from_path(mask_file, limits), picture.extent, limits)
     check_extent(paths[0], picture.extent)
     request = service.edit_request(picture, mask, _values(options))
-    result = _watched(service.start_edit(request, person="command line"))
+    result = watched(service.start_edit(request, person="command line"))
     _print_report(save_edit(request, result, paths), options.json)
     return 0
 
@@ -166,7 +172,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     paths = _outputs(options)
     service = _service(options)
-    result = _watched(service.start_generate(service.generate_request(_values(options)), person="command line"))
+    result = watched(service.start_generate(service.generate_request(_values(options)), person="command line"))
     _print_report(save_generated(result, paths), options.json)
     return 0
 
@@ -179,10 +185,10 @@ def _reimagine(options: argparse.Namespace) -> int:
     paths = _outputs(options, inputs=(photo,))
     service = _service(options)
     limits = service.config.settings.pictures
-    with _quiet_libraries():
+    with quiet_libraries():
         picture = read_picture(Upload.from_path(photo, limits), limits)
     request = service.reimagine_request(picture, _values(options))
-    _print_report(save_generated(_watched(service.start_reimagine(request, person="command line")), paths), options.json)
+    _print_report(save_generated(watched(service.start_reimagine(request, person="command line")), paths), options.json)
     return 0
 
 
@@ -196,7 +202,7 @@ def _models(options: argparse.Namespace) -> int:
         specs = [_named(service, options.verify)] if options.verify else list(service.models.specs.values())
         return _verify(specs, options)
     described = service.models.describe()
-    _say(json.dumps({"models": described}, indent=2) if options.json else _model_table(list(service.models.specs.values())))
+    say(json.dumps({"models": described}, indent=2) if options.json else _model_table(list(service.models.specs.values())))
     return 0
 
 
@@ -212,14 +218,14 @@ def _download(spec: ModelSpec, task: Task | None) -> None:
 
     try:
         plan = downloads.plan(spec, _parts(spec, task) if task else None)
-        _tell(f"inpaint: {plan.sentence}")
-        with _byte_bar(_PercentLines()) as report:
+        tell(f"inpaint: {plan.sentence}")
+        with byte_bar(PercentLines()) as report:
             fetched = downloads.download(plan, report)
     except KeyboardInterrupt:
         raise EditCancelled("The download was stopped; files that are complete are kept.",
                             f"Go on with: {spec.command}") from None
     if plan.parcels:
-        _tell(f"inpaint: {spec.title} is complete, and every file is as it should be."
+        tell(f"inpaint: {spec.title} is complete, and every file is as it should be."
               f"{'' if fetched else ' Nothing was fetched.'}")
 
 
@@ -231,38 +237,6 @@ def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
     return FAMILIES[spec.family][task].parts
 
 
-class _PercentLines:
-    """Progress where nothing can be drawn over: a line at every twentieth."""
-
-    def __init__(self) -> None:
-        self._said = 0
-
-    def __call__(self, transfer: Transfer) -> None:
-        from inpaint.engines.downloads import size_text
-
-        twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
-        if twentieth > self._said:
-            self._said = twentieth
-            _tell(f"inpaint: {size_text(transfer.done_bytes)} of {size_text(transfer.all_bytes)} ({5 * twentieth} %)")
-
-
-@contextlib.contextmanager
-def _byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Transfer], None]]:
-    """otherwise: hears of the bytes where there is no terminal to draw on."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield otherwise
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=None, unit="B", unit_scale=True, leave=False) as bar:
-        def draw(transfer: Transfer) -> None:
-            bar.set_description_str(transfer.file[-40:], refresh=False)
-            bar.total = transfer.all_bytes
-            bar.update(transfer.done_bytes - bar.n)
-
-        yield draw
-
-
 def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
     """Models that never were here are left out, unless one was named. Raises ModelUnavailable where something is damaged or gone."""
     from inpaint.engines import verification, weights
@@ -270,9 +244,9 @@ def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
     found = [spec for spec in specs if verification.is_known(spec)]
     if options.verify and specs[0].sources and not found:
         raise weights.missing(specs[0])
-    with _byte_bar(lambda _: None) as report:
+    with byte_bar(lambda _: None) as report:
         verdicts = [verification.verify(spec, report) for spec in found]
-    _say(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
+    say(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
          else "\n".join(_verdict_line(verdict) for verdict in verdicts) or "Nothing to verify: no model is downloaded.")
     damaged = [verdict for verdict in verdicts if verdict.damage]
     if damaged:
@@ -297,10 +271,13 @@ def _recipe(options: argparse.Namespace) -> int:
 
 def _service(options: argparse.Namespace) -> Service:
     from inpaint.config import load_config
+    from inpaint.logs import log_errors_to
     from inpaint.service import Service
 
     flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir, "cache_dir": options.cache_dir}
-    return Service.build(load_config(options.config, flags))
+    config = load_config(options.config, flags)
+    log_errors_to(config.data_dir / "log" / "command-line.log")
+    return Service.build(config)
 
 
 def _values(options: argparse.Namespace) -> dict[str, object]:
@@ -321,40 +298,17 @@ def _outputs(options: argparse.Namespace, inputs: Sequence[Path] = ()) -> list[P
     return paths
 
 
-def _watched(job: Job[EditResult]) -> EditResult:
-    """Wait with a progress bar on a terminal; Ctrl-C cancels the job and waits for it to stop."""
-    from tqdm import tqdm
-
-    with tqdm(disable=None if sys.stderr else True, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
-        try:
-            while not job.wait(0.1):
-                _draw(bar, job)
-        except KeyboardInterrupt:
-            job.cancel()
-            job.wait(PATIENCE_SECONDS)
-            raise
-    return job.outcome()
-
-
-def _draw(bar: Any, job: Job[EditResult]) -> None:
-    if job.progress is None:
-        return
-    bar.set_description_str(job.progress.stage, refresh=False)
-    bar.total, bar.n = job.progress.total or 1, job.progress.step
-    bar.refresh()
-
-
 def _print_report(report: dict[str, object], as_json: bool) -> None:
     from inpaint.service import band_line
 
     if as_json:
-        _say(json.dumps(report, indent=2))
+        say(json.dumps(report, indent=2))
         return
     for notice in _texts(report["notices"]):
-        _tell(f"inpaint: {notice}")
-    _say("\n".join(_texts(report["outputs"])))
+        tell(f"inpaint: {notice}")
+    say("\n".join(_texts(report["outputs"])))
     if "changed_outside" in report:
-        _tell(f"{band_line(report)}. Seed {report['seed']}.")
+        tell(f"{band_line(report)}. Seed {report['seed']}.")
 
 
 def _texts(value: object) -> list[str]:
@@ -391,46 +345,10 @@ def _size(spec: ModelSpec) -> str:
     return f"{size_text(spec.weight_bytes('float16'))} in float16 (computed)" if spec.parameter_count else "size not stated"
 
 
-def _say(text: str) -> None:
-    """One line of output. The reader may have gone away, the disk behind a redirection may be full."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        _drop_output()
-    except OSError as error:
-        _drop_output()
-        raise StorageFull(f"The report could not be written: {error.strerror}.") from None
-
-
-def _tell(line: str) -> None:
-    """One line beside the output. With stderr closed, print would put it into the output."""
-    if sys.stderr is not None:
-        print(line, file=sys.stderr)
-
-
-def _drop_output() -> None:
-    """Else Python complains once more when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Generator[None]:
-    """libtiff writes its own lines to the process's stderr, where the contract has exactly one line, ours."""
-    if sys.stderr is None:
-        yield
-        return
-    sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
-
-
 def _failed(error: InpaintError) -> int:
-    _tell(f"inpaint: {error}")
-    return error.exit_code
+    """Tells one line: what is wrong, and where the log lies if it has more to say."""
+    from inpaint.logs import written_log
 
+    log = written_log()
+    tell(f"inpaint: {error}" + (f" Log: {log}" if log else ""))
+    return error.exit_code

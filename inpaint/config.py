@@ -113,7 +113,7 @@ ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_M
 """Where INPAINT_ and the setting's own name would not say what it is, or web servers have a name for it already."""
 
 GRADIO_NAMES: Mapping[str, str] = MappingProxyType({"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"})
-"""Gradio's own variables, which a Space and other people's images set: the lowest layer."""
+"""Gradio's own variables, which a Space and other people's images set: the lowest layer. The programs have dropped a port that is none."""
 
 LISTS = frozenset({"allowed_hosts", "trusted_proxies"})
 """Settings of several values; a variable or a flag parts them by commas."""
@@ -235,8 +235,7 @@ def _is_network(text: str) -> bool:
 
 def _gradio_layer(environment: Mapping[str, str]) -> NamedLayer:
     values = {name: environment[variable] for name, variable in GRADIO_NAMES.items() if environment.get(variable)}
-    shares = {"share": True} if environment.get("GRADIO_SHARE", "").lower() == "true" else {}
-    return NamedLayer(values | shares, lambda key: GRADIO_NAMES.get(key, "GRADIO_SHARE"))
+    return NamedLayer(values, lambda key: GRADIO_NAMES.get(key, key))
 
 
 def _environment_layer(environment: Mapping[str, str]) -> NamedLayer:
@@ -269,7 +268,7 @@ def variable_of(key: str) -> str:
 
 
 def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """--data-dir, else /data on a Space that has it, else the platform's user data folder."""
+    """--data-dir, else /data on a Space that has it, else the platform's user data folder. Raises BadConfig where this user has no home."""
     if chosen := _folder(settings.data_dir):
         return chosen
     space_disk = Path("/data")
@@ -277,7 +276,10 @@ def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
         return space_disk / "inpaint"
     from platformdirs import user_data_path
 
-    return user_data_path("inpaint", appauthor=False)
+    try:
+        return user_data_path("inpaint", appauthor=False)
+    except RuntimeError as error:  # neither HOME nor an entry among the system's users
+        raise BadConfig("This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR.") from error
 
 
 def _folder(chosen: str | None) -> Path | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Literal
 
 LogForm = Literal["text", "json"]
-FIELDS = ("job", "model", "extent", "state", "seconds", "error", "reason")
+LOG_BYTES = 1_000_000
+"""Of the command line's log, until it is begun anew; one older file is kept."""
+
+FIELDS = ("job", "model", "extent", "state", "seconds", "error", "reason", "user", "address")
 """What an event may carry besides its sentence (`extra=` of logging). error, reason: the kind of an error and its sentence."""
 
 
@@ -42,6 +48,37 @@ def set_up_logging(form: LogForm) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def log_errors_to(path: Path) -> None:
+    """Append errors, with their tracebacks, to a file, which is made at the first one; stderr stays free for the one line that a command
+    prints. Called once, by the command line. A place that cannot be written costs the log, not the command."""
+    logger = logging.getLogger("inpaint")
+    logger.handlers[:] = [_ErrorFile(path)]
+    logger.propagate = False
+
+
+def written_log() -> Path | None:
+    """The file that `log_errors_to` named, if an error was written to it since."""
+    files = (handler for handler in logging.getLogger("inpaint").handlers if isinstance(handler, _ErrorFile))
+    return next((Path(file.baseFilename) for file in files if file.stream is not None), None)
+
+
+class _ErrorFile(RotatingFileHandler):
+    """Makes its file, and the folder round it, when there is something to write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace", delay=True)
+        self.setLevel(logging.ERROR)
+        self.setFormatter(TextLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nowhere to write: nothing is said of it."""
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -19,13 +19,6 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from inpaint.config import AppConfig
     from inpaint.ui.page import Page
-
-READ_AT_IMPORT: Mapping[str, str] = {
-    "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1",
-    # On a ZeroGPU Space `spaces` deletes downloaded weights once they are loaded; they would count as not downloaded from then on.
-    "ZEROGPU_MMAP_AUTOPRUNE_PATTERN": os.devnull,
-}
-"""Variables that libraries read when they are imported: nothing leaves this machine but the downloads a person asks for."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -64,9 +57,11 @@ def settings_from(options: argparse.Namespace) -> AppConfig:
 
 def page_for_app(arguments: Sequence[str]) -> Page:
     """The page, for app.py; exits with one line where something is wrong."""
+    from inpaint.environment import drop_foreign_variables
     from inpaint.errors import InpaintError
     from inpaint.flags import Parser
 
+    tell_unreadable(drop_foreign_variables(os.environ))
     try:
         parser = Parser(prog="app.py", description="Starts the Inpaint web app.", allow_abbrev=False)
         add_flags(parser)
@@ -111,13 +106,19 @@ def upload_folder(data_dir: Path) -> Path:
 
 def prepare_environment(environment: MutableMapping[str, str]) -> None:
     """What has to be set before gradio and httpx are imported. Gradio calls its own address, which no proxy can reach."""
-    for name, value in READ_AT_IMPORT.items():
-        environment.setdefault(name, value)
+    # On a ZeroGPU Space `spaces` deletes downloaded weights once they are loaded; they would count as not downloaded from then on.
+    environment.setdefault("ZEROGPU_MMAP_AUTOPRUNE_PATTERN", os.devnull)
     excepted = [part.strip() for name in ("no_proxy", "NO_PROXY") for part in environment.get(name, "").split(",") if part.strip()]
     environment["no_proxy"] = environment["NO_PROXY"] = ",".join(dict.fromkeys([*excepted, *LOOPBACK]))
-    # Heeded as settings already, and read by Gradio at its import, where a wrong one is a traceback.
-    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_SHARE"):
+    # Heeded as settings already. Gradio would look for a free port at this address, not at the one that a flag names.
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
         environment.pop(name, None)
+
+
+def tell_unreadable(names: Sequence[str]) -> None:
+    """names: of variables that are heeded where they can be read."""
+    for name in names:
+        print(f"inpaint: {name} is not a whole number and has no effect.", file=sys.stderr)
 
 
 def _exit_with(error: Exception) -> NoReturn:

@@ -19,7 +19,7 @@ TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 
 # Whom of our own rooms each one may import. errors: everybody. config: frozen types that are handed in.
 ALLOWED = {
-    "inpaint": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
+    "inpaint": {"inpaint.environment"}, "inpaint.environment": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
     "inpaint.toml_file": set[str](), "inpaint.layers": {"inpaint.toml_file"},
     "inpaint.model_files": {"inpaint.core", "inpaint.toml_file"},
     "inpaint.config": {"inpaint.core", "inpaint.model_files", "inpaint.layers"},
@@ -33,6 +33,7 @@ ALLOWED = {
     "inpaint.executor": {"inpaint.core", "inpaint.engines.base", "inpaint.engines.registry", "inpaint.fairness", "inpaint.work"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
     "inpaint.flags": set[str](), "inpaint.address": set[str](),
+    "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.engines"},
     "inpaint.jobs": {"inpaint.core", "inpaint.config", "inpaint.engines.base", "inpaint.fairness"},
 }
 SHELL = {"app", "inpaint.__main__", "inpaint.cli", "inpaint.health", "inpaint.serve", "inpaint.service", "inpaint.ui"}

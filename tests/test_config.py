@@ -197,11 +197,11 @@ def test_a_wrong_flag_is_named(flag: str, value: object, said: str) -> None:
 
 
 def test_gradios_own_variables_are_the_lowest_layer(tmp_path: Path) -> None:
-    gradio = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "7900", "GRADIO_SHARE": "True"}
+    gradio = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "7900"}
     settings = load(None, gradio).settings
-    assert (settings.host, settings.port, settings.share) == ("0.0.0.0", 7900, True)
-    settings = load(with_settings(tmp_path, "port = 1000\nshare = false"), gradio | {"INPAINT_HOST": "127.0.0.1"}).settings
-    assert (settings.host, settings.port, settings.share) == ("127.0.0.1", 1000, False)
+    assert (settings.host, settings.port) == ("0.0.0.0", 7900)
+    settings = load(with_settings(tmp_path, "port = 1000"), gradio | {"INPAINT_HOST": "127.0.0.1"}).settings
+    assert (settings.host, settings.port) == ("127.0.0.1", 1000)
 
 
 def test_lists_are_parted_by_commas_where_there_is_only_text() -> None:

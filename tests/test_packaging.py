@@ -137,12 +137,31 @@ def test_nothing_names_a_place_outside_the_project() -> None:
     assert named == []
 
 
-@pytest.mark.parametrize("name", [".ci/run", "scripts/make-venv.sh", "scripts/find-browser.sh"])
+@pytest.mark.parametrize("name", [".ci/run", "scripts/make-venv.sh", "scripts/find-browser.sh", "scripts/scrubbed.sh"])
 def test_scripts_parse(name: str) -> None:
     shell = "bash" if "bash" in read(name).splitlines()[0] else "sh"
     parsed = subprocess.run([shell, "-n", ROOT / name], capture_output=True, text=True, check=False)
     assert parsed.returncode == 0, parsed.stderr
 
 
-def test_ci_runs_the_readme_test_command() -> None:
-    assert "exec make test" in read(".ci/run") and "make test" in read("README.md")
+@pytest.mark.parametrize(("flags", "kept"), [
+    ([], {"PATH", "HOME", "LANG"}), (["--install"], {"PATH", "HOME", "LANG", "PIP_INDEX_URL", "HTTPS_PROXY"}),
+    (["INPAINT_CHROMIUM=/usr/bin/a browser"], {"PATH", "HOME", "LANG", "INPAINT_CHROMIUM"}),
+], ids=["plain", "for packages", "a variable given"])
+def test_the_scrubbed_environment_holds_what_is_named_and_nothing_else(flags: list[str], kept: set[str]) -> None:
+    """Else a variable of the machine that tests could hide a fault which every other machine shows."""
+    machine = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "de_DE", "PYTHONUNBUFFERED": "1", "INPAINT_PORT": "1", "LD_PRELOAD": "",
+               "PIP_INDEX_URL": "http://127.0.0.1/a b'\"", "HTTPS_PROXY": "http://127.0.0.1:1"}
+    done = subprocess.run(["sh", "scripts/scrubbed.sh", *flags, "env", "-0"], cwd=ROOT, env=machine, capture_output=True, text=True, check=True)
+    seen = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
+    assert set(seen) == kept and seen["LANG"] == "C.UTF-8" and seen.get("PIP_INDEX_URL", machine["PIP_INDEX_URL"]) == machine["PIP_INDEX_URL"]
+
+
+@pytest.mark.parametrize(("file", "line"), [(".ci/run", "exec sh scripts/scrubbed.sh --install make test"),
+                                            ("Makefile", '$(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest $(ARGS)')])
+def test_the_tests_run_in_it(file: str, line: str) -> None:
+    assert line in read(file)
+
+
+def test_readme_names_the_test_command() -> None:
+    assert "make test" in read("README.md")

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -24,6 +24,7 @@ from inpaint.storage.folder import FolderWatch, written_folders
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
 from inpaint.ui.chain_handlers import ChainHandlers
+from inpaint.ui.doors import JSON_BYTES, Doors
 from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
 from inpaint.ui.edit_tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
@@ -33,11 +34,13 @@ from inpaint.ui.form import able
 from inpaint.ui.generate_handlers import bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
+from inpaint.ui.headers import SecurityHeaders
 from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes
+from inpaint.ui.login import Attempts, LoginThrottle
 from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS
-from inpaint.ui.stage.stage import Stage, make_proxy
+from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
 HERE = Path(__file__).parent
@@ -102,12 +105,20 @@ class Page(gr.Blocks):
 
 @contextlib.asynccontextmanager
 async def _guarded(app: Any, hosts: Hosts, settings: Settings) -> AsyncGenerator[None]:
-    """Puts the guard before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
-    behind its own, which answers preflights and allows other sites to read. Behind the guard, which has to see who is connected,
-    stands what reads from forwarded headers who the visitor is."""
-    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
-    app.middleware_stack = Guard(ProxyHeadersMiddleware(app.middleware_stack, list(proxies)), hosts)
+    """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
+    behind its own, which answers preflights and allows other sites to read."""
+    app.middleware_stack = before_gradio(app.middleware_stack, hosts, settings)
     yield
+
+
+def before_gradio(app: Any, hosts: Hosts, settings: Settings) -> SecurityHeaders:
+    """The app behind our own doors. From outside: every answer's headers, the guard, which has to see who is connected, then what reads
+    from forwarded headers who the visitor is, which paths are open, and how often a login may fail."""
+    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
+    doors = Doors(LoginThrottle(app, Attempts()), upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
+    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
+    forwarded: Any = ProxyHeadersMiddleware(cast(Any, doors), list(proxies))
+    return SecurityHeaders(Guard(forwarded, hosts), is_space=hosts.is_space)
 
 
 @contextlib.contextmanager

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
-
-import gradio as gr
+from typing import Any, ClassVar, Literal
 
 from inpaint.ui.chain import Chain
-from inpaint.ui.stage.stage import NoStub
+from inpaint.ui.component import OwnComponent
 
 TEMPLATE = '<div class="ip-chain" role="group" aria-label="Chain of pictures"></div>'
 SCRIPT = Path(__file__).with_name("strip.js")
 
 
-class Strip(gr.HTML, metaclass=NoStub):
+class Strip(OwnComponent):
     """links: number, label and thumbnail of each picture. shown: number of the one that is looked at.
 
     Gradio builds the component anew with all props at each update, so each prop is a parameter here.
     """
+
+    OWN_EVENTS: ClassVar[tuple[str, ...]] = ("choose",)
 
     def __init__(
         self,
@@ -35,12 +35,6 @@ class Strip(gr.HTML, metaclass=NoStub):
         super().__init__(value, html_template=TEMPLATE, js_on_load=SCRIPT.read_text("utf-8"), apply_default_css=False,
                          elem_id=elem_id, elem_classes=elem_classes, visible=visible, render=render, key=key,
                          links=links or [], shown=shown)
-
-    def example_payload(self) -> str:
-        return ""
-
-    def example_value(self) -> str:
-        return ""
 
 
 def strip_links(chain: Chain) -> list[dict[str, Any]]:

@@ -9,22 +9,21 @@ import base64
 import binascii
 import io
 import json
-from abc import ABCMeta
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import cv2
 import gradio as gr
 import numpy as np
-from gradio.component_meta import ComponentMeta, updateable
 from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint.core.geometry import Extent
 from inpaint.core.mask import Mask
 from inpaint.errors import BadMask
+from inpaint.ui.component import OwnComponent
 
 Pixels = NDArray[np.uint8]
 
@@ -39,7 +38,6 @@ CANDIDATE_LIMIT = 16
 MAX_VALUE_CHARS = 12_000_000
 """A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
 
-EVENTS = ("stroke", "example", "filling", "candidate")
 PICTURE_TYPES = ["image", ".heic", ".heif", ".avif"]
 
 _HERE = Path(__file__).parent
@@ -60,19 +58,13 @@ class StageValue:
     candidate: int
 
 
-class NoStub(ComponentMeta):
-    """Gradio's metaclass writes a .pyi file beside every component's source at import; a program must not edit itself."""
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> NoStub:
-        attrs["__init__"] = updateable(attrs["__init__"])
-        return ABCMeta.__new__(mcs, name, bases, attrs)
-
-
-class Stage(gr.HTML, metaclass=NoStub):
+class Stage(OwnComponent):
     """The picture: brush, work area, live preview, before and after. Every prop is plain JSON; {} stands for none.
 
     Gradio builds the component anew with all props at each update, so each prop is a parameter here.
     """
+
+    OWN_EVENTS: ClassVar[tuple[str, ...]] = ("stroke", "example", "filling", "candidate")
 
     def __init__(
         self,
@@ -101,18 +93,6 @@ class Stage(gr.HTML, metaclass=NoStub):
             result=result or {}, mask=mask or {}, band=band or {}, examples=examples or [], fillings=fillings or [],
             notice=notice or {},
         )
-
-    def __getattr__(self, name: str) -> Any:
-        # gr.HTML answers to every word quoted in its script, so that hasattr(stage, "mask") would find an event.
-        if name in EVENTS:
-            return super().__getattr__(name)
-        raise AttributeError(f"Stage has no attribute {name!r}")
-
-    def example_payload(self) -> str:
-        return ""
-
-    def example_value(self) -> str:
-        return ""
 
 
 def upload_control() -> gr.UploadButton:

@@ -1,0 +1,155 @@
+"""The terminal, or whatever stands in its place: output, messages and progress bars of the command line. Knows no commands and no models."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from inpaint.errors import StorageFull
+
+if TYPE_CHECKING:
+    from inpaint.core.result import EditResult
+    from inpaint.engines.downloads import Transfer
+    from inpaint.jobs import Job
+
+PATIENCE_SECONDS = 10
+"""How long a cancelled job may take to stop before the process leaves anyway; nothing is half-written either way."""
+
+SHOWABLE = "inpaint-showable"
+"""Name of the encoding error handler below."""
+
+
+def claim_streams() -> None:
+    """Makes stdin, stdout and stderr usable whatever they are. Called once, before anything is opened or printed.
+
+    A closed descriptor is opened on the null device: otherwise the next file that is opened, a result say, would take its number and
+    receive what a library prints. A non-blocking pipe (some programs leave theirs so) is set to block, as print expects. A character
+    that the encoding cannot show is escaped.
+    """
+    for descriptor in range(3):
+        _hold_open(descriptor)
+    codecs.register_error(SHOWABLE, _as_bytes_or_escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SHOWABLE)
+            with contextlib.suppress(OSError):
+                os.set_blocking(stream.fileno(), True)
+
+
+def _hold_open(descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        # The lowest free number is given, and those below are open by now.
+        os.open(os.devnull, os.O_RDWR)
+
+
+def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    """A file's name may be any bytes, which Python holds as lone surrogates: these come out as the bytes they were. All else that
+    cannot be encoded is escaped, as `backslashreplace` does it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    first = error.object[error.start]
+    if "\udc80" <= first <= "\udcff":
+        return bytes([ord(first) - 0xDC00]), error.start + 1
+    return first.encode("ascii", "backslashreplace").decode("ascii"), error.start + 1
+
+
+def say(text: str) -> None:
+    """Print output. The reader may have gone away, the disk behind a redirection may be full. Raises StorageFull."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        raise StorageFull(f"The report could not be written: {error.strerror}.") from error
+
+
+def tell(line: str) -> None:
+    """Print one line beside the output. With stderr closed, print would put it into the output; nobody reads it then."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+
+def _drop_output() -> None:
+    """Else Python complains once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Generator[None]:
+    """libtiff writes its own lines to the process's stderr, where the contract has exactly one line, ours."""
+    if sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def watched(job: Job[EditResult]) -> EditResult:
+    """Waits for a job with a progress bar on a terminal, and returns its result. Ctrl-C cancels the job and waits for it to stop."""
+    from tqdm import tqdm
+
+    with tqdm(disable=None if sys.stderr else True, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
+        try:
+            while not job.wait(0.1):
+                _draw(bar, job)
+        except KeyboardInterrupt:
+            job.cancel()
+            job.wait(PATIENCE_SECONDS)
+            raise
+    return job.outcome()
+
+
+def _draw(bar: Any, job: Job[EditResult]) -> None:
+    if job.progress is None:
+        return
+    bar.set_description_str(job.progress.stage, refresh=False)
+    bar.total, bar.n = job.progress.total or 1, job.progress.step
+    bar.refresh()
+
+
+class PercentLines:
+    """A download's progress where nothing can be drawn over: a line at every twentieth."""
+
+    def __init__(self) -> None:
+        self._said = 0
+
+    def __call__(self, transfer: Transfer) -> None:
+        from inpaint.engines.downloads import size_text
+
+        twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
+        if twentieth > self._said:
+            self._said = twentieth
+            tell(f"inpaint: {size_text(transfer.done_bytes)} of {size_text(transfer.all_bytes)} ({5 * twentieth} %)")
+
+
+@contextlib.contextmanager
+def byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Transfer], None]]:
+    """A bar that counts bytes. otherwise: hears of the bytes where there is no terminal to draw on."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield otherwise
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=None, unit="B", unit_scale=True, leave=False) as bar:
+        def draw(transfer: Transfer) -> None:
+            bar.set_description_str(transfer.file[-40:], refresh=False)
+            bar.total = transfer.all_bytes
+            bar.update(transfer.done_bytes - bar.n)
+
+        yield draw

@@ -1,0 +1,148 @@
+"""Slows down whoever guesses passwords, by address and by user name, and logs each failed login without its password.
+
+Gradio compares a password in constant time and answers at once, as often as it is asked. Knows no widgets and no jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from starlette._utils import get_route_path
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+FREE_ATTEMPTS = 5
+"""Failures that cost nothing: a person mistypes."""
+
+LONGEST_SECONDS = 60.0
+FORGOTTEN_SECONDS = 900.0
+"""After so long without another failure an address or a name begins anew."""
+
+KEYS_KEPT = 10_000
+FAILURES = frozenset({400, 401, 422})
+
+
+class Attempts:
+    """Failed logins by key (an address, a name). Each failure past the free ones doubles the time until the next attempt is heard."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def seconds_to_wait(self, keys: Sequence[str]) -> float:
+        """Until an attempt under all of these keys is heard; 0 = now."""
+        with self._lock:
+            return max(0.0, *(self._wait(key) for key in keys))
+
+    def failed(self, keys: Sequence[str]) -> None:
+        """Count a failure under each key."""
+        with self._lock:
+            for key in keys:
+                self._failures[key] = (self._count(key) + 1, self._clock())
+                self._failures.move_to_end(key)
+            while len(self._failures) > KEYS_KEPT:
+                self._failures.popitem(last=False)
+
+    def succeeded(self, keys: Sequence[str]) -> None:
+        """Forget what was counted under these keys."""
+        with self._lock:
+            for key in keys:
+                self._failures.pop(key, None)
+
+    def _count(self, key: str) -> int:
+        count, last = self._failures.get(key, (0, -math.inf))
+        return count if self._clock() - last < FORGOTTEN_SECONDS else 0
+
+    def _wait(self, key: str) -> float:
+        count, last = self._count(key), self._failures.get(key, (0, 0.0))[1]
+        if count < FREE_ATTEMPTS:
+            return 0.0
+        return last + min(LONGEST_SECONDS, 2.0 ** (count - FREE_ATTEMPTS)) - self._clock()
+
+
+class LoginThrottle:
+    """ASGI middleware before Gradio's /login. The body is small: a limit on its size stands before this."""
+
+    def __init__(self, app: ASGIApp, attempts: Attempts) -> None:
+        self._app, self._attempts = app, attempts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or get_route_path(scope).rstrip("/") != "/login":
+            await self._app(scope, receive, send)
+            return
+        messages = await _whole(receive)
+        name = await _user_name(scope, messages)
+        keys = attempt_keys(scope, name)
+        if (wait := self._attempts.seconds_to_wait(keys)) > 0:
+            await too_often(wait)(scope, receive, send)
+            return
+        await self._app(scope, _replayed(messages, receive), self._noting(send, keys, name))
+
+    def _noting(self, send: Send, keys: Sequence[str], name: str) -> Send:
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                note_outcome(self._attempts, keys, name, has_failed=message["status"] in FAILURES)
+            await send(message)
+
+        return noting
+
+
+def attempt_keys(scope: Scope, name: str) -> tuple[str, str]:
+    """Under what an attempt counts. The kinds begin differently, so that no name passes for an address."""
+    address = scope["client"][0] if scope.get("client") else "no address"
+    return f"address {address}", f"name {name}"
+
+
+def note_outcome(attempts: Attempts, keys: Sequence[str], name: str, *, has_failed: bool) -> None:
+    """Count a login that has been answered, and log it where it failed."""
+    if not has_failed:
+        attempts.succeeded(keys)
+        return
+    attempts.failed(keys)
+    log.warning("a login failed", extra={"user": ascii(name)[:60], "address": keys[0].removeprefix("address ")})
+
+
+def too_often(wait: float) -> JSONResponse:
+    """The answer to an attempt that is not heard."""
+    seconds = math.ceil(wait)
+    sentence = f"Too many failed logins. Try again in {seconds} s."
+    return JSONResponse({"error": sentence, "detail": sentence}, 429, {"Retry-After": str(seconds)})
+
+
+async def _whole(receive: Receive) -> list[Message]:
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    return messages
+
+
+async def _user_name(scope: Scope, messages: Sequence[Message]) -> str:
+    """The name in a login form of either encoding; "" where there is none."""
+    try:
+        async with Request(scope, _replayed(messages, _nothing_more)).form(max_files=0, max_fields=10) as form:
+            name = form.get("username")
+    except Exception:  # a form that cannot be read names nobody; Gradio refuses it
+        return ""
+    return name.strip() if isinstance(name, str) else ""
+
+
+def _replayed(messages: Sequence[Message], then: Receive) -> Receive:
+    left = list(messages)
+
+    async def receive() -> Message:
+        return left.pop(0) if left else await then()
+
+    return receive
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
