@@ -27,7 +27,9 @@ from inpaint.model_files import read_models
 MAX_PORT = 65_535
 DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,3})?")
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?", re.IGNORECASE)
-DEFAULT_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+HERE = Path(__file__).resolve().parent
+DEFAULT_CONFIGS = HERE / "configs" if (HERE / "configs").is_dir() else HERE.parent / "configs"
+"""Within the package where it was installed from a wheel, beside it in the repository."""
 
 
 @dataclass(frozen=True)

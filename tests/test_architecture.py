@@ -32,7 +32,7 @@ ALLOWED = {
     "inpaint.work": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.fairness", "inpaint.edit"},
     "inpaint.executor": {"inpaint.core", "inpaint.engines.base", "inpaint.engines.registry", "inpaint.fairness", "inpaint.work"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
-    "inpaint.flags": set[str](), "inpaint.address": set[str](),
+    "inpaint.intact": set[str](), "inpaint.flags": set[str](), "inpaint.address": set[str](),
     "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.engines"},
     "inpaint.jobs": {"inpaint.core", "inpaint.config", "inpaint.engines.base", "inpaint.fairness"},
 }
