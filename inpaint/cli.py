@@ -1,4 +1,4 @@
-"""The command line: python -m inpaint edit | generate | reimagine | models | recipe. A stable contract that other programs call.
+"""The command line: python -m inpaint serve | edit | generate | reimagine | models | recipe. A stable contract that other programs call.
 
 Exits 0 done, 1 the machine can't, 2 the request is wrong, 130 cancelled. Knows no page; loads torch only to run a model.
 """
@@ -13,22 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from inpaint import __version__
+from inpaint import __version__, serve
 from inpaint.console import PercentLines, byte_bar, claim_streams, quiet_libraries, say, tell, watched
 from inpaint.environment import drop_foreign_variables, restart_with_docstrings
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory
+from inpaint.flags import Parser, add_settings
 
 if TYPE_CHECKING:
     from inpaint.core.spec import ModelSpec, Task
     from inpaint.engines.verification import Verdict
     from inpaint.service import Service
-
-class Parser(argparse.ArgumentParser):
-    """One line instead of argparse's usage dump."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidRequest("arguments", f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.")
-
 
 def program() -> NoReturn:
     """What the shell starts: runs the command that is given and exits with its code."""
@@ -54,13 +48,19 @@ def main(arguments: Sequence[str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="inpaint", description="Repaint part of a picture, and only that part.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"inpaint {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="edit | generate | reimagine | models | recipe", parser_class=Parser)
+    commands = parser.add_subparsers(required=True, metavar="serve | edit | generate | reimagine | models | recipe", parser_class=Parser)
+    _add_serve(commands.add_parser("serve", help="start the web app", allow_abbrev=False))
     _add_edit(commands.add_parser("edit", help="repaint the masked part of a photo", allow_abbrev=False))
     _add_generate(commands.add_parser("generate", help="make a first picture from text", allow_abbrev=False))
     _add_reimagine(commands.add_parser("reimagine", help="make a picture anew from a picture and words", allow_abbrev=False))
     _add_models(commands.add_parser("models", help="list, download and verify models", allow_abbrev=False))
     _add_recipe(commands.add_parser("recipe", help="the recipe that a result carries", allow_abbrev=False))
     return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_serve)
+    serve.add_flags(parser)
 
 
 def _add_edit(parser: argparse.ArgumentParser) -> None:
@@ -125,11 +125,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", metavar="D", help="auto, cuda, mps or cpu")
-    parser.add_argument("--dtype", metavar="T", help="auto, float16, bfloat16 or float32")
-    parser.add_argument("--config", type=Path, metavar="DIR", help="settings of your own: app.toml, models/*.toml")
-    parser.add_argument("--data-dir", metavar="DIR")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where weights lie (HF_HUB_CACHE or HF_HOME)")
+    add_settings(parser)
     parser.add_argument("--json", action="store_true", help="print one object")
 
 
@@ -141,6 +137,11 @@ def _number(text: str) -> int | float:
         except ValueError:
             continue
     raise argparse.ArgumentTypeError(f"{ascii(text)[:40]} is not a number")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    serve.obey_signals()
+    serve.run(serve.build(serve.settings_from(options)))
 
 
 def _edit(options: argparse.Namespace) -> int:
@@ -270,7 +271,8 @@ def _service(options: argparse.Namespace) -> Service:
     from inpaint.service import Service
 
     flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir, "cache_dir": options.cache_dir}
-    config = load_config(options.config, flags)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}  # of a server
+    config = load_config(options.config, flags, environment)
     log_errors_to(config.data_dir / "log" / "command-line.log")
     return Service.build(config)
 

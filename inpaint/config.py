@@ -1,29 +1,32 @@
 """Settings: configs/ under --config DIR under INPAINT_* under flags, as one frozen AppConfig.
 
-A wrong file is refused with its name and key. Knows no models' code and no page.
+What is wrong is refused with its place: file, line and key, the variable, or the flag. Knows no models' code and no page.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import math
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from inpaint.core.spec import STRICT, ModelSpec
 from inpaint.errors import BadConfig
-from inpaint.model_files import read_models, read_toml
-
-_Valid = TypeVar("_Valid")
+from inpaint.layers import FileLayer, Layer, NamedLayer, merged
+from inpaint.model_files import read_models
 
 MAX_PORT = 65_535
+DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,3})?")
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?", re.IGNORECASE)
 DEFAULT_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -75,10 +78,11 @@ class SpeedSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """app.toml. device, dtype: "auto" or a name torch knows. host None = Gradio's own default and variables.
+    """app.toml. device, dtype: "auto" or a name torch knows. host None = 127.0.0.1. port None = 7860 or the next that is free.
     cache_dir: where downloaded weights lie; None = the hub library's own place (HF_HOME, HF_HUB_CACHE).
     log: the form of the server's log. page_downloads: whether whoever opens the page may have models downloaded; auto = only on a
-    server that nobody but this machine reaches.
+    server that nobody but this machine reaches. allowed_hosts: names that the server answers to besides its own, as
+    ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers are believed.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -89,6 +93,8 @@ class Settings:
     port: int | None = None
     share: bool = False
     auth: str | None = field(default=None, repr=False)
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     data_dir: str | None = None
     cache_dir: str | None = None
     log: Literal["text", "json"] = "text"
@@ -103,8 +109,14 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
     {"pictures": PictureLimits, "queue": QueueLimits, "memory": MemoryLimits, "speed": SpeedSettings})
 """The tables of app.toml; their numbers are positive."""
 
-ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB"})
-"""Where INPAINT_ and the setting's own name would not say what it is."""
+ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB", "trusted_proxies": "FORWARDED_ALLOW_IPS"})
+"""Where INPAINT_ and the setting's own name would not say what it is, or web servers have a name for it already."""
+
+GRADIO_NAMES: Mapping[str, str] = MappingProxyType({"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"})
+"""Gradio's own variables, which a Space and other people's images set: the lowest layer."""
+
+LISTS = frozenset({"allowed_hosts", "trusted_proxies"})
+"""Settings of several values; a variable or a flag parts them by commas."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +134,12 @@ def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | No
     environment = os.environ if environment is None else environment
     chosen = config_dir or (Path(environment["INPAINT_CONFIG"]) if environment.get("INPAINT_CONFIG") else None)
     folders = [DEFAULT_CONFIGS, *([_existing(chosen)] if chosen else [])]
-    layers = [*(read_toml(folder / "app.toml") for folder in folders), _from_environment(environment),
-              {name: value for name, value in (flags or {}).items() if value is not None}]
-    settings = _validated(Settings, _merged(layers), "settings")
-    _check_settings(settings)
-    place = _Place(_data_dir(settings, environment), _folder("cache_dir", settings.cache_dir), _repeated(config_dir, flags or {}),
+    layers: list[Layer] = [_gradio_layer(environment), *(FileLayer(folder / "app.toml") for folder in folders),
+                           _environment_layer(environment), _flags_layer(flags or {})]
+    for layer in layers:
+        _check_settings(layer)
+    settings = NamedLayer(merged(layers), lambda key: f"settings: {key}").validated(Settings)
+    place = _Place(_data_dir(settings, environment), _folder(settings.cache_dir), _repeated(config_dir, flags or {}),
                    has_shell=not environment.get("SPACE_ID"))
     models = {spec.name: place.of(spec) for folder in folders for spec in read_models(folder / "models")}
     return AppConfig(settings, models, place.data_dir)
@@ -136,9 +149,9 @@ def parse_auth(auth: str | None) -> tuple[str, str] | None:
     """"user:password" -> (user, password). Raises BadConfig; the message never holds the password."""
     if auth is None:
         return None
-    user, colon, password = auth.partition(":")
-    if not (user and colon and password):
+    if not _is_login(auth):
         raise BadConfig("--auth must be user:password.")
+    user, _, password = auth.partition(":")
     return user, password
 
 
@@ -179,48 +192,84 @@ def _shell_line(words: Sequence[str]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
-def _check_settings(settings: Settings) -> None:
+def _check_settings(layer: Layer) -> None:
+    """Raises BadConfig for the first value of this layer that cannot be used."""
+    settings = layer.validated(Settings)
     if settings.port is not None and not 0 <= settings.port <= MAX_PORT:
-        raise BadConfig(f"settings: port: {settings.port} is not between 0 and {MAX_PORT}.")
+        raise layer.wrong("port", f"{settings.port} is not between 0 and {MAX_PORT}")
+    if not DEVICE.fullmatch(settings.device):
+        raise layer.wrong("device", f"There is no device {settings.device!r}; choose auto, cuda, mps or cpu")
+    for name in ("data_dir", "cache_dir"):
+        _check_folder(layer, name, getattr(settings, name))
+    _check_reach(layer, settings)
     for section in SECTIONS:
         for name, value in vars(getattr(settings, section)).items():
             if value != "auto" and not isinstance(value, bool) and not 0 < value < math.inf:
-                raise BadConfig(f"settings: {section}.{name}: {value:g} is not a positive number.")
+                raise layer.wrong(f"{section}.{name}", f"{value:g} is not a positive number")
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def _check_reach(layer: Layer, settings: Settings) -> None:
+    """Who reaches the server, and under which name. Raises BadConfig."""
+    if settings.auth is not None and not _is_login(settings.auth):
+        raise layer.wrong("auth", "must be user:password")
+    for name in settings.allowed_hosts:
+        if not HOST_NAME.fullmatch(name):
+            raise layer.wrong("allowed_hosts", f"{name!a} is not a host's name", "Give the name alone, as inpaint.example.")
+    for proxy in settings.trusted_proxies:
+        if proxy != "*" and not _is_network(proxy):
+            raise layer.wrong("trusted_proxies", f"{proxy!a} is neither an address nor a network", "Give 127.0.0.1, 10.0.0.0/8 or *.")
+
+
+def _is_login(auth: str) -> bool:
+    user, _, password = auth.partition(":")
+    return bool(user and password)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _gradio_layer(environment: Mapping[str, str]) -> NamedLayer:
+    values = {name: environment[variable] for name, variable in GRADIO_NAMES.items() if environment.get(variable)}
+    return NamedLayer(values, lambda key: GRADIO_NAMES[key])
+
+
+def _environment_layer(environment: Mapping[str, str]) -> NamedLayer:
     """INPAINT_DEVICE, INPAINT_DATA_DIR, ...; the numbers of a section by their own name: INPAINT_MAX_SIDE, ..."""
     def given(kind: type[Any]) -> dict[str, Any]:
         names = (field.name for field in dataclasses.fields(kind) if field.name not in SECTIONS)
-        return {name: value for name in names if (value := environment.get(ENVIRONMENT_NAMES.get(name, f"INPAINT_{name.upper()}")))}
+        return {name: _listed(name, value) for name in names if (value := environment.get(variable_of(name)))}
 
     sections = {section: given(kind) for section, kind in SECTIONS.items()}
-    return given(Settings) | {section: values for section, values in sections.items() if values}
+    return NamedLayer(given(Settings) | {section: values for section, values in sections.items() if values}, variable_of)
 
 
-def _merged(layers: list[dict[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for name, value in layer.items():
-            below = merged.get(name)
-            merged[name] = {**below, **value} if isinstance(value, dict) and isinstance(below, dict) else value
-    return merged
+def _flags_layer(flags: Mapping[str, object]) -> NamedLayer:
+    values = {name: _listed(name, value) for name, value in flags.items() if value is not None}
+    return NamedLayer(values, lambda key: f"--{key.replace('_', '-')}")
 
 
-def _validated(kind: type[_Valid], values: dict[str, Any], where: str) -> _Valid:
-    from pydantic import TypeAdapter, ValidationError
+def _listed(name: str, value: object) -> object:
+    """The value of a variable or flag, parted where the setting is a list."""
+    if name not in LISTS or not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BadConfig(f"{where}: {key}: {first['msg']}.") from None
+
+def variable_of(key: str) -> str:
+    """The environment's name of a setting: "pictures.max_side" -> INPAINT_MAX_SIDE. What stands behind the setting is left out."""
+    section, _, below = key.partition(".")
+    name = below.partition(".")[0] if section in SECTIONS else section
+    return ENVIRONMENT_NAMES.get(name, f"INPAINT_{name.upper()}")
 
 
 def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
     """--data-dir, else /data on a Space that has it, else the platform's user data folder. Raises BadConfig where this user has no home."""
-    if chosen := _folder("data_dir", settings.data_dir):
+    if chosen := _folder(settings.data_dir):
         return chosen
     space_disk = Path("/data")
     if environment.get("SPACE_ID") and os.access(space_disk, os.W_OK):
@@ -233,8 +282,13 @@ def _data_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
         raise BadConfig("This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR.") from error
 
 
-def _folder(name: str, chosen: str | None) -> Path | None:
+def _folder(chosen: str | None) -> Path | None:
+    return Path(chosen).expanduser().resolve() if chosen else None
+
+
+def _check_folder(layer: Layer, name: str, chosen: str | None) -> None:
+    """Raises BadConfig for a name that no folder can have, and for the home of nobody."""
     try:
-        return Path(chosen).expanduser().resolve() if chosen else None
+        _folder(chosen)
     except (RuntimeError, ValueError, OSError) as error:
-        raise BadConfig(f"settings: {name}: {chosen} cannot be used: {error}.") from None
+        raise layer.wrong(name, f"{chosen} cannot be used: {error}") from None

@@ -107,6 +107,14 @@ class StorageFull(MachineError):
     """The result could not be written."""
 
 
+class FolderUnusable(MachineError):
+    """A folder that the app has to write to cannot be written."""
+
+
+class AddressTaken(MachineError):
+    """The server cannot listen where it was told to."""
+
+
 class JobTimeout(MachineError):
     """The job took longer than the settings allow."""
 

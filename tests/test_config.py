@@ -145,21 +145,73 @@ def test_a_local_folder_is_relative_to_the_file_that_names_it(repo_id: str, expe
     pytest.param("port = \nshare = true\n", "app.toml cannot be read.*line 1", id="broken TOML"),
     pytest.param("port = 1\nport = 2\nshare = true\n", "app.toml cannot be read.*line 2", id="a key twice"),
     pytest.param("a = " + "[" * 5000, "app.toml cannot be read", id="endless nesting"),
-    pytest.param("colour = 3", "settings: colour", id="unknown key"),
-    pytest.param("[pictures]\nmax_width = 3", "settings: pictures.max_width", id="unknown key below"),
-    pytest.param('port = "eighty"', "settings: port", id="wrong type"), pytest.param("port = 99999", "port: 99999", id="no port"),
-    pytest.param("port = -1", "port: -1", id="negative port"), pytest.param('dtype = "int8"', "settings: dtype", id="no dtype"),
-    pytest.param("share = 7", "settings: share", id="not a bool"), pytest.param("[speed]\ncompile = 7", "settings: speed.compile", id="nor this"), pytest.param("pictures = 3", "settings: pictures", id="not a table"),
+    pytest.param("colour = 3", "app.toml, line 1: colour: there is no such key.$", id="unknown key"),
+    pytest.param("device = 'cpu'\ntrusted_proxy = []", "line 2: trusted_proxy: there is no such key. Did you mean trusted_proxies", id="a mistyped key"),
+    pytest.param("[pictures]\nmax_width = 3", "app.toml, line 2: pictures.max_width: there is no such key. Did you mean max_side", id="unknown key below"),
+    pytest.param('port = "eighty"', "app.toml, line 1: port: .* integer", id="wrong type"), pytest.param('port = "80"', "line 1: port: .* integer", id="a text for a number"), pytest.param("port = 99999", "port: 99999", id="no port"),
+    pytest.param("port = -1", "port: -1", id="negative port"), pytest.param('dtype = "int8"', "app.toml, line 1: dtype: .*bfloat16", id="no dtype"),
+    pytest.param("share = 7", "app.toml, line 1: share", id="not a bool"), pytest.param("[speed]\ncompile = 7", "app.toml, line 2: speed.compile", id="nor this"), pytest.param("pictures = 3", "app.toml, line 1: pictures", id="not a table"),
     pytest.param("[pictures]\nmax_megapixels = nan", "max_megapixels: nan is not a positive", id="NaN limit"),
     pytest.param("[pictures]\nmax_megapixels = inf", "max_megapixels: inf is not a positive", id="no limit"),
     pytest.param("[pictures]\nmax_side = -5", "max_side: -5 is not a positive", id="negative limit"),
     pytest.param('data_dir = "~nobody-of-this-name/x"', "data_dir: ~nobody", id="nobody's home"),
-    pytest.param('data_dir = "a\\u0000b"', "data_dir", id="NUL"),
+    pytest.param('data_dir = "a\\u0000b"', "app.toml, line 1: data_dir", id="NUL"),
+    pytest.param('device = "gpu"', "app.toml, line 1: device: There is no device 'gpu'", id="no device"),
+    pytest.param('auth = "ann"', "app.toml, line 1: auth: must be user:password", id="no password"),
+    pytest.param('allowed_hosts = "a.example"', "app.toml, line 1: allowed_hosts", id="a text for a list"),
+    pytest.param('allowed_hosts = ["https://a.example/"]', "line 1: allowed_hosts: .* not a host's name", id="an address for a name"),
+    pytest.param('allowed_hosts = ["*"]', "line 1: allowed_hosts: .* not a host's name", id="everything"),
+    pytest.param('trusted_proxies = ["10.0.0.0/99"]', "line 1: trusted_proxies: .* neither", id="no network"),
 ])
 def test_wrong_settings(text: str, named: str, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=named) as caught:
         load(with_settings(tmp_path, text))
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(("variable", "value", "said"), [
+    pytest.param("INPAINT_PORT", "eighty", "INPAINT_PORT: .* integer", id="a word for a number"),
+    pytest.param("INPAINT_PORT", "99999", "INPAINT_PORT: 99999 is not between", id="no port"),
+    pytest.param("GRADIO_SERVER_PORT", "x", "GRADIO_SERVER_PORT: .* integer", id="Gradio's own"),
+    pytest.param("INPAINT_SHARE", "perhaps", "INPAINT_SHARE: .* boolean", id="neither yes nor no"),
+    pytest.param("INPAINT_DEVICE", "gpu", "INPAINT_DEVICE: There is no device 'gpu'", id="no device"),
+    pytest.param("INPAINT_AUTH", "ann", "INPAINT_AUTH must be user:password", id="no password"),
+    pytest.param("INPAINT_MAX_SIDE", "-5", "INPAINT_MAX_SIDE: -5 is not a positive", id="negative limit"),
+    pytest.param("INPAINT_MEMORY_GB", "much", "INPAINT_MEMORY_GB: ", id="a variable of another name"),
+    pytest.param("INPAINT_DATA_DIR", "~nobody-of-this-name/x", "INPAINT_DATA_DIR: ~nobody", id="nobody's home"),
+    pytest.param("INPAINT_ALLOWED_HOSTS", "a.example, http://b", "INPAINT_ALLOWED_HOSTS: 'http://b' is not", id="a list"),
+    pytest.param("FORWARDED_ALLOW_IPS", "nginx", "FORWARDED_ALLOW_IPS: 'nginx' is neither", id="a proxy's name"),
+])
+def test_a_wrong_variable_is_named(variable: str, value: str, said: str) -> None:
+    with pytest.raises(BadConfig, match=f"^{said}"):
+        load(None, {variable: value})
+
+
+@pytest.mark.parametrize(("flag", "value", "said"), [
+    ("port", 99999, "--port: 99999 is not between"), ("device", "toaster", "--device: There is no device 'toaster'"),
+    ("data_dir", "a\0b", "--data-dir: "), ("auth", "nobody", "--auth must be user:password"), ("dtype", "int8", "--dtype: "),
+    ("trusted_proxies", "nginx", "--trusted-proxies: 'nginx' is neither")])
+def test_a_wrong_flag_is_named(flag: str, value: object, said: str) -> None:
+    with pytest.raises(BadConfig, match=f"^{said}"):
+        load(**{flag: value})
+
+
+def test_gradios_own_variables_are_the_lowest_layer(tmp_path: Path) -> None:
+    gradio = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "7900"}
+    settings = load(None, gradio).settings
+    assert (settings.host, settings.port) == ("0.0.0.0", 7900)
+    settings = load(with_settings(tmp_path, "port = 1000"), gradio | {"INPAINT_HOST": "127.0.0.1"}).settings
+    assert (settings.host, settings.port) == ("127.0.0.1", 1000)
+
+
+def test_no_other_programs_variable_makes_a_shared_link() -> None:
+    assert load(None, {"GRADIO_SHARE": "True"}).settings.share is False
+
+
+def test_lists_are_parted_by_commas_where_there_is_only_text() -> None:
+    settings = load(None, {"INPAINT_ALLOWED_HOSTS": "a.example, *.b.example:8443,", "FORWARDED_ALLOW_IPS": "127.0.0.1,10.0.0.0/8"}).settings
+    assert settings.allowed_hosts == ("a.example", "*.b.example:8443") and settings.trusted_proxies == ("127.0.0.1", "10.0.0.0/8")
+    assert load(allowed_hosts="c.example").settings.allowed_hosts == ("c.example",)
 
 
 def test_settings_that_are_no_text(tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ PATIENCE = 60
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What builds the service, after app.py was imported as a Space does it."""
     monkeypatch.setenv("INPAINT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("inpaint.logs.set_up_logging", lambda form: None)
-    return importlib.import_module("app")
+    importlib.import_module("app")
+    return importlib.import_module("inpaint.ui.zero_gpu")
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from inpaint.engines.memory import (
 from inpaint.engines.recent import Recent
 from inpaint.engines.residency import Residency
 from inpaint.errors import BadConfig, InvalidRequest, ModelUnavailable
-from inpaint.model_files import ModelFile
+from inpaint.toml_file import TomlFile
 
 ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
 DEVICE_TITLES: Mapping[DeviceKind, str] = {"cpu": "the CPU", "cuda": "the GPU (CUDA)", "mps": "the GPU (Metal)"}
@@ -116,8 +116,8 @@ def _fitting(spec: ModelSpec, engine: Any, name: str) -> Any:
     return engine
 
 
-def _file_of(spec: ModelSpec) -> ModelFile:
-    return ModelFile(Path(spec.file or spec.name))
+def _file_of(spec: ModelSpec) -> TomlFile:
+    return TomlFile(Path(spec.file or spec.name))
 
 
 def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _check(spec: ModelSpec) -> None:
         _check_controls(file, spec, task)
 
 
-def _check_controls(file: ModelFile, spec: ModelSpec, task: Task) -> None:
+def _check_controls(file: TomlFile, spec: ModelSpec, task: Task) -> None:
     """Refuse a control that would be shown and do nothing, by the key that makes it. Raises BadConfig."""
     keys = {name: f"limits.{name}" for name in spec.limits} | \
         {name: f"task_limits.{task}.{name}" for name in spec.task_limits.get(task, {})} | \

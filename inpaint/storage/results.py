@@ -100,8 +100,8 @@ def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
 
 
 def sweep(data_dir: Path, now: float) -> None:
-    """Remove half-written files that a killed process left among the results; young ones may be being written now."""
-    for litter in (data_dir / "results").glob(f"*/{TEMPORARY}*"):
+    """Remove half-written files that a killed process left in the data folder and among the results; young ones may be being written now."""
+    for litter in (path for place in ("", "*/", "results/*/") for path in data_dir.glob(f"{place}{TEMPORARY}*")):
         with contextlib.suppress(OSError):
             if now - litter.stat().st_mtime > LITTER_SECONDS:
                 litter.unlink()

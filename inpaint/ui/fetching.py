@@ -13,20 +13,17 @@ from inpaint.engines import downloads
 from inpaint.engines.registry import FAMILIES
 from inpaint.errors import Busy, EditCancelled, InpaintError
 from inpaint.jobs import told
+from inpaint.ui.hosts import is_private
 
 TELLING_SHARE = 0.01
 """Of what is to be fetched: before so much of it has come, its pace tells nothing."""
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def may_download(settings: Settings, environment: Mapping[str, str]) -> bool:
     """The setting; where it is auto, only a server that nobody but this machine reaches fills its disk for whoever asks."""
     if settings.page_downloads != "auto":
         return settings.page_downloads == "on"
-    host = settings.host or environment.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    shares = settings.share or environment.get("GRADIO_SHARE", "").lower() == "true"
-    return host in LOOPBACK and not shares and not environment.get("SPACE_ID")
+    return is_private(settings, environment)
 
 
 class Fetch:

@@ -24,6 +24,7 @@ from inpaint.core.result import EditResult
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
 from inpaint.jobs import Job
 from inpaint.service import Service, save_edit, save_generated
+from inpaint.storage.folder import FolderWatch
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow, is_listening, until_heard
@@ -134,8 +135,8 @@ def bind_http(service: Service) -> None:
         _declare("models", endpoints.models, [], [gr.JSON(label="models")])
 
 
-def health_routes(service: Service, auth: tuple[str, str] | None) -> list[Route]:
-    """/healthz: the process lives. /readyz: 200 where a model can serve, else 503. /metrics: figures for Prometheus.
+def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] | None) -> list[Route]:
+    """/healthz: the process lives. /readyz: 200 where an edit can be served, else 503 and why. /metrics: figures for Prometheus.
 
     The last two ask for the login; /healthz tells nothing and must answer a container's probe.
     """
@@ -145,14 +146,26 @@ def health_routes(service: Service, auth: tuple[str, str] | None) -> list[Route]
 
     def readyz(request: Request) -> JSONResponse:
         able = [spec.name for spec in service.models.specs.values() if service.models.is_available(spec)]
-        ready = bool(able) and service.worker.is_accepting and not service.worker.is_hung
-        return JSONResponse({"ready": ready, "models": able}, 200 if ready else 503)
+        reason = _why_not_ready(service, folders, bool(able))
+        told = {"reason": reason} if reason else {}
+        return JSONResponse({"ready": not reason, "models": able, **told}, 503 if reason else 200)
 
     def metrics(request: Request) -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     login = [Middleware(Login, auth=auth)]
     return [Route("/healthz", healthz), Route("/readyz", readyz, middleware=login), Route("/metrics", metrics, middleware=login)]
+
+
+def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> str:
+    """One sentence that names no place of this machine; "" where all is well."""
+    if not service.worker.is_accepting:
+        return "The server is stopping."
+    if service.worker.is_hung:
+        return "The running job says nothing any more."
+    if not folders.is_writable:
+        return "The folder for uploads and results cannot be written."
+    return "" if has_model else "No model is on this machine."
 
 
 def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
-from starlette.middleware import Middleware
+from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from inpaint.config import parse_auth
+from inpaint.address import in_url
+from inpaint.config import Settings, parse_auth
 from inpaint.engines.registry import Choice, Models
 from inpaint.errors import ModelUnavailable
 from inpaint.service import Service
+from inpaint.storage.folder import FolderWatch, written_folders
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
 from inpaint.ui.chain_handlers import ChainHandlers
@@ -30,6 +35,7 @@ from inpaint.ui.generate_handlers import bind_generate
 from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
 from inpaint.ui.headers import SecurityHeaders
+from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes
 from inpaint.ui.login import Attempts, LoginThrottle
 from inpaint.ui.refused import refusals, refuse_addresses
@@ -74,28 +80,52 @@ class Page(gr.Blocks):
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
-        results = self.service.config.data_dir / "results"
-        limit = self.service.config.settings.pictures.max_file_megabytes
-        settings = self.service.config.settings
-        auth = parse_auth(settings.auth)
+        config = self.service.config
+        settings = replace(config.settings, host=options.get("server_name", config.settings.host),
+                           share=bool(options.get("share", config.settings.share)))
+        auth, hosts = parse_auth(settings.auth), hosts_of(settings, os.environ)
         own: dict[str, Any] = {
-            "server_name": settings.host, "server_port": settings.port, "share": settings.share or None, "auth": auth,
+            "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
+            "share": settings.share or None, "auth": auth,
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
-            "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
-            "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": health_routes(self.service, options.get("auth", auth)), "middleware": self._middleware(limit * 1_000_000)},
+            "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
+            "run_history": False, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
+            "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, settings=settings)},
         }
-        served = {**own, **options}
-        reached = replace(settings, host=served["server_name"], share=bool(served["share"]))
-        self.fetches.allowed = may_download(reached, os.environ)
-        return super().launch(*args, **served)
+        self.fetches.allowed = may_download(settings, os.environ)
+        with _forwarded_headers_left_to_the_guard():
+            launched = super().launch(*args, **{**own, **options})
+        hosts.share = parted(urlsplit(self.share_url or "").netloc)[0]
+        return launched
+
+    def _routes(self, auth: tuple[str, str] | None) -> list[Route]:
+        folders = FolderWatch(written_folders(self.service.config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
+        return health_routes(self.service, folders, auth)
 
 
-    def _middleware(self, upload_bytes: int) -> list[Middleware]:
-        """What stands before Gradio, the first of them outermost."""
-        return [Middleware(SecurityHeaders, is_space=bool(os.environ.get("SPACE_ID"))), Middleware(Guard),
-                Middleware(Doors, upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES),
-                Middleware(LoginThrottle, attempts=Attempts())]
+@contextlib.asynccontextmanager
+async def _guarded(app: Any, hosts: Hosts, settings: Settings) -> AsyncGenerator[None]:
+    """Puts the guard before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
+    behind its own, which answers preflights and allows other sites to read. Behind the guard, which has to see who is connected,
+    stands what reads from forwarded headers who the visitor is."""
+    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
+    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
+    inner: Any = Doors(LoginThrottle(app.middleware_stack, Attempts()), upload_bytes, MAX_VALUE_CHARS + JSON_BYTES)
+    visitor: Any = ProxyHeadersMiddleware(inner, list(proxies))
+    app.middleware_stack = SecurityHeaders(Guard(visitor, hosts), is_space=bool(os.environ.get("SPACE_ID")))
+    yield
+
+
+@contextlib.contextmanager
+def _forwarded_headers_left_to_the_guard() -> Generator[None]:
+    """The web server itself, which Gradio makes and which reads this variable then, believes loopback unless it is told otherwise."""
+    kept = os.environ.get("FORWARDED_ALLOW_IPS")
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
+    try:
+        yield
+    finally:
+        del os.environ["FORWARDED_ALLOW_IPS"]
+        os.environ.update({} if kept is None else {"FORWARDED_ALLOW_IPS": kept})
 
 
 def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:

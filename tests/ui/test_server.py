@@ -235,16 +235,3 @@ def test_our_own_routes_stand_behind_the_login_under_any_prefix(start: Start) ->
         assert client.get("/inpaint/metrics", auth=("ann", "secret")).status_code == 200
         assert client.get("/healthz").status_code == 200
         assert PERSON_COOKIE in client.get("/inpaint/").cookies
-
-
-@pytest.mark.parametrize(("flags", "said"), [
-    pytest.param(["--auth", "nobody"], "--auth must be user:password", id="auth"),
-    pytest.param(["--port", "x"], "invalid int value", id="port"),
-    pytest.param(["--config", "nowhere"], "does not exist", id="config"),
-    pytest.param(["--device", "toaster"], "toaster", id="device"),
-])
-def test_a_wrong_flag_is_one_line(flags: list[str], said: str) -> None:
-    done = subprocess.run([sys.executable, "app.py", *flags], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-                          check=False)
-    assert done.returncode == 1
-    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,115 @@
+"""Starts the web app: what `python app.py`, a Space's import of it and `inpaint serve` share.
+
+Nothing heavy is imported at the top: signals are obeyed and --help is answered before gradio and torch load. Only this file imports
+inpaint.ui.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from inpaint.console import claim_streams
+from inpaint.environment import drop_foreign_variables, prepare_server_variables, restart_with_docstrings
+
+if TYPE_CHECKING:
+    from inpaint.config import AppConfig
+    from inpaint.ui.page import Page
+
+def begin() -> None:
+    """What `python app.py` does before anything else."""
+    restart_with_docstrings()
+    claim_streams()
+    obey_signals()
+
+
+def obey_signals() -> None:
+    """From now on SIGTERM and Ctrl-C end the process at once: the first process of a container ignores them otherwise."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the web app; their names are those of config.Settings."""
+    from inpaint.flags import add_settings
+
+    parser.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for all of this machine's)")
+    parser.add_argument("--port", type=int, help="port (7860, or the next free one)")
+    parser.add_argument("--share", action="store_const", const=True, help="make a public Gradio link; add --auth")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a login")
+    parser.add_argument("--allowed-hosts", metavar="NAME,...", help="names that the server answers to besides its own, as inpaint.example")
+    parser.add_argument("--trusted-proxies", metavar="ADDRESS,...", help="proxies whose forwarded headers are believed, as 127.0.0.1")
+    add_settings(parser)
+    parser.add_argument("--log", choices=("text", "json"), help="form of the log on stderr (text)")
+
+
+def settings_from(options: argparse.Namespace) -> AppConfig:
+    """Flags over INPAINT_* over --config DIR over configs/. Raises BadConfig."""
+    from inpaint.config import load_config
+
+    drop_foreign_variables(os.environ)
+    flags = {name: value for name, value in vars(options).items() if name not in ("config", "run")}
+    return load_config(options.config, flags)
+
+
+def page_for_app(arguments: Sequence[str]) -> Page:
+    """The page, for app.py; exits with one line where something is wrong."""
+    from inpaint.errors import InpaintError
+    from inpaint.flags import Parser
+
+    try:
+        parser = Parser(prog="app.py", description="Starts the Inpaint web app.", allow_abbrev=False)
+        add_flags(parser)
+        return build(settings_from(parser.parse_args(arguments)))
+    except InpaintError as error:
+        _exit_with(error)
+
+
+def build(config: AppConfig) -> Page:
+    """The page, ready to be served; nothing listens yet. Raises InpaintError where it could not be served."""
+    prepare_server_variables(os.environ)
+    from inpaint.address import check_address
+    from inpaint.logs import set_up_logging
+    from inpaint.storage.folder import check_folders
+    from inpaint.storage.results import sweep
+
+    set_up_logging(config.settings.log)
+    check_address(config.settings.host, config.settings.port)
+    check_folders(config.data_dir, upload_folder(config.data_dir))
+    sweep(config.data_dir, time.time())
+    from inpaint.ui.page import build_page
+    from inpaint.ui.zero_gpu import build_service
+
+    return build_page(build_service(config))
+
+
+def run(page: Page) -> NoReturn:
+    """Serve until SIGTERM or Ctrl-C; exits with one line where the server cannot start."""
+    from inpaint.errors import InpaintError
+    from inpaint.ui.running import launch
+
+    try:
+        launch(page)
+    except InpaintError as error:
+        _exit_with(error)
+
+
+def upload_folder(data_dir: Path) -> Path:
+    """Where Gradio puts uploads: its own variable, else the data folder."""
+    return Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(data_dir / "cache")))
+
+
+def _exit_with(error: Exception) -> NoReturn:
+    print(f"inpaint: {error}", file=sys.stderr)
+    sys.exit(getattr(error, "exit_code", 1))
