@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 
 from inpaint import serve
-from inpaint.console import claim_streams
-from inpaint.environment import restart_with_docstrings
 
 if __name__ == "__main__":
-    serve.obey_signals()
-    restart_with_docstrings()
-    claim_streams()
+    serve.begin()
 
 demo = serve.page_for_app(sys.argv[1:] if __name__ == "__main__" else [])
 

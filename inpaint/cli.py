@@ -24,16 +24,11 @@ if TYPE_CHECKING:
     from inpaint.engines.verification import Verdict
     from inpaint.service import Service
 
-
 def program() -> NoReturn:
     """What the shell starts: runs the command that is given and exits with its code."""
     restart_with_docstrings()
     claim_streams()
-    if sys.argv[1:2] == ["serve"]:
-        serve.obey_signals()
-        serve.tell_unreadable(drop_foreign_variables(os.environ))
-    else:
-        drop_foreign_variables(os.environ)
+    drop_foreign_variables(os.environ)
     sys.exit(main(sys.argv[1:]))
 
 
@@ -145,6 +140,7 @@ def _number(text: str) -> int | float:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    serve.obey_signals()
     serve.run(serve.build(serve.settings_from(options)))
 
 
@@ -275,7 +271,8 @@ def _service(options: argparse.Namespace) -> Service:
     from inpaint.service import Service
 
     flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir, "cache_dir": options.cache_dir}
-    config = load_config(options.config, flags)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}  # of a server
+    config = load_config(options.config, flags, environment)
     log_errors_to(config.data_dir / "log" / "command-line.log")
     return Service.build(config)
 

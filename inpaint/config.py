@@ -115,7 +115,7 @@ ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_M
 """Where INPAINT_ and the setting's own name would not say what it is, or web servers have a name for it already."""
 
 GRADIO_NAMES: Mapping[str, str] = MappingProxyType({"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"})
-"""Gradio's own variables, which a Space and other people's images set: the lowest layer. The programs have dropped a port that is none."""
+"""Gradio's own variables, which a Space and other people's images set: the lowest layer."""
 
 LISTS = frozenset({"allowed_hosts", "trusted_proxies"})
 """Settings of several values; a variable or a flag parts them by commas."""
@@ -237,7 +237,7 @@ def _is_network(text: str) -> bool:
 
 def _gradio_layer(environment: Mapping[str, str]) -> NamedLayer:
     values = {name: environment[variable] for name, variable in GRADIO_NAMES.items() if environment.get(variable)}
-    return NamedLayer(values, lambda key: GRADIO_NAMES.get(key, key))
+    return NamedLayer(values, lambda key: GRADIO_NAMES[key])
 
 
 def _environment_layer(environment: Mapping[str, str]) -> NamedLayer:

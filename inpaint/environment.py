@@ -22,9 +22,10 @@ GRADIO_HEEDED = frozenset({"GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_N
 """Where the server listens and keeps uploads. The others would publish it (GRADIO_SHARE), serve any folder (GRADIO_ALLOWED_PATHS) or
 change how it is built."""
 
-WHOLE_NUMBERS = ("GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT",
-                 "DIFFUSERS_TIMEOUT_REMOTE_CODE")
+WHOLE_NUMBERS = ("GRADIO_NUM_PORTS", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT", "DIFFUSERS_TIMEOUT_REMOTE_CODE")
 """Heeded where they are that; the libraries' own import ends with an error where they are not."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def set_library_variables(environment: MutableMapping[str, str]) -> None:
@@ -32,15 +33,26 @@ def set_library_variables(environment: MutableMapping[str, str]) -> None:
     environment.update(SET)
 
 
-def drop_foreign_variables(environment: MutableMapping[str, str]) -> list[str]:
-    """Remove what has no effect here: Gradio's variables that are not heeded or cannot be read, and tqdm's. Called by the programs, before
-    they import either. Returns the names of the heeded ones that cannot be read, to be told."""
-    unreadable = [name for name in WHOLE_NUMBERS if not environment.get(name, "0").strip().isdecimal()]
+def drop_foreign_variables(environment: MutableMapping[str, str]) -> None:
+    """Remove what has no effect here: Gradio's variables that are not heeded, numbers that are none, and tqdm's. Called by the programs
+    before they read any setting, and before they import Gradio."""
     for name in list(environment):
         is_foreign = name.startswith("GRADIO_") and name not in {*GRADIO_HEEDED, *SET}
-        if is_foreign or name in unreadable or (name.startswith("TQDM_") and name != "TQDM_DISABLE"):
+        is_no_number = name in WHOLE_NUMBERS and not environment[name].strip().isdecimal()
+        if is_foreign or is_no_number or (name.startswith("TQDM_") and name != "TQDM_DISABLE"):
             del environment[name]
-    return unreadable
+
+
+def prepare_server_variables(environment: MutableMapping[str, str]) -> None:
+    """Set what has to be set before gradio and httpx are imported. Called by the server once its settings are read."""
+    # Gradio calls its own address, which no proxy can reach.
+    excepted = [part.strip() for name in ("no_proxy", "NO_PROXY") for part in environment.get(name, "").split(",") if part.strip()]
+    environment["no_proxy"] = environment["NO_PROXY"] = ",".join(dict.fromkeys([*excepted, *LOOPBACK]))
+    # On a ZeroGPU Space `spaces` deletes downloaded weights once they are loaded; they would count as not downloaded from then on.
+    environment.setdefault("ZEROGPU_MMAP_AUTOPRUNE_PATTERN", os.devnull)
+    # Heeded as settings already; Gradio reads them at its import, too.
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
+        environment.pop(name, None)
 
 
 def restart_with_docstrings() -> None:

@@ -11,16 +11,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
+
+from inpaint.console import claim_streams
+from inpaint.environment import drop_foreign_variables, prepare_server_variables, restart_with_docstrings
 
 if TYPE_CHECKING:
     from inpaint.config import AppConfig
     from inpaint.ui.page import Page
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+def begin() -> None:
+    """What `python app.py` does before anything else."""
+    restart_with_docstrings()
+    claim_streams()
+    obey_signals()
 
 
 def obey_signals() -> None:
@@ -51,17 +58,16 @@ def settings_from(options: argparse.Namespace) -> AppConfig:
     """Flags over INPAINT_* over --config DIR over configs/. Raises BadConfig."""
     from inpaint.config import load_config
 
+    drop_foreign_variables(os.environ)
     flags = {name: value for name, value in vars(options).items() if name not in ("config", "run")}
     return load_config(options.config, flags)
 
 
 def page_for_app(arguments: Sequence[str]) -> Page:
     """The page, for app.py; exits with one line where something is wrong."""
-    from inpaint.environment import drop_foreign_variables
     from inpaint.errors import InpaintError
     from inpaint.flags import Parser
 
-    tell_unreadable(drop_foreign_variables(os.environ))
     try:
         parser = Parser(prog="app.py", description="Starts the Inpaint web app.", allow_abbrev=False)
         add_flags(parser)
@@ -72,7 +78,7 @@ def page_for_app(arguments: Sequence[str]) -> Page:
 
 def build(config: AppConfig) -> Page:
     """The page, ready to be served; nothing listens yet. Raises InpaintError where it could not be served."""
-    prepare_environment(os.environ)
+    prepare_server_variables(os.environ)
     from inpaint.address import check_address
     from inpaint.logs import set_up_logging
     from inpaint.storage.folder import check_folders
@@ -102,23 +108,6 @@ def run(page: Page) -> NoReturn:
 def upload_folder(data_dir: Path) -> Path:
     """Where Gradio puts uploads: its own variable, else the data folder."""
     return Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(data_dir / "cache")))
-
-
-def prepare_environment(environment: MutableMapping[str, str]) -> None:
-    """What has to be set before gradio and httpx are imported. Gradio calls its own address, which no proxy can reach."""
-    # On a ZeroGPU Space `spaces` deletes downloaded weights once they are loaded; they would count as not downloaded from then on.
-    environment.setdefault("ZEROGPU_MMAP_AUTOPRUNE_PATTERN", os.devnull)
-    excepted = [part.strip() for name in ("no_proxy", "NO_PROXY") for part in environment.get(name, "").split(",") if part.strip()]
-    environment["no_proxy"] = environment["NO_PROXY"] = ",".join(dict.fromkeys([*excepted, *LOOPBACK]))
-    # Heeded as settings already. Gradio would look for a free port at this address, not at the one that a flag names.
-    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
-        environment.pop(name, None)
-
-
-def tell_unreadable(names: Sequence[str]) -> None:
-    """names: of variables that are heeded where they can be read."""
-    for name in names:
-        print(f"inpaint: {name} is not a whole number and has no effect.", file=sys.stderr)
 
 
 def _exit_with(error: Exception) -> NoReturn:

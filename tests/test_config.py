@@ -204,6 +204,10 @@ def test_gradios_own_variables_are_the_lowest_layer(tmp_path: Path) -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 1000)
 
 
+def test_no_other_programs_variable_makes_a_shared_link() -> None:
+    assert load(None, {"GRADIO_SHARE": "True"}).settings.share is False
+
+
 def test_lists_are_parted_by_commas_where_there_is_only_text() -> None:
     settings = load(None, {"INPAINT_ALLOWED_HOSTS": "a.example, *.b.example:8443,", "FORWARDED_ALLOW_IPS": "127.0.0.1,10.0.0.0/8"}).settings
     assert settings.allowed_hosts == ("a.example", "*.b.example:8443") and settings.trusted_proxies == ("127.0.0.1", "10.0.0.0/8")

@@ -14,25 +14,27 @@ from inpaint.environment import SET, drop_foreign_variables, set_library_variabl
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize(("before", "after", "told"), [
-    pytest.param({"GRADIO_SHARE": "True", "GRADIO_ALLOWED_PATHS": "/", "PATH": "/bin"}, {"PATH": "/bin"}, [], id="what would open the server"),
+@pytest.mark.parametrize(("before", "after"), [
+    pytest.param({"GRADIO_SHARE": "True", "GRADIO_ALLOWED_PATHS": "/", "PATH": "/bin"}, {"PATH": "/bin"}, id="what would open the server"),
     pytest.param({"GRADIO_SERVER_PORT": "7000", "GRADIO_SERVER_NAME": "x", "GRADIO_TEMP_DIR": "/t", "GRADIO_ROOT_PATH": "/i"},
-                 {"GRADIO_SERVER_PORT": "7000", "GRADIO_SERVER_NAME": "x", "GRADIO_TEMP_DIR": "/t", "GRADIO_ROOT_PATH": "/i"}, [], id="where it listens"),
-    pytest.param({"GRADIO_SERVER_PORT": "seven", "HF_HUB_ETAG_TIMEOUT": "", "HF_HUB_DOWNLOAD_TIMEOUT": "30"}, {"HF_HUB_DOWNLOAD_TIMEOUT": "30"},
-                 ["GRADIO_SERVER_PORT", "HF_HUB_ETAG_TIMEOUT"], id="numbers that are none"),
-    pytest.param({"TQDM_POSITION": "first", "TQDM_DISABLE": "1"}, {"TQDM_DISABLE": "1"}, [], id="tqdm"),
-    pytest.param({"HF_HOME": "/h", "HF_TOKEN": "t", "INPAINT_PORT": "1"}, {"HF_HOME": "/h", "HF_TOKEN": "t", "INPAINT_PORT": "1"}, [], id="kept"),
+                 {"GRADIO_SERVER_PORT": "7000", "GRADIO_SERVER_NAME": "x", "GRADIO_TEMP_DIR": "/t", "GRADIO_ROOT_PATH": "/i"}, id="where it listens"),
+    pytest.param({"GRADIO_NUM_PORTS": "many", "HF_HUB_ETAG_TIMEOUT": "", "HF_HUB_DOWNLOAD_TIMEOUT": "30"}, {"HF_HUB_DOWNLOAD_TIMEOUT": "30"},
+                 id="numbers that are none"),
+    pytest.param({"TQDM_POSITION": "first", "TQDM_DISABLE": "1"}, {"TQDM_DISABLE": "1"}, id="tqdm"),
+    pytest.param({"HF_HOME": "/h", "HF_TOKEN": "t", "INPAINT_PORT": "1"}, {"HF_HOME": "/h", "HF_TOKEN": "t", "INPAINT_PORT": "1"}, id="kept"),
 ])
-def test_what_is_dropped(before: dict[str, str], after: dict[str, str], told: list[str]) -> None:
+def test_what_is_dropped(before: dict[str, str], after: dict[str, str]) -> None:
     environment = dict(before)
-    assert drop_foreign_variables(environment) == told and environment == after
+    drop_foreign_variables(environment)
+    assert environment == after
 
 
 def test_no_other_program_turns_telemetry_on() -> None:
     environment = {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_XET": "0"}
     set_library_variables(environment)
     assert environment == SET
-    assert drop_foreign_variables(environment) == [] and environment == SET
+    drop_foreign_variables(environment)
+    assert environment == SET
 
 
 @pytest.mark.parametrize("switch", [["-OO"], ["-O"], []], ids=["-OO", "-O", "neither"])

@@ -119,8 +119,7 @@ def is_loopback(host: str) -> bool:
 
 def is_private(settings: Settings, environment: Mapping[str, str]) -> bool:
     """Whether nobody but this machine reaches the server, as far as the settings and Gradio's own variables say."""
-    shares = settings.share or environment.get("GRADIO_SHARE", "").lower() == "true"
-    if shares or settings.allowed_hosts or settings.trusted_proxies or environment.get("SPACE_ID"):
+    if settings.share or settings.allowed_hosts or settings.trusted_proxies or environment.get("SPACE_ID"):
         return False
     return not _reaches_others(settings.host or environment.get("GRADIO_SERVER_NAME") or LOOPBACK)
 

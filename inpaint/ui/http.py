@@ -51,6 +51,8 @@ REIMAGINE_VALUES: dict[str, dict[str, Any]] = {
     "prior_guidance_scale": NUMBER, "count": NUMBER,
 }
 
+CALLER_HAS_GONE = "The caller has gone."
+
 
 class Endpoints:
     """The calls, each from plain values to plain data; an error becomes the call's error with its sentence."""
@@ -175,12 +177,17 @@ def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
 
 
 async def _outcome(job: Job[EditResult]) -> EditResult:
-    """A caller who has gone, or never listens, leaves the job the time that a closed page's has."""
-    await until_heard(job)
-    async with aclosing(follow(job)) as looks:
-        async for _ in looks:
-            if not is_listening():
-                raise EditCancelled("The caller has gone.")
+    """The result of a caller's job. The job ends at once where the caller cancels the call or leaves, since no page will come back for
+    it; one who never listens at all leaves it the time that a closed page's has."""
+    try:
+        await until_heard(job)
+        async with aclosing(follow(job)) as looks:
+            async for _ in looks:
+                if not is_listening():
+                    raise EditCancelled(CALLER_HAS_GONE)
+    except (asyncio.CancelledError, EditCancelled):  # Gradio cancels the task of a call that its caller cancelled
+        job.cancel(EditCancelled(CALLER_HAS_GONE))
+        raise
     return job.outcome()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -56,8 +57,9 @@ def end_within(seconds: float) -> None:
 def end() -> NoReturn:
     """At once. Python's own end would wait for threads (one that writes a large picture, or imports what a model needs), or crash
     under an engine that is silent within a step; what the app writes is whole at any moment."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or on a full disk: nobody reads it then
+            stream.flush()
     os._exit(0)
 
 

@@ -68,7 +68,6 @@ def wait(until: Callable[[], bool]) -> None:
     pytest.param({"trusted_proxies": ("127.0.0.1",)}, {}, False, id="localhost behind a proxy"),
     pytest.param({}, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False, id="the whole network, by Gradio's variable"),
     pytest.param({"share": True}, {}, False, id="a shared link"),
-    pytest.param({}, {"GRADIO_SHARE": "True"}, False, id="a shared link, by Gradio's variable"),
     pytest.param({}, {"SPACE_ID": "me/inpaint"}, False, id="a Space"),
     pytest.param({"host": "0.0.0.0", "page_downloads": "on"}, {}, True, id="on"),
     pytest.param({"page_downloads": "on"}, {"SPACE_ID": "me/inpaint"}, True, id="on, in a Space"),

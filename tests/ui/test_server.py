@@ -65,10 +65,10 @@ def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
     return job
 
 
-def impatient(served_app: Served, tmp_path: Path) -> Path:
-    """The session's settings, where nobody is waited for longer than a second."""
+def patient(served_app: Served, tmp_path: Path, away_seconds: int) -> Path:
+    """The session's settings, where whoever closes a page is waited for so long."""
     config = shutil.copytree(served_app.config, tmp_path / "config")
-    (config / "app.toml").write_text("[queue]\naway_seconds = 1\n")
+    (config / "app.toml").write_text(f"[queue]\naway_seconds = {away_seconds}\n")
     return config
 
 
@@ -182,24 +182,37 @@ Client(sys.argv[1], verbose=False).predict(handle_file(sys.argv[2]), handle_file
 """
 
 
-def test_the_job_of_a_caller_who_leaves_over_http_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
-    served = start("--config", str(impatient(served_app, tmp_path)))
+CANCELLED = 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0'
+
+
+def test_the_job_of_a_program_that_leaves_ends_at_once(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
+    """Although a closed page's would be kept for an hour here. While it listens, it is waited for."""
+    served = start("--config", str(patient(served_app, tmp_path, 3600)))
     mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
     caller = subprocess.Popen([sys.executable, "-c", CALLER, served.url, str(photo), str(mask)])
     wait(lambda: any((served.data / "running").glob("*/*.json")) or caller.poll() is not None)
     time.sleep(3)
-    assert caller.poll() is None and any((served.data / "running").glob("*/*.json")), "while it listens, it is waited for"
+    assert caller.poll() is None and any((served.data / "running").glob("*/*.json"))
     caller.kill()
     caller.wait()
-    cancelled = 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0'
-    wait(lambda: cancelled in figures(served))
+    wait(lambda: CANCELLED in figures(served))
     assert served.results() == []
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["running", "waiting"])
+def test_a_program_that_cancels_its_call_ends_the_job_at_once(start: Start, served_app: Served, photo: Path, tmp_path: Path, waits: bool) -> None:
+    served = start("--config", str(patient(served_app, tmp_path, 3600)))
+    first = long_edit(served, photo, tmp_path)
+    (waiting_edit(served, photo, tmp_path) if waits else first).cancel()
+    wait(lambda: CANCELLED in figures(served))
+    assert ('inpaint_jobs_unfinished{state="running"} 1.0' in figures(served)) == waits
+    first.cancel()
+
+
 def test_a_call_that_nobody_ever_listens_to_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
-    served = start("--config", str(impatient(served_app, tmp_path)))
+    served = start("--config", str(patient(served_app, tmp_path, 1)))
     posted(served, photo, tmp_path)
-    wait(lambda: 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0' in figures(served))
+    wait(lambda: CANCELLED in figures(served))
     assert served.results() == []
 
 
