@@ -85,7 +85,8 @@ def hosts_of(settings: Settings, environment: Mapping[str, str]) -> Hosts:
     """settings: as the page is served, so that host and share are those that Gradio was given."""
     is_space = bool(environment.get("SPACE_ID"))
     of_space = [SPACE_NAMES, environment.get("SPACE_HOST", "")] if is_space else []
-    names = [name for name in (settings.host or "", *of_space, *settings.allowed_hosts) if name]
+    own = settings.host if settings.host and address_of(settings.host) is None else ""
+    names = [name for name in (own, *of_space, *settings.allowed_hosts) if name]
     proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
     return Hosts([_name(name) for name in names], takes_addresses=_reaches_others(settings.host or LOOPBACK), is_space=is_space,
                  proxies=[network for proxy in proxies for network in _networks(proxy)])
