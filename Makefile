@@ -17,7 +17,7 @@ help:
 	@echo 'make pictures  take the pictures of the README from the real page'
 	@echo 'make bench     list the measurements'
 	@echo 'make clean     remove .venv and everything that was built'
-	@echo 'PYTHON=/path/to/python3 chooses the Python that .venv is made from.'
+	@echo 'PYTHON=/path/to/python3 chooses the Python that .venv is made from; TORCH=cpu or TORCH=cuda the build of torch.'
 
 run: .venv/inpaint-installed
 	$(python) app.py $(ARGS)
@@ -43,14 +43,17 @@ bench: .venv/inpaint-dev-installed
 	@ls bench/*.py
 
 clean:
-	rm -rf .venv build dist inpaint.egg-info .pytest_cache .ruff_cache .hypothesis .gradio
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .gradio
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: written after pip succeeded, older than the files they stand for when those change.
 .venv/inpaint-installed: requirements.txt constraints.txt
-	sh scripts/make-venv.sh
-	$(pip) --requirement requirements.txt
-	@touch $@
+	@TORCH='$(TORCH)' sh scripts/install.sh
+
+# It is made anew where another build of torch fits the machine, or is asked for, than the one that it names.
+ifneq ($(lastword $(shell cat .venv/inpaint-installed 2>/dev/null)),$(shell TORCH='$(TORCH)' sh scripts/install.sh --wanted 2>/dev/null))
+.PHONY: .venv/inpaint-installed
+endif
 
 .venv/inpaint-dev-installed: requirements-dev.txt .venv/inpaint-installed
 	$(pip) --requirement requirements-dev.txt

@@ -1,5 +1,19 @@
-"""python -m inpaint"""
+"""python -m inpaint, and the command that an installation brings."""
 
-from inpaint.cli import program
+import sys
+from typing import NoReturn
 
-program()
+from inpaint.intact import check_intact
+
+
+def run() -> NoReturn:
+    """Run the command that is given, if the package is whole."""
+    if damage := check_intact():
+        sys.exit(f"inpaint: {damage}")
+    from inpaint.cli import program
+
+    program()
+
+
+if __name__ == "__main__":
+    run()

@@ -27,7 +27,9 @@ from inpaint.model_files import read_models
 MAX_PORT = 65_535
 DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d{1,3})?")
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?", re.IGNORECASE)
-DEFAULT_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+HERE = Path(__file__).resolve().parent
+DEFAULT_CONFIGS = HERE / "configs" if (HERE / "configs").is_dir() else HERE.parent / "configs"
+"""Within the package where it was installed from a wheel, beside it in the repository."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_M
 """Where INPAINT_ and the setting's own name would not say what it is, or web servers have a name for it already."""
 
 GRADIO_NAMES: Mapping[str, str] = MappingProxyType({"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"})
-"""Gradio's own variables, which a Space and other people's images set: the lowest layer."""
+"""Gradio's own variables, which a Space and other people's images set: the lowest layer. The programs have dropped a port that is none."""
 
 LISTS = frozenset({"allowed_hosts", "trusted_proxies"})
 """Settings of several values; a variable or a flag parts them by commas."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 def begin() -> None:
     """What `python app.py` does before anything else."""
+    obey_signals()
     restart_with_docstrings()
     claim_streams()
-    obey_signals()
 
 
 def obey_signals() -> None:

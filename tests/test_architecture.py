@@ -32,8 +32,8 @@ ALLOWED = {
     "inpaint.work": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.fairness", "inpaint.edit"},
     "inpaint.executor": {"inpaint.core", "inpaint.engines.base", "inpaint.engines.registry", "inpaint.fairness", "inpaint.work"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
+    "inpaint.intact": set[str](), "inpaint.flags": set[str](), "inpaint.address": set[str](),
     "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.engines"},
-    "inpaint.flags": set[str](), "inpaint.address": set[str](),
     "inpaint.jobs": {"inpaint.core", "inpaint.config", "inpaint.engines.base", "inpaint.fairness"},
 }
 SHELL = {"app", "inpaint.__main__", "inpaint.cli", "inpaint.health", "inpaint.serve", "inpaint.service", "inpaint.ui"}

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -105,15 +105,20 @@ class Page(gr.Blocks):
 
 @contextlib.asynccontextmanager
 async def _guarded(app: Any, hosts: Hosts, settings: Settings) -> AsyncGenerator[None]:
-    """Puts the guard before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
-    behind its own, which answers preflights and allows other sites to read. Behind the guard, which has to see who is connected,
-    stands what reads from forwarded headers who the visitor is."""
-    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
-    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
-    inner: Any = Doors(LoginThrottle(app.middleware_stack, Attempts()), upload_bytes, MAX_VALUE_CHARS + JSON_BYTES)
-    visitor: Any = ProxyHeadersMiddleware(inner, list(proxies))
-    app.middleware_stack = SecurityHeaders(Guard(visitor, hosts), is_space=bool(os.environ.get("SPACE_ID")))
+    """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
+    behind its own, which answers preflights and allows other sites to read."""
+    app.middleware_stack = before_gradio(app.middleware_stack, hosts, settings)
     yield
+
+
+def before_gradio(app: Any, hosts: Hosts, settings: Settings) -> SecurityHeaders:
+    """The app behind our own doors. From outside: every answer's headers, the guard, which has to see who is connected, then what reads
+    from forwarded headers who the visitor is, which paths are open, and how often a login may fail."""
+    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
+    doors = Doors(LoginThrottle(app, Attempts()), upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
+    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
+    forwarded: Any = ProxyHeadersMiddleware(cast(Any, doors), list(proxies))
+    return SecurityHeaders(Guard(forwarded, hosts), is_space=hosts.is_space)
 
 
 @contextlib.contextmanager
