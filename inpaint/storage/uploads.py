@@ -10,6 +10,7 @@ import io
 import logging
 import re
 import sys
+import unicodedata
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -38,7 +39,10 @@ CONVERTED_MODES = frozenset({"CMYK", "LAB"})
 LOSSY_NOISE = 8
 """Lossy encoders leave values this near to 0 and 255 round an edge; in a mask they would mark pixels nobody painted."""
 
-EXIF_IFD, DATE_TAKEN, DATE_CHANGED = 0x8769, 36867, 306
+EXIF_IFD, DATE_TAKEN, DATE_CHANGED, ORIENTATION = 0x8769, 36867, 306, 274
+XMP = ("xmp", "XML:com.adobe.xmp")
+"""Where Pillow keeps it."""
+
 EXIF_DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 log = logging.getLogger(__name__)
 SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
@@ -67,7 +71,7 @@ class Upload:
             if size > limits.max_file_megabytes * 1_000_000:
                 raise ImageTooLarge(f"{path.name} has {size / 1e6:.0f} MB; the limit is {limits.max_file_megabytes} MB.")
             # Some kernel files call themselves empty and then never end.
-            return cls(path.name, path.read_bytes() if size else b"", path)
+            return cls(unicodedata.normalize("NFC", path.name), path.read_bytes() if size else b"", path)
         except (OSError, ValueError) as error:
             raise UnreadableImage(f"{path} cannot be read: {_reason(error)}.") from None
 
@@ -136,6 +140,7 @@ def _opened(upload: Upload, limits: PictureLimits) -> Image.Image:
         image = Image.open(io.BytesIO(upload.data), formats=FORMATS)
     except UnidentifiedImageError:
         raise UnreadableImage(f"{upload.name} is not a readable {READABLE} picture.") from None
+    _forget_xmp(image)
     _check_size(upload.name, image.size, limits)
     return image
 
@@ -170,11 +175,23 @@ def _check_size(name: str, size: tuple[int, int], limits: PictureLimits) -> None
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """By the EXIF orientation; a damaged EXIF block counts as none."""
+    """By the EXIF orientation; a damaged EXIF block counts as none. What no browser turns a picture by is not heeded: XMP, and EXIF
+    that lies in a PNG's text."""
+    _forget_xmp(image)
     try:
+        alone = Image.Exif()
+        alone.load(image.info.get("exif", b""))
+        if ORIENTATION not in alone:
+            image.getexif().pop(ORIENTATION, None)
         return ImageOps.exif_transpose(image)
     except Exception:
         return image
+
+
+def _forget_xmp(image: Image.Image) -> None:
+    """Pillow would turn a picture by it where EXIF says nothing: a TIFF while it is decoded, a PNG by what stands behind its pixels."""
+    for key in XMP:
+        image.info.pop(key, None)
 
 
 def _date_taken(image: Image.Image) -> str | None:
