@@ -34,6 +34,7 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
+from inpaint.core.vocabulary import vocabulary_notices
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest, ModelUnavailable
@@ -109,17 +110,20 @@ class Service:
         count = _count(values)
         request = EditRequest(picture, _checked_mask(mask, picture, values), spec.name,
                               resolve_sampling(spec, _seed(values, count), _sampling(values)),
-                              count, grow, feather, parse_work_area(values.get("work_area")), notices)
+                              count, grow, feather, parse_work_area(values.get("work_area")),
+                              (*notices, *vocabulary_notices(spec, prompt)))
         self._need(spec, "inpaint")
         return request
 
     def generate_request(self, values: Values) -> GenerateRequest:
         """Raises InvalidRequest, ModelUnavailable."""
         spec = self.models.spec(values.get("model") or self._handiest("generate"), "generate")
-        if not clean_prompt("prompt", values.get("prompt")):
+        prompt = clean_prompt("prompt", values.get("prompt"))
+        if not prompt:
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
         count = _count(values)
-        request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
+        request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count,
+                                  vocabulary_notices(spec, prompt))
         self._need(spec, "generate")
         return request
 
@@ -127,7 +131,8 @@ class Service:
         """Raises InvalidRequest, ModelUnavailable."""
         spec = self.models.spec(values.get("model") or self._handiest("image-to-image"), "image-to-image")
         count = _count(values)
-        request = ReimagineRequest(picture, spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
+        sampling = resolve_sampling(spec, _seed(values, count), _sampling(values))
+        request = ReimagineRequest(picture, spec.name, sampling, count, vocabulary_notices(spec, sampling.prompt))
         self._need(spec, "image-to-image")
         return request
 
