@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from inpaint.config import AppConfig
-from inpaint.core.composite import changed_outside
+from inpaint.core.composite import changed_outside, looks_the_same
 from inpaint.core.mask import Mask
+from inpaint.core.mask_doubts import mask_doubts
 from inpaint.core.picture import Picture
 from inpaint.core.request import (
     MAX_BAND_PX,
@@ -111,7 +112,7 @@ class Service:
         request = EditRequest(picture, _checked_mask(mask, picture, values), spec.name,
                               resolve_sampling(spec, _seed(values, count), _sampling(values)),
                               count, grow, feather, parse_work_area(values.get("work_area")),
-                              (*notices, *vocabulary_notices(spec, prompt)))
+                              (*notices, *mask.notices, *mask_doubts(mask), *vocabulary_notices(spec, prompt)))
         self._need(spec, "inpaint")
         return request
 
@@ -176,11 +177,14 @@ class Service:
 
 
 def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
-    """Write every candidate, then count on the saved files what changed beyond the band. Returns the report.
+    """Write every candidate, then count on the saved files what changed beyond the band, and look whether anything changed at all.
+    Returns the report.
 
     Raises StorageFull.
     """
     saved = [save_picture(candidate.picture, path) for candidate, path in zip(result.candidates, paths, strict=True)]
+    same = [k for k, file in enumerate(saved) if looks_the_same(request.picture, file.picture or result.candidates[k].picture)]
+    result = replace(result, notices=(*result.notices, *_unchanged_words(same, len(saved))))
     counts = [candidate.changed_outside if file.picture is None
               else changed_outside(request.picture, file.picture, request.mask, request.blend_band_px)
               for candidate, file in zip(result.candidates, saved, strict=True)]
@@ -188,6 +192,13 @@ def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -
         "region": {"crop": result.region.crop.as_list(), "working": [result.region.working.width, result.region.working.height]}
         if result.region else None,
         "changed_outside": max(counts), "blend_band_px": result.blend_band_px}
+
+
+def _unchanged_words(same: Sequence[int], count: int) -> list[str]:
+    """Which of the results, counted from 0, nobody could tell from the picture."""
+    if len(same) < count:
+        return [f"Candidate {k + 1} equals the picture: nothing visible changed inside the mask." for k in same]
+    return [f"Nothing visible changed inside the mask: {'the result equals' if count == 1 else 'all results equal'} the picture."]
 
 
 def save_generated(result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
@@ -198,6 +209,12 @@ def save_generated(result: EditResult, paths: Sequence[Path]) -> dict[str, objec
 def band_line(report: Mapping[str, object]) -> str:
     """The sentence that every edit carries."""
     return f"{report['changed_outside']} px changed beyond the {report['blend_band_px']} px blend band"
+
+
+def notices_of(report: Mapping[str, object]) -> list[str]:
+    """What was done otherwise than asked, or is probably not what was meant."""
+    told = report["notices"]
+    return [str(notice) for notice in told] if isinstance(told, list) else []
 
 
 def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:

@@ -26,7 +26,7 @@ from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs import Job, told
-from inpaint.service import Service, band_line, save_edit
+from inpaint.service import Service, band_line, notices_of, save_edit
 from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
@@ -396,7 +396,7 @@ class EditHandlers:
         return self._idle() | {
             self.session: kept, self.tab.actions: gr.update(visible=True),
             self.tab.download: gr.update(value=str(paths[0])), self.tab.run: gr.update(value="Run again", visible=True),
-            self.tab.message: words.notice_html(list(result.notices)),
+            self.tab.message: words.notice_html(notices_of(report)),
             self.tab.stage: gr.update(result=shown, work_area={}, **UNFINISHED_STAGE)}
 
     def _failed(self, error: InpaintError) -> Updates:
