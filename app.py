@@ -156,7 +156,9 @@ def main(arguments: Sequence[str]) -> tuple[Page, AppConfig]:
         set_up_logging(config.settings.log)
         parse_auth(config.settings.auth)
         sweep(config.data_dir, time.time())
-        return build_page(build_service(config)), config
+        page = build_page(build_service(config))
+        page.service.housekeeper.sweep_soon()
+        return page, config
     except InpaintError as error:
         sys.exit(f"inpaint: {error}")
 

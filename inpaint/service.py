@@ -10,7 +10,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ from inpaint.jobs import Executor, Job, State, Worker
 from inpaint.metrics import Metrics
 from inpaint.plan import EditPlan, plan_edit, plan_whole
 from inpaint.storage.journal import Journal
-from inpaint.storage.results import Saved, save_picture
+from inpaint.storage.quota import Housekeeper
+from inpaint.storage.results import Saved, new_results, save_picture
 from inpaint.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
 
 Values = Mapping[str, object]
@@ -81,6 +82,7 @@ class Service:
     models: Models
     worker: Worker
     metrics: Metrics
+    housekeeper: Housekeeper
 
     @classmethod
     def build(cls, config: AppConfig, journal: Journal | None = None,
@@ -94,7 +96,7 @@ class Service:
         queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf, away_seconds=math.inf)
         worker = Worker(executor(models, pace), queue, begun.watch, pace)
         metrics.watch(worker, models)
-        return cls(config, models, worker, metrics)
+        return cls(config, models, worker, metrics, Housekeeper(config.data_dir, config.settings.storage))
 
     def bring_default(self) -> None:
         """Load the model of an edit from words now, on the thread that calls; none where none is on this machine."""
@@ -156,6 +158,14 @@ class Service:
         """Queue a picture made anew. Raises Busy, MachineError, InvalidRequest."""
         limits = self.models.limits(self.models.spec(request.model, "image-to-image"))
         return self._start(ReimagineWork(request, plan_whole(request.picture.extent, limits)), person, seat)
+
+    @contextlib.contextmanager
+    def new_results(self, name: str, seeds: Sequence[int]) -> Generator[list[Path]]:
+        """Paths to write the results of one run to. What is too much then leaves, soon. Raises StorageFull."""
+        try:
+            yield new_results(self.config.data_dir, name, seeds)
+        finally:
+            self.housekeeper.sweep_soon()
 
     def _start(self, work: Work, person: str, seat: str) -> Job[EditResult]:
         return self.worker.submit(work, person, seat, cost_of(work))
