@@ -67,8 +67,13 @@ class Housekeeper:
 
     def sweep_soon(self) -> None:
         """On a thread of its own, so that nobody waits for a disk; one sweep at a time, and at most one that waits."""
-        if self._waiting.acquire(blocking=False):
+        if not self._waiting.acquire(blocking=False):
+            return
+        try:
             threading.Thread(target=self._sweep_in_turn, name="housekeeper", daemon=True).start()
+        except RuntimeError:  # the system gives no thread now
+            self._waiting.release()
+            log.exception("no sweep could be begun")
 
     def sweep(self) -> None:
         """Now. Whatever fails is logged: no result is lost because an old one could not be removed."""

@@ -131,6 +131,17 @@ class TestHousekeeper:
         keeper.sweep()
         assert "the disk is on fire" in caplog.text and kept.exists()
 
+    def test_a_system_without_a_thread_to_give_costs_a_sweep_and_no_result(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                          caplog: pytest.LogCaptureFixture) -> None:
+        def none_left(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        keeper = Housekeeper(tmp_path, StorageLimits())
+        monkeypatch.setattr(threading.Thread, "start", none_left)
+        keeper.sweep_soon()
+        keeper.sweep_soon()
+        assert caplog.messages == ["no sweep could be begun"] * 2
+
     def test_a_folder_that_another_server_removes_meanwhile_is_no_fault(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         gone, old = run_of(tmp_path, 24 * 500), run_of(tmp_path, 24 * 400)
         look = quota._thing  # pyright: ignore[reportPrivateUsage]
