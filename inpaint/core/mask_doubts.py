@@ -1,4 +1,4 @@
-"""Masks that are probably not what was meant: done as they are, and said. Pure pixels; knows no file.
+"""Finds masks that are probably not what was meant. They are used as they are, and the report says so. Knows no file.
 
 A soft mask is no mistake: a blurred brush and a gradient are smooth, where a photo is not. The limits were measured on 20 photos and 20
 soft masks; one photo out of focus and one of the night sky pass for masks, and no mask for a photo.
@@ -19,7 +19,7 @@ NEARLY_PURE = 16
 """This near to 0 and 255 a value counts as black or white."""
 
 GREY_SHARE = 2 / 3
-"""Of a photo more pixels than this are neither black nor white."""
+"""A mask is held against a photo only where more of its pixels than this are neither black nor white."""
 
 COARSE_PX = 96
 """Long side at which a photo's content is still seen, and a soft mask's grain no more."""
@@ -34,7 +34,7 @@ LIKE_A_PHOTO = ("Hardly anything in the mask is white or black, as in a photo: i
 
 
 def mask_doubts(mask: Mask) -> tuple[str, ...]:
-    """What is said of the mask that was given; nothing of most."""
+    """Sentences that name the likely mistake; none for an ordinary mask and none for a soft one."""
     if mask.is_empty:
         return ()
     greatest = int(mask.pixels.max())

@@ -32,7 +32,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "DIB", "GIF")
 
 READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
 LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP", "AVIF": "AVIF", "HEIF": "HEIC"}
-"""Titles by the names that Pillow gives after opening; MPO is a phone's JPEG with a second picture behind the first."""
+"""Titles by the names that Pillow gives after opening; MPO is a phone's JPEG with a second picture behind the first. A WebP may be
+lossless, which `_is_lossy` finds out; of AVIF and HEIC nothing tells."""
 
 CONVERTED_MODES = frozenset({"CMYK", "LAB"})
 """Their colours are converted to sRGB, so an embedded profile, whatever it is, says nothing of the result any more."""
@@ -42,7 +43,7 @@ COLOURED, BRIGHT, COLOURED_SHARE = 48, 32, 0.01
 
 EXIF_IFD, DATE_TAKEN, DATE_CHANGED, ORIENTATION = 0x8769, 36867, 306, 274
 XMP = ("xmp", "XML:com.adobe.xmp")
-"""Where Pillow keeps it."""
+"""Keys of `Image.info` under which Pillow keeps XMP."""
 
 EXIF_DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
     notices = [IN_COLOUR] if _is_coloured(np.asarray(plain.convert("RGB"))) else []
     pixels = np.array(plain.convert("L"))
-    if image.format in LOSSY_FORMATS:
+    if image.format and _is_lossy(image.format, upload.data):
         pixels = _without_coding_noise(pixels, LOSSY_FORMATS[image.format], notices)
     return Mask(pixels, tuple(notices))
 
@@ -121,6 +122,11 @@ def _without_coding_noise(pixels: NDArray[np.uint8], title: str, notices: list[s
         notices.append(f"The mask was saved as {title}, which leaves faint traces beside an edge: {dropped:,} px of them do not count as "
                        "painted. A mask saved as PNG has none.")
     return cleaned
+
+
+def _is_lossy(file_format: str, data: bytes) -> bool:
+    """Of a WebP, by the chunk that holds its first frame: "VP8 " is lossy, "VP8L" is lossless."""
+    return file_format in LOSSY_FORMATS and not (file_format == "WEBP" and b"VP8L" in data and b"VP8 " not in data[:data.index(b"VP8L")])
 
 
 def _is_coloured(pixels: NDArray[np.uint8]) -> bool:

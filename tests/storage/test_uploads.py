@@ -374,6 +374,13 @@ class TestMask:
         (notice,) = mask.notices
         assert notice.startswith(f"The mask was saved as {title}, which leaves faint traces beside an edge: ")
 
+    @pytest.mark.parametrize("options", [{}, {"exif": exif()}, {"icc_profile": srgb_profile()}], ids=["plain", "EXIF", "profile"])
+    def test_a_lossless_webp_keeps_every_value(self, options: dict[str, object]) -> None:
+        painted = block(40, 50, 9, 9, 20, 30)
+        painted[22:26, 9:30] = 3
+        mask = read_mask(Upload("mask.webp", encoded(Image.fromarray(painted).convert("RGB"), "WEBP", lossless=True, **options)), Extent(50, 40), LIMITS)
+        assert np.array_equal(mask.pixels, painted) and mask.notices == ()
+
     @pytest.mark.parametrize("image", [
         pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)), id="grey"), pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)).convert("RGBA"), id="RGBA"),
         pytest.param(Image.fromarray(np.dstack([block(40, 50, 9, 9, 20, 30)] * 2 + [block(40, 50, 9, 9, 20, 30) // 255 * np.uint8(220)])), id="warm white"),
