@@ -91,7 +91,9 @@ def build(config: AppConfig) -> Page:
     from inpaint.ui.page import build_page
     from inpaint.ui.zero_gpu import build_service
 
-    return build_page(build_service(config))
+    page = build_page(build_service(config))
+    page.service.housekeeper.sweep_soon()
+    return page
 
 
 def run(page: Page) -> NoReturn:

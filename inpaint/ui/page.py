@@ -21,8 +21,10 @@ from inpaint.engines.registry import Choice, Models
 from inpaint.errors import ModelUnavailable
 from inpaint.service import Service
 from inpaint.storage.folder import FolderWatch, written_folders
+from inpaint.storage.quota import uploads_folder
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
+from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.doors import JSON_BYTES, Doors
 from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
@@ -39,7 +41,7 @@ from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes
 from inpaint.ui.login import Attempts, LoginThrottle
 from inpaint.ui.refused import refusals, refuse_addresses
-from inpaint.ui.session import KEPT_SECONDS
+from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
@@ -59,9 +61,17 @@ class Page(gr.Blocks):
     fetches: FetchHandlers
 
     def __init__(self, service: Service) -> None:
-        os.environ.setdefault("GRADIO_TEMP_DIR", str(service.config.data_dir / "cache"))
+        os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads_folder(service.config.data_dir)))
         super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS), fill_width=True)
         self.service = service
+        service.housekeeper.watch(self.open_files)
+
+    def open_files(self) -> set[Path]:
+        """What the pages of this server have open, on any thread: uploads, results and chains, in the states that Gradio keeps."""
+        holder = getattr(self, "state_holder", None)  # there is none before the launch
+        sessions = list(holder.session_data.values()) if holder else []
+        states = [state for session in sessions for state in list(session.state_data.values())]
+        return {path for state in states if isinstance(state, (Session, Chain)) for path in state.files}
 
     def get_config_file(self) -> Any:
         """Without the heartbeat, a stream that every tab holds: a browser has six connections to a server, and each run needs one."""
@@ -81,6 +91,7 @@ class Page(gr.Blocks):
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
         config = self.service.config
+        gr.set_static_paths(config.data_dir / "results")  # else Gradio would copy each result that it serves into its cache
         settings = replace(config.settings, host=options.get("server_name", config.settings.host),
                            share=bool(options.get("share", config.settings.share)))
         auth, hosts = parse_auth(settings.auth), hosts_of(settings, os.environ)

@@ -399,6 +399,7 @@ def grey_mask(*values: int) -> np.ndarray[Any, Any]:
     ((3, 252), (False, True), "Opened the mask mask.png."),
     ((100,), (False,), "That mask marks nothing: it is darker than half all over."),
     ((0,), (False,), "That mask marks nothing: it is black all over."),
+    ((0, 1), (False, False), "That mask marks nothing: its brightest value is 1 of 255, and white repaints."),
 ], ids=str)
 def test_grey_in_a_mask_file_is_cut_before_it_is_seen(stage: StagePage, values: tuple[int, ...], painted: tuple[bool, ...], said: str) -> None:
     stage.open()
