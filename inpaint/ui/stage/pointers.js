@@ -18,7 +18,7 @@ function createPointers(pad, view, tools, compare, overlays) {
     if (event.pointerType === "pen") putFingersAside();
     if (event.pointerType === "touch") {
       if (owner?.type === "pen") return;
-      if (event.isPrimary) fingers.clear(); // the first finger on the glass: no other can be left
+      if (event.isPrimary) endPinch(); // the first finger on the glass: no other can be left
       fingers.set(event.pointerId, point);
       if (fingers.size > 1 && mayPinch()) return startPinch();
     }
@@ -57,8 +57,7 @@ function createPointers(pad, view, tools, compare, overlays) {
   }
 
   function putFingersAside() {
-    fingers.clear();
-    if (action === "pinch") action = null;
+    endPinch();
     if (owner?.type === "touch") finish(isSettled());
   }
 
@@ -78,6 +77,11 @@ function createPointers(pad, view, tools, compare, overlays) {
     if (owner) finish(false);
     action = "pinch";
     grip = pinch();
+  }
+
+  function endPinch() {
+    fingers.clear();
+    if (action === "pinch") action = null;
   }
 
   function pinch() {
