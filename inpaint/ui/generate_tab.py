@@ -12,7 +12,6 @@ from inpaint.core.spec import Limit, ModelSpec
 from inpaint.ui.examples import GENERATE_WORDS, REIMAGINE_WORDS, Words
 from inpaint.ui.fetch_line import FetchLine
 from inpaint.ui.form import STRENGTH, WordsForm, build_settings, build_sliders
-from inpaint.ui.stage.stage import PICTURE_TYPES
 from inpaint.ui.strip import Strip
 
 SHAPES = (("square", 1.0), ("landscape", 1.5), ("portrait", 1 / 1.5))
@@ -85,8 +84,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
             line = gr.HTML(elem_id="generated-line")
             strip = Strip()
             with gr.Row(elem_classes="ip-actions"):
-                opening = gr.UploadButton("Open picture", file_types=PICTURE_TYPES, elem_id="open-for-chain-button",
-                                          elem_classes="ip-quiet")
+                opening = gr.UploadButton("Open picture", elem_id="open-for-chain-button", elem_classes="ip-quiet")
                 again = gr.Button("Reimagine this", elem_id="reimagine-this-button", elem_classes="ip-quiet", visible=False)
                 edit = gr.Button("Edit this", elem_id="edit-this-button", visible=False)
                 download = gr.DownloadButton("Download", elem_id="generated-download-button", visible=False)
