@@ -13,6 +13,7 @@ from inpaint.ui.examples import GENERATE_WORDS, REIMAGINE_WORDS, Words
 from inpaint.ui.fetch_line import FetchLine
 from inpaint.ui.form import STRENGTH, WordsForm, build_settings, build_sliders
 from inpaint.ui.strip import Strip
+from inpaint.ui.words import REFUSED_LINE
 
 SHAPES = (("square", 1.0), ("landscape", 1.5), ("portrait", 1 / 1.5))
 NO_PICTURE = "Generate or open a picture first."
@@ -97,6 +98,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                 as_is = gr.Button("Use it as it is", elem_id="generate-as-is-button", visible=False)
                 cancel = gr.Button("Cancel", elem_id="generate-cancel-button", visible=False)
                 missing, message = gr.HTML(elem_id="generate-missing"), gr.HTML(elem_id="generate-message")
+                gr.HTML(REFUSED_LINE, elem_classes="ip-refusal")
             with gr.Column(elem_classes="ip-details"):
                 words = _word_buttons(GENERATE_WORDS, "generate-words")
                 refusals, negative = _negative(shown, "generate-negative")

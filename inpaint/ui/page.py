@@ -77,7 +77,7 @@ class Page(gr.Blocks):
         auth = parse_auth(settings.auth)
         own: dict[str, Any] = {
             "server_name": settings.host, "server_port": settings.port, "share": settings.share or None, "auth": auth,
-            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
+            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
             "allowed_paths": [str(results)], "max_file_size": f"{limit}mb", "run_history": False, "show_error": False,
             "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": health_routes(self.service, options.get("auth", auth)), "middleware": [Middleware(Guard)]},

@@ -47,6 +47,8 @@ function createOpening(root, ui, listen, say) {
 
   listen(window, "pointerdown", done); // a page that says its trouble elsewhere must not leave the invitation covered
 
+  listen(document, "inpaint-refused", done);
+
   const carriesFiles = (event) => isShown(root) && [...(event.dataTransfer?.types ?? [])].includes("Files");
   const mark = (over) => root.classList.toggle("ip-dropping", over);
 
