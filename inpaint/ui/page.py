@@ -98,7 +98,7 @@ class Page(gr.Blocks):
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
             "share": settings.share or None, "auth": auth,
-            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
+            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, settings=settings)},

@@ -23,6 +23,9 @@ STAGES: Mapping[str, str] = {
     "compositing": "Setting it back into the picture",
 }
 
+REFUSED_LINE = '<p class="ip-message ip-error ip-refused" role="alert"></p>'
+"""Where refusals.html tells what the server, or a proxy before it, refused. No event's output: Gradio leaves it alone."""
+
 THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggleTheme()">
 <span class="ip-when-light">Dark</span><span class="ip-when-dark">Light</span></button>"""
 """Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
