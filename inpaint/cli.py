@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from inpaint.engines.verification import Verdict
     from inpaint.service import Service
 
+
 def program() -> NoReturn:
     """What the shell starts: runs the command that is given and exits with its code."""
+    if sys.argv[1:2] == ["serve"]:
+        serve.obey_signals()
     restart_with_docstrings()
     claim_streams()
     drop_foreign_variables(os.environ)
@@ -140,7 +143,6 @@ def _number(text: str) -> int | float:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    serve.obey_signals()
     serve.run(serve.build(serve.settings_from(options)))
 
 

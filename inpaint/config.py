@@ -61,6 +61,18 @@ class QueueLimits:
 
 
 @dataclass(frozen=True)
+class StorageLimits:
+    """What a server keeps on its disk; more, or older, leaves, the oldest first. Gigabytes are 10**9 bytes."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    results_gigabytes: float = 20.0
+    results_days: float = 365.0
+    uploads_gigabytes: float = 5.0
+    uploads_days: float = 1.0
+
+
+@dataclass(frozen=True)
 class MemoryLimits:
     """budget_gb: what models may take on their device, in 10**9 bytes; "auto" = what it has, less a reserve."""
 
@@ -103,12 +115,13 @@ class Settings:
     page_downloads: Literal["auto", "on", "off"] = "auto"
     pictures: PictureLimits = PictureLimits()
     queue: QueueLimits = QueueLimits()
+    storage: StorageLimits = StorageLimits()
     memory: MemoryLimits = MemoryLimits()
     speed: SpeedSettings = SpeedSettings()
 
 
 SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
-    {"pictures": PictureLimits, "queue": QueueLimits, "memory": MemoryLimits, "speed": SpeedSettings})
+    {"pictures": PictureLimits, "queue": QueueLimits, "storage": StorageLimits, "memory": MemoryLimits, "speed": SpeedSettings})
 """The tables of app.toml; their numbers are positive."""
 
 ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB", "trusted_proxies": "FORWARDED_ALLOW_IPS"})

@@ -108,7 +108,7 @@ def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock)
     def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
         return Candidate(Picture(painted, request.model), seed, 0)
 
-    return _run(request, engine, NewSight(request.sampling), clock, engine.generate, keep)
+    return _noticed(_run(request, engine, NewSight(request.sampling), clock, engine.generate, keep), request.notices)
 
 
 def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clock: StageClock) -> EditResult:
@@ -123,7 +123,7 @@ def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clo
         return Candidate(dataclasses.replace(request.picture, pixels=painted), seed, 0)
 
     result = _run(request, engine, sight, clock, reimagine, keep)
-    return _noticed(result, [*request.picture.notices, *_size_words(request.picture.extent, plan.region)])
+    return _noticed(result, [*request.picture.notices, *request.notices, *_size_words(request.picture.extent, plan.region)])
 
 
 def _run(request: Request, engine: Engine, sight: Sight, clock: StageClock,

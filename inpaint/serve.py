@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 def begin() -> None:
     """What `python app.py` does before anything else."""
+    obey_signals()
     restart_with_docstrings()
     claim_streams()
-    obey_signals()
 
 
 def obey_signals() -> None:
@@ -91,7 +91,9 @@ def build(config: AppConfig) -> Page:
     from inpaint.ui.page import build_page
     from inpaint.ui.zero_gpu import build_service
 
-    return build_page(build_service(config))
+    page = build_page(build_service(config))
+    page.service.housekeeper.sweep_soon()
+    return page
 
 
 def run(page: Page) -> NoReturn:

@@ -10,14 +10,15 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inpaint.config import AppConfig
-from inpaint.core.composite import changed_outside
+from inpaint.core.composite import changed_outside, looks_the_same
 from inpaint.core.mask import Mask
+from inpaint.core.mask_doubts import mask_doubts
 from inpaint.core.picture import Picture
 from inpaint.core.request import (
     MAX_BAND_PX,
@@ -34,6 +35,7 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
+from inpaint.core.vocabulary import vocabulary_notices
 from inpaint.engines import weights
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest, ModelUnavailable
@@ -43,7 +45,8 @@ from inpaint.jobs import Executor, Job, State, Worker
 from inpaint.metrics import Metrics
 from inpaint.plan import EditPlan, plan_edit, plan_whole
 from inpaint.storage.journal import Journal
-from inpaint.storage.results import Saved, save_picture
+from inpaint.storage.quota import Housekeeper
+from inpaint.storage.results import Saved, new_results, save_picture
 from inpaint.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
 
 Values = Mapping[str, object]
@@ -79,6 +82,7 @@ class Service:
     models: Models
     worker: Worker
     metrics: Metrics
+    housekeeper: Housekeeper
 
     @classmethod
     def build(cls, config: AppConfig, journal: Journal | None = None,
@@ -92,7 +96,7 @@ class Service:
         queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf, away_seconds=math.inf)
         worker = Worker(executor(models, pace), queue, begun.watch, pace)
         metrics.watch(worker, models)
-        return cls(config, models, worker, metrics)
+        return cls(config, models, worker, metrics, Housekeeper(config.data_dir, config.settings.storage))
 
     def bring_default(self) -> None:
         """Load the model of an edit from words now, on the thread that calls; none where none is on this machine."""
@@ -109,17 +113,20 @@ class Service:
         count = _count(values)
         request = EditRequest(picture, _checked_mask(mask, picture, values), spec.name,
                               resolve_sampling(spec, _seed(values, count), _sampling(values)),
-                              count, grow, feather, parse_work_area(values.get("work_area")), notices)
+                              count, grow, feather, parse_work_area(values.get("work_area")),
+                              (*notices, *mask.notices, *mask_doubts(mask), *vocabulary_notices(spec, prompt)))
         self._need(spec, "inpaint")
         return request
 
     def generate_request(self, values: Values) -> GenerateRequest:
         """Raises InvalidRequest, ModelUnavailable."""
         spec = self.models.spec(values.get("model") or self._handiest("generate"), "generate")
-        if not clean_prompt("prompt", values.get("prompt")):
+        prompt = clean_prompt("prompt", values.get("prompt"))
+        if not prompt:
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
         count = _count(values)
-        request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
+        request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count,
+                                  vocabulary_notices(spec, prompt))
         self._need(spec, "generate")
         return request
 
@@ -127,7 +134,8 @@ class Service:
         """Raises InvalidRequest, ModelUnavailable."""
         spec = self.models.spec(values.get("model") or self._handiest("image-to-image"), "image-to-image")
         count = _count(values)
-        request = ReimagineRequest(picture, spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count)
+        sampling = resolve_sampling(spec, _seed(values, count), _sampling(values))
+        request = ReimagineRequest(picture, spec.name, sampling, count, vocabulary_notices(spec, sampling.prompt))
         self._need(spec, "image-to-image")
         return request
 
@@ -151,6 +159,14 @@ class Service:
         limits = self.models.limits(self.models.spec(request.model, "image-to-image"))
         return self._start(ReimagineWork(request, plan_whole(request.picture.extent, limits)), person, seat)
 
+    @contextlib.contextmanager
+    def new_results(self, name: str, seeds: Sequence[int]) -> Generator[list[Path]]:
+        """Paths to write the results of one run to. What is too much then leaves, soon. Raises StorageFull."""
+        try:
+            yield new_results(self.config.data_dir, name, seeds)
+        finally:
+            self.housekeeper.sweep_soon()
+
     def _start(self, work: Work, person: str, seat: str) -> Job[EditResult]:
         return self.worker.submit(work, person, seat, cost_of(work))
 
@@ -171,11 +187,14 @@ class Service:
 
 
 def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
-    """Write every candidate, then count on the saved files what changed beyond the band. Returns the report.
+    """Write every candidate, then count on the saved files what changed beyond the band, and look whether anything changed at all.
+    Returns the report.
 
     Raises StorageFull.
     """
     saved = [save_picture(candidate.picture, path) for candidate, path in zip(result.candidates, paths, strict=True)]
+    same = [k for k, file in enumerate(saved) if looks_the_same(request.picture, file.picture or result.candidates[k].picture)]
+    result = replace(result, notices=(*result.notices, *_unchanged_words(same, len(saved))))
     counts = [candidate.changed_outside if file.picture is None
               else changed_outside(request.picture, file.picture, request.mask, request.blend_band_px)
               for candidate, file in zip(result.candidates, saved, strict=True)]
@@ -183,6 +202,13 @@ def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -
         "region": {"crop": result.region.crop.as_list(), "working": [result.region.working.width, result.region.working.height]}
         if result.region else None,
         "changed_outside": max(counts), "blend_band_px": result.blend_band_px}
+
+
+def _unchanged_words(same: Sequence[int], count: int) -> list[str]:
+    """Which of the results, counted from 0, nobody could tell from the picture."""
+    if len(same) < count:
+        return [f"Candidate {k + 1} equals the picture: nothing visible changed inside the mask." for k in same]
+    return [f"Nothing visible changed inside the mask: {'the result equals' if count == 1 else 'all results equal'} the picture."]
 
 
 def save_generated(result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
@@ -193,6 +219,12 @@ def save_generated(result: EditResult, paths: Sequence[Path]) -> dict[str, objec
 def band_line(report: Mapping[str, object]) -> str:
     """The sentence that every edit carries."""
     return f"{report['changed_outside']} px changed beyond the {report['blend_band_px']} px blend band"
+
+
+def notices_of(report: Mapping[str, object]) -> list[str]:
+    """What was done otherwise than asked, or is probably not what was meant."""
+    told = report["notices"]
+    return [str(notice) for notice in told] if isinstance(told, list) else []
 
 
 def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:

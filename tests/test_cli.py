@@ -50,6 +50,18 @@ def assert_one_line(text: str) -> None:
     assert re.fullmatch(r"inpaint: [^\n]{10,400}\n", text), text
 
 
+def test_a_mask_that_is_probably_a_mistake_is_done_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(block(H, W, 16, 20, 30, 40) // 255, folder / "labels.png")
+    (folder / "mask.jpg").write_bytes(encoded(Image.open("mask.png").convert("RGB"), "JPEG"))
+    assert edit("--model", "erase", mask="labels.png") == 0
+    told = capsys.readouterr().err
+    assert "inpaint: The mask's brightest value is 1 of 255" in told and "inpaint: Nothing visible changed inside the mask" in told
+    assert edit("--model", "erase", mask="mask.jpg") == 0
+    assert "inpaint: The mask was saved as JPEG, which leaves faint traces" in capsys.readouterr().err
+    assert edit("--model", "kandinsky-mini", "--prompt", "a violin", "--steps", "1", "--prior-steps", "2") == 0
+    assert "inpaint: Kandinsky Mini knows none of these words" in capsys.readouterr().err
+
+
 def test_an_edit_with_its_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert edit("--seed", "7", "--json") == 0
     report = json.loads(capsys.readouterr().out)

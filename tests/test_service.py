@@ -18,7 +18,7 @@ from inpaint.core.picture import Picture
 from inpaint.core.request import MAX_SEED
 from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, BadOutput, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
-from inpaint.service import Service, band_line, save_edit
+from inpaint.service import Service, band_line, notices_of, save_edit
 from inpaint.storage.journal import Journal
 from inpaint.work import EditWork, cost_of
 from tests.fakes import block, noise
@@ -157,6 +157,29 @@ def test_the_report(service: Service, tmp_path: Path) -> None:
     assert band_line(report) == "0 px changed beyond the 7 px blend band"
     assert report["region"] == {"crop": [0, 0, 50, 40], "working": [50, 40]}
     assert {"filling", "compositing"} <= set(report["seconds"])
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    pytest.param({"mask": block(40, 50, 10, 10, 20, 20) // 255}, ["brightest value is 1 of 255", "Nothing visible changed inside the mask: the result equals"], id="0 and 1"),
+    pytest.param({"mask": block(40, 50, 10, 10, 20, 20) // 255 * np.uint8(76)}, ["brightest value is 76 of 255"], id="red on black"),
+    pytest.param({"mask": noise(40, 50, 1)[..., 0]}, ["as in a photo", "stays as it was", "the result equals the picture."], id="a photo"),
+    pytest.param({"picture": np.full((40, 50, 3), 90, np.uint8)}, ["Nothing visible changed inside the mask: the result equals the picture."], id="an even picture"),
+    pytest.param({"picture": np.full((40, 50, 3), 90, np.uint8), "count": 2}, ["Nothing visible changed inside the mask: all results equal the picture."], id="twice"),
+    pytest.param({}, [], id="an ordinary edit"),
+])
+def test_a_mask_that_is_nearly_nothing_is_said(values: dict[str, Any], said: list[str], service: Service, tmp_path: Path) -> None:
+    picture, mask = Picture(values.pop("picture", noise(40, 50))), Mask(values.pop("mask", MASK.pixels))
+    request = service.edit_request(picture, mask, {"model": "erase", "seed": 3, **values})
+    job = service.start_edit(request, "somebody")
+    assert job.wait(PATIENCE)
+    report = save_edit(request, job.outcome(), [tmp_path / f"out{k}.png" for k in range(request.count)])
+    notices = notices_of(report)
+    assert len(notices) == len(said) and all(part in notice for part, notice in zip(said, notices, strict=True))
+
+
+def test_what_was_read_of_the_mask_is_said(service: Service) -> None:
+    mask = Mask(MASK.pixels, ("The mask is red.",))
+    assert service.edit_request(PICTURE, mask, {"model": "erase", "invert_mask": True}).notices == ("The mask is red.",)
 
 
 def test_changed_outside_is_counted_on_the_file_that_was_saved(service: Service, tmp_path: Path,

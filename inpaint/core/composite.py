@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,9 @@ from inpaint.core.region import Region
 from inpaint.errors import EmptyMask
 
 Pixels = NDArray[np.uint8]
+
+UNSEEN_LEVELS = 2
+"""Of 255: smaller than what a screen shows anybody."""
 
 
 def blending_mask(mask: Mask, grow: int, feather: int) -> Mask:
@@ -59,6 +63,17 @@ def changed_outside(original: Picture, result: Picture, mask: Mask, band: int) -
     if original.pixels.shape != result.pixels.shape:
         return result.extent.area
     return int(np.count_nonzero(_differing(original.pixels, result.pixels) & ~mask.within(band)))
+
+
+def looks_the_same(original: Picture, result: Picture) -> bool:
+    """Whether nobody could see a change: what shows over the backdrop, and the alpha, differ by UNSEEN_LEVELS at most."""
+    if original.pixels.shape != result.pixels.shape:
+        return False
+    return bool(cv2.absdiff(_seen(original), _seen(result)).max() <= UNSEEN_LEVELS)
+
+
+def _seen(picture: Picture) -> Pixels:
+    return picture.pixels if picture.alpha is None else np.dstack([visible_rgb(picture), picture.alpha])
 
 
 def _differing(one: Pixels, other: Pixels) -> NDArray[np.bool_]:

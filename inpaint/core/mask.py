@@ -23,9 +23,13 @@ ANTIALIAS_PX = 2
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """uint8 [H, W], 255 = repaint, 0 = keep. The array is made read-only."""
+    """uint8 [H, W], 255 = repaint, 0 = keep. The array is made read-only.
+
+    notices: sentences about what was read otherwise than the file holds it.
+    """
 
     pixels: Pixels
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.uint8:

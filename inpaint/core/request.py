@@ -6,7 +6,6 @@ Every number, prompt and name from outside passes here before anything runs; the
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,7 @@ from inpaint.core.geometry import Bounds
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.spec import Limit, ModelSpec
+from inpaint.core.text import plain_text
 from inpaint.errors import InvalidRequest
 
 MAX_SEED = 2**32 - 1
@@ -86,6 +86,7 @@ class GenerateRequest:
     model: str
     sampling: SamplingParams
     count: int = 1
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,7 @@ class ReimagineRequest:
     model: str
     sampling: SamplingParams
     count: int = 1
+    notices: tuple[str, ...] = ()
 
 
 def whole_number(field: str, value: object, minimum: int, maximum: int) -> int:
@@ -112,7 +114,7 @@ def real_number(field: str, value: object, minimum: float, maximum: float) -> fl
 
 
 def clean_prompt(field: str, value: object) -> str:
-    """NFC text without control characters; spaces alone are an empty prompt. Raises InvalidRequest."""
+    """Text as `plain_text` makes it: NFC, nothing in it that only hides; spaces alone are an empty prompt. Raises InvalidRequest."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -122,8 +124,7 @@ def clean_prompt(field: str, value: object) -> str:
                                     f"the limit is {MAX_PROMPT_CHARACTERS:,}.", "Shorten it.")
     if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
         raise InvalidRequest(field, f"The {_title(field)} holds half a character (a lone surrogate).", "Type it anew.")
-    kept = (c for c in unicodedata.normalize("NFC", value) if c in "\n\t" or unicodedata.category(c) != "Cc")
-    return "".join(kept).strip()
+    return plain_text(value)
 
 
 def resolve_sampling(spec: ModelSpec, seed: int, given: Mapping[str, object]) -> SamplingParams:

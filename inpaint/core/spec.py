@@ -88,7 +88,8 @@ class ModelSpec:
     """All that the page, the command line and the validation know of a model.
 
     early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
-    knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words.
+    knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words. also_knows:
+    other words for these things. passes_over: words that it was taught to read round a thing ("a photo of", "on a table").
     file, command: filled in by the settings: where it was read from, and what gets its weights on the command line, with the flags
     that were given; "" where nobody has one, as on a Space.
     """
@@ -108,6 +109,8 @@ class ModelSpec:
     negative_prompt: bool = False
     early_stop: bool = False
     knows: tuple[str, ...] = ()
+    also_knows: tuple[str, ...] = ()
+    passes_over: tuple[str, ...] = ()
     schedulers: tuple[SchedulerName, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     task_limits: Mapping[Task, Mapping[str, Limit]] = field(default_factory=dict[Task, Mapping[str, Limit]])

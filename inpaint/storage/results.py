@@ -19,6 +19,7 @@ from PIL import Image
 
 from inpaint.core.geometry import Extent
 from inpaint.core.picture import BACKDROP, Picture
+from inpaint.core.text import file_stem
 from inpaint.errors import InvalidRequest, StorageFull
 
 FORMAT_BY_ENDING: Mapping[str, str] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF",
@@ -41,6 +42,9 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
 
 TEMPORARY = ".inpaint-"
 LITTER_SECONDS = 3600
+MAX_NAME_BYTES = 255
+"""Of UTF-8: what the file systems of Linux and macOS take; Windows counts UTF-16, which is never more."""
+
 EXIF_IFD, DATE_TAKEN, DATE_OF_FILE = 0x8769, 36867, 306
 
 
@@ -95,8 +99,7 @@ def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
         folder = Path(tempfile.mkdtemp(dir=results, prefix=time.strftime("%Y%m%d-%H%M%S-")))
     except OSError as error:
         raise StorageFull(f"Nothing can be written to {results}: {_reason(error)}.", "Free some space.") from None
-    stem = "".join(c if c.isalnum() or c in "-_ " else "_" for c in name)[:60].strip() or "picture"
-    return [folder / f"{stem}-{seed}.png" for seed in seeds]
+    return [folder / _result_name(name, seed) for seed in seeds]
 
 
 def sweep(data_dir: Path, now: float) -> None:
@@ -155,6 +158,11 @@ def _check_place(path: Path, inputs: Sequence[Path]) -> None:
         raise InvalidRequest("output", f"The output {path} is there already and not a plain file.")
     if any(given.exists() and os.path.samestat(there, given.stat()) for given in inputs):
         raise InvalidRequest("output", f"The output would replace {path}, which this edit reads.", "Choose another name.")
+
+
+def _result_name(original: str, seed: int) -> str:
+    ending = f"-{seed}.png"
+    return file_stem(original, MAX_NAME_BYTES - len(ending)) + ending
 
 
 def _new_file_beside(path: Path) -> tuple[int, Path]:

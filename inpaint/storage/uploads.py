@@ -10,6 +10,7 @@ import io
 import logging
 import re
 import sys
+import unicodedata
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from inpaint.config import PictureLimits
+from inpaint.core.coding_noise import without_coding_noise
 from inpaint.core.geometry import Extent
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
@@ -29,18 +31,23 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "DIB", "GIF")
 """Tried in turn by content, never by the file's name."""
 
 READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
-LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF"})
-"""As Pillow names them after opening; MPO is a phone's JPEG with a second picture behind the first."""
+LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP", "AVIF": "AVIF", "HEIF": "HEIC"}
+"""Titles by the names that Pillow gives after opening; MPO is a phone's JPEG with a second picture behind the first. A WebP may be
+lossless, which `_is_lossy` finds out; of AVIF and HEIC nothing tells."""
 
 CONVERTED_MODES = frozenset({"CMYK", "LAB"})
 """Their colours are converted to sRGB, so an embedded profile, whatever it is, says nothing of the result any more."""
 
-LOSSY_NOISE = 8
-"""Lossy encoders leave values this near to 0 and 255 round an edge; in a mask they would mark pixels nobody painted."""
+COLOURED, BRIGHT, COLOURED_SHARE = 48, 32, 0.01
+"""A mask is in colour where in more than this share of its bright pixels the channels lie so far apart: not by a JPEG's noise."""
 
-EXIF_IFD, DATE_TAKEN, DATE_CHANGED = 0x8769, 36867, 306
+EXIF_IFD, DATE_TAKEN, DATE_CHANGED, ORIENTATION = 0x8769, 36867, 306, 274
+XMP = ("xmp", "XML:com.adobe.xmp")
+"""Keys of `Image.info` under which Pillow keeps XMP."""
+
 EXIF_DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 log = logging.getLogger(__name__)
+IN_COLOUR = "The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29."
 SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
 
@@ -67,7 +74,7 @@ class Upload:
             if size > limits.max_file_megabytes * 1_000_000:
                 raise ImageTooLarge(f"{path.name} has {size / 1e6:.0f} MB; the limit is {limits.max_file_megabytes} MB.")
             # Some kernel files call themselves empty and then never end.
-            return cls(path.name, path.read_bytes() if size else b"", path)
+            return cls(unicodedata.normalize("NFC", path.name), path.read_bytes() if size else b"", path)
         except (OSError, ValueError) as error:
             raise UnreadableImage(f"{path} cannot be read: {_reason(error)}.") from None
 
@@ -101,8 +108,33 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
                       "A mask must have the size of its picture.")
     if plain.mode == "RGBA":
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
+    notices = [IN_COLOUR] if _is_coloured(np.asarray(plain.convert("RGB"))) else []
     pixels = np.array(plain.convert("L"))
-    return Mask(_without_coding_noise(pixels) if image.format in LOSSY_FORMATS else pixels)
+    if image.format and _is_lossy(image.format, upload.data):
+        pixels = _without_coding_noise(pixels, LOSSY_FORMATS[image.format], notices)
+    return Mask(pixels, tuple(notices))
+
+
+def _without_coding_noise(pixels: NDArray[np.uint8], title: str, notices: list[str]) -> NDArray[np.uint8]:
+    cleaned = without_coding_noise(pixels)
+    dropped = int(np.count_nonzero((cleaned == 0) & (pixels > 0)))
+    if dropped:
+        notices.append(f"The mask was saved as {title}, which leaves faint traces beside an edge: {dropped:,} px of them do not count as "
+                       "painted. A mask saved as PNG has none.")
+    return cleaned
+
+
+def _is_lossy(file_format: str, data: bytes) -> bool:
+    """Of a WebP, by the chunk that holds its first frame: "VP8 " is lossy, "VP8L" is lossless."""
+    return file_format in LOSSY_FORMATS and not (file_format == "WEBP" and b"VP8L" in data and b"VP8 " not in data[:data.index(b"VP8L")])
+
+
+def _is_coloured(pixels: NDArray[np.uint8]) -> bool:
+    """pixels: uint8 [H, W, 3]. Channel by channel: numpy is slow along an axis of 3."""
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    highest = np.maximum(np.maximum(red, green), blue)
+    spread = highest - np.minimum(np.minimum(red, green), blue)
+    return bool(np.count_nonzero(spread > COLOURED) > COLOURED_SHARE * np.count_nonzero(highest > BRIGHT))
 
 
 @contextlib.contextmanager
@@ -136,6 +168,7 @@ def _opened(upload: Upload, limits: PictureLimits) -> Image.Image:
         image = Image.open(io.BytesIO(upload.data), formats=FORMATS)
     except UnidentifiedImageError:
         raise UnreadableImage(f"{upload.name} is not a readable {READABLE} picture.") from None
+    _forget_xmp(image)
     _check_size(upload.name, image.size, limits)
     return image
 
@@ -170,11 +203,23 @@ def _check_size(name: str, size: tuple[int, int], limits: PictureLimits) -> None
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """By the EXIF orientation; a damaged EXIF block counts as none."""
+    """By the EXIF orientation; a damaged EXIF block counts as none. What no browser turns a picture by is not heeded: XMP, and EXIF
+    that lies in a PNG's text."""
+    _forget_xmp(image)
     try:
+        alone = Image.Exif()
+        alone.load(image.info.get("exif", b""))
+        if ORIENTATION not in alone:
+            image.getexif().pop(ORIENTATION, None)
         return ImageOps.exif_transpose(image)
     except Exception:
         return image
+
+
+def _forget_xmp(image: Image.Image) -> None:
+    """Pillow would turn a picture by it where EXIF says nothing: a TIFF while it is decoded, a PNG by what stands behind its pixels."""
+    for key in XMP:
+        image.info.pop(key, None)
 
 
 def _date_taken(image: Image.Image) -> str | None:
@@ -232,11 +277,6 @@ def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
     converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     return image.convert("RGB") if converted is None else converted
-
-
-def _without_coding_noise(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    cleaned = np.where(pixels < LOSSY_NOISE, 0, pixels)
-    return np.where(cleaned > 255 - LOSSY_NOISE, 255, cleaned).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,6 @@ from inpaint.core.spec import Task
 from inpaint.errors import Busy
 from inpaint.jobs import Job, told
 from inpaint.service import save_generated
-from inpaint.storage.results import new_results
 from inpaint.ui import words
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
@@ -122,8 +121,8 @@ class Bench:
 
     def _finished(self, desk: MakingDesk, result: EditResult) -> Updates:
         """Kept on disk first, then shown."""
-        paths = new_results(self.service.config.data_dir, desk.name, [c.seed for c in result.candidates])
-        report = save_generated(result, paths)
+        with self.service.new_results(desk.name, [c.seed for c in result.candidates]) as paths:
+            report = save_generated(result, paths)
         title = self.service.models.specs[result.model].title
         lines = [words.made_line(title, candidate.seed, report) for candidate in result.candidates]
         return self.chain.grown(desk.chain, paths, desk.made, lines) | {self.tab.message: words.notice_html(list(result.notices))}

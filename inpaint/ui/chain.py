@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 CHAIN_KEPT = 12
 """More steps than a person compares; the files of those that leave the chain stay where they are."""
@@ -32,6 +33,11 @@ class Chain:
     """The last CHAIN_KEPT pictures, oldest first."""
 
     links: tuple[Link, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """All on disk that the page has open."""
+        return [Path(link.path) for link in self.links]
 
     def grown(self, pictures: Iterable[tuple[str, str, str]], made: str) -> Chain:
         """pictures: (path, thumbnail, line) of each new one."""

@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from inpaint.errors import Busy, InpaintError, InvalidRequest
 from inpaint.service import Service
-from inpaint.storage.results import new_results, save_picture
+from inpaint.storage.results import save_picture
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.chain import Chain, Link
@@ -72,8 +72,8 @@ class ChainHandlers:
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
             limits = self.service.config.settings.pictures
             picture = read_picture(Upload.from_path(Path(path), limits), limits)
-            (kept,) = new_results(self.service.config.data_dir, picture.name, [1])
-            save_picture(picture, kept)
+            with self.service.new_results(picture.name, [1]) as (kept,):
+                save_picture(picture, kept)
             return self.grown(values[self.chain], [kept], "opened") | {self.tab.message: words.notice_html(list(picture.notices))}
         except InpaintError as error:
             return {self.tab.message: words.error_html(error)}

@@ -26,8 +26,7 @@ from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs import Job, told
-from inpaint.service import Service, band_line, save_edit
-from inpaint.storage.results import new_results
+from inpaint.service import Service, band_line, notices_of, save_edit
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
@@ -75,6 +74,7 @@ class EditHandlers:
         try:
             if path is None:
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
+            self.service.housekeeper.sweep_soon()
             limits = self.service.config.settings.pictures
             return self.opened(Upload.from_path(Path(path), limits))
         except InpaintError as error:
@@ -386,8 +386,8 @@ class EditHandlers:
 
     def _finished(self, edit: EditRequest, result: EditResult, session: Session) -> Updates:
         """Kept on disk first, then shown."""
-        paths = new_results(self.service.config.data_dir, edit.picture.name, [c.seed for c in result.candidates])
-        report = save_edit(edit, result, paths)
+        with self.service.new_results(edit.picture.name, [c.seed for c in result.candidates]) as paths:
+            report = save_edit(edit, result, paths)
         title = self.service.models.specs[result.model].title
         items = [{"url": make_proxy(candidate.picture.pixels)[0], "label": words.made_line(title, candidate.seed, report)}
                  for candidate in result.candidates]
@@ -396,7 +396,7 @@ class EditHandlers:
         return self._idle() | {
             self.session: kept, self.tab.actions: gr.update(visible=True),
             self.tab.download: gr.update(value=str(paths[0])), self.tab.run: gr.update(value="Run again", visible=True),
-            self.tab.message: words.notice_html(list(result.notices)),
+            self.tab.message: words.notice_html(notices_of(report)),
             self.tab.stage: gr.update(result=shown, work_area={}, **UNFINISHED_STAGE)}
 
     def _failed(self, error: InpaintError) -> Updates:

@@ -12,6 +12,7 @@ from inpaint.core.spec import ModelSpec
 from inpaint.ui.fetch_line import FetchLine
 from inpaint.ui.form import WordsForm, build_settings
 from inpaint.ui.stage.stage import Stage, upload_control
+from inpaint.ui.words import REFUSED_LINE
 
 AUTOMATIC = ""
 OPEN_FIRST = "Open a picture first."
@@ -77,6 +78,7 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                 as_is = gr.Button("Use it as it is", elem_id="as-is-button", visible=False)
                 cancel = gr.Button("Cancel", elem_id="cancel-button", visible=False)
                 message = gr.HTML(elem_id="message")
+                gr.HTML(REFUSED_LINE, elem_classes="ip-refusal")
                 plan = gr.HTML(f'<p class="ip-note">{OPEN_FIRST}</p>', elem_id="plan")
             with gr.Column(elem_classes="ip-details"):
                 vocabularies = {spec.name: _build_vocabulary(spec, told.get(spec.name, "")) for spec in known if spec.knows}

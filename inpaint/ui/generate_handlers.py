@@ -14,6 +14,7 @@ from gradio.components import Component
 
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
+from inpaint.core.text import first_graphemes
 from inpaint.errors import InvalidRequest
 from inpaint.jobs import Job
 from inpaint.storage.uploads import Upload, read_picture
@@ -25,6 +26,9 @@ from inpaint.ui.generate_tab import NO_PICTURE, Making, size_choices
 
 Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
+
+NAME_CHARACTERS = 40
+"""Of the prompt that name a picture."""
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOW_PICTURE = "() => document.querySelector('#generated')?.scrollIntoView({block: 'nearest'})"
@@ -125,7 +129,7 @@ class Generating(MakingHandlers):
         given = {**self.form.read(self.spec(values), values), "width": _pixels(width), "height": _pixels(height)}
         wanted = self.service.generate_request(given)
         job = self.service.start_generate(wanted, person, seat)
-        return self._desk(job, given, values, "generated", wanted.sampling.prompt[:40] or wanted.model)
+        return self._desk(job, given, values, "generated", first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS) or wanted.model)
 
 
 class Reimagining(MakingHandlers):
@@ -145,7 +149,7 @@ class Reimagining(MakingHandlers):
         job = self.service.start_reimagine(wanted, person, seat)
         strength = wanted.sampling.strength
         made = "reimagined" if strength is None else f"reimagined, strength {strength:g}"
-        return self._desk(job, given, values, made, wanted.sampling.prompt[:40] or picture.name)
+        return self._desk(job, given, values, made, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS) or picture.name)
 
 
 def bind_generate(bench: Bench, fetches: FetchHandlers, chip: gr.HTML, page: gr.Blocks) -> None:

@@ -12,8 +12,8 @@ from inpaint.core.spec import Limit, ModelSpec
 from inpaint.ui.examples import GENERATE_WORDS, REIMAGINE_WORDS, Words
 from inpaint.ui.fetch_line import FetchLine
 from inpaint.ui.form import STRENGTH, WordsForm, build_settings, build_sliders
-from inpaint.ui.stage.stage import PICTURE_TYPES
 from inpaint.ui.strip import Strip
+from inpaint.ui.words import REFUSED_LINE
 
 SHAPES = (("square", 1.0), ("landscape", 1.5), ("portrait", 1 / 1.5))
 NO_PICTURE = "Generate or open a picture first."
@@ -85,8 +85,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
             line = gr.HTML(elem_id="generated-line")
             strip = Strip()
             with gr.Row(elem_classes="ip-actions"):
-                opening = gr.UploadButton("Open picture", file_types=PICTURE_TYPES, elem_id="open-for-chain-button",
-                                          elem_classes="ip-quiet")
+                opening = gr.UploadButton("Open picture", elem_id="open-for-chain-button", elem_classes="ip-quiet")
                 again = gr.Button("Reimagine this", elem_id="reimagine-this-button", elem_classes="ip-quiet", visible=False)
                 edit = gr.Button("Edit this", elem_id="edit-this-button", visible=False)
                 download = gr.DownloadButton("Download", elem_id="generated-download-button", visible=False)
@@ -99,6 +98,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                 as_is = gr.Button("Use it as it is", elem_id="generate-as-is-button", visible=False)
                 cancel = gr.Button("Cancel", elem_id="generate-cancel-button", visible=False)
                 missing, message = gr.HTML(elem_id="generate-missing"), gr.HTML(elem_id="generate-message")
+                gr.HTML(REFUSED_LINE, elem_classes="ip-refusal")
             with gr.Column(elem_classes="ip-details"):
                 words = _word_buttons(GENERATE_WORDS, "generate-words")
                 refusals, negative = _negative(shown, "generate-negative")

@@ -25,7 +25,6 @@ from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
 from inpaint.jobs import Job
 from inpaint.service import Service, save_edit, save_generated
 from inpaint.storage.folder import FolderWatch
-from inpaint.storage.results import new_results
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow, is_listening, until_heard
 from inpaint.ui.guard import Login
@@ -112,15 +111,16 @@ class Endpoints:
         """path: given by Gradio after its own check that it lies among the uploads."""
         if path is None:
             raise InvalidRequest(field, f"The {field} is missing.", "Send it as a file.")
+        self.service.housekeeper.sweep_soon()
         return Upload.from_path(Path(path), self.service.config.settings.pictures)
 
     def _saved_edit(self, wanted: EditRequest, result: EditResult) -> tuple[list[str], dict[str, object]]:
-        paths = new_results(self.service.config.data_dir, wanted.picture.name, [c.seed for c in result.candidates])
-        return list(map(str, paths)), _without_folders(save_edit(wanted, result, paths), paths)
+        with self.service.new_results(wanted.picture.name, [c.seed for c in result.candidates]) as paths:
+            return list(map(str, paths)), _without_folders(save_edit(wanted, result, paths), paths)
 
     def _saved_new(self, name: str, result: EditResult) -> tuple[list[str], dict[str, object]]:
-        paths = new_results(self.service.config.data_dir, name, [c.seed for c in result.candidates])
-        return list(map(str, paths)), _without_folders(save_generated(result, paths), paths)
+        with self.service.new_results(name, [c.seed for c in result.candidates]) as paths:
+            return list(map(str, paths)), _without_folders(save_generated(result, paths), paths)
 
 
 def bind_http(service: Service) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -21,8 +21,10 @@ from inpaint.engines.registry import Choice, Models
 from inpaint.errors import ModelUnavailable
 from inpaint.service import Service
 from inpaint.storage.folder import FolderWatch, written_folders
+from inpaint.storage.quota import uploads_folder
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
+from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.doors import JSON_BYTES, Doors
 from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
@@ -39,7 +41,7 @@ from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes
 from inpaint.ui.login import Attempts, LoginThrottle
 from inpaint.ui.refused import refusals, refuse_addresses
-from inpaint.ui.session import KEPT_SECONDS
+from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
@@ -59,9 +61,17 @@ class Page(gr.Blocks):
     fetches: FetchHandlers
 
     def __init__(self, service: Service) -> None:
-        os.environ.setdefault("GRADIO_TEMP_DIR", str(service.config.data_dir / "cache"))
+        os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads_folder(service.config.data_dir)))
         super().__init__(title="Inpaint", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS), fill_width=True)
         self.service = service
+        service.housekeeper.watch(self.open_files)
+
+    def open_files(self) -> set[Path]:
+        """What the pages of this server have open, on any thread: uploads, results and chains, in the states that Gradio keeps."""
+        holder = getattr(self, "state_holder", None)  # there is none before the launch
+        sessions = list(holder.session_data.values()) if holder else []
+        states = [state for session in sessions for state in list(session.state_data.values())]
+        return {path for state in states if isinstance(state, (Session, Chain)) for path in state.files}
 
     def get_config_file(self) -> Any:
         """Without the heartbeat, a stream that every tab holds: a browser has six connections to a server, and each run needs one."""
@@ -81,13 +91,14 @@ class Page(gr.Blocks):
     def launch(self, *args: Any, **options: Any) -> Any:
         """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
         config = self.service.config
+        gr.set_static_paths(config.data_dir / "results")  # else Gradio would copy each result that it serves into its cache
         settings = replace(config.settings, host=options.get("server_name", config.settings.host),
                            share=bool(options.get("share", config.settings.share)))
         auth, hosts = parse_auth(settings.auth), hosts_of(settings, os.environ)
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
             "share": settings.share or None, "auth": auth,
-            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html"],
+            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, settings=settings)},
@@ -105,15 +116,20 @@ class Page(gr.Blocks):
 
 @contextlib.asynccontextmanager
 async def _guarded(app: Any, hosts: Hosts, settings: Settings) -> AsyncGenerator[None]:
-    """Puts the guard before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
-    behind its own, which answers preflights and allows other sites to read. Behind the guard, which has to see who is connected,
-    stands what reads from forwarded headers who the visitor is."""
-    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
-    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
-    inner: Any = Doors(LoginThrottle(app.middleware_stack, Attempts()), upload_bytes, MAX_VALUE_CHARS + JSON_BYTES)
-    visitor: Any = ProxyHeadersMiddleware(inner, list(proxies))
-    app.middleware_stack = SecurityHeaders(Guard(visitor, hosts), is_space=bool(os.environ.get("SPACE_ID")))
+    """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
+    behind its own, which answers preflights and allows other sites to read."""
+    app.middleware_stack = before_gradio(app.middleware_stack, hosts, settings)
     yield
+
+
+def before_gradio(app: Any, hosts: Hosts, settings: Settings) -> SecurityHeaders:
+    """The app behind our own doors. From outside: every answer's headers, the guard, which has to see who is connected, then what reads
+    from forwarded headers who the visitor is, which paths are open, and how often a login may fail."""
+    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
+    doors = Doors(LoginThrottle(app, Attempts()), upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
+    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
+    forwarded: Any = ProxyHeadersMiddleware(cast(Any, doors), list(proxies))
+    return SecurityHeaders(Guard(forwarded, hosts), is_space=hosts.is_space)
 
 
 @contextlib.contextmanager

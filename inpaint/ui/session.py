@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +34,15 @@ class Session:
     def opened(cls, upload: Upload, proxy: Extent, full: Extent) -> Session:
         return cls(secrets.token_hex(8), upload.path, proxy, full)
 
+    @property
+    def files(self) -> list[Path]:
+        """All on disk that the page has open."""
+        return [*([self.path] if self.path else []), *map(Path, self.results)]
+
     def upload(self) -> Upload:
-        """The file as it was handed in. Raises UnreadableImage."""
+        """The file as it was handed in; from now on it is young again. Raises UnreadableImage."""
         if self.path is None or not self.path.is_file():
             raise UnreadableImage("The picture is no longer on the server.", "Open it again.")
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
         return Upload.own(self.path)

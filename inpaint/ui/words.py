@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
+from inpaint.core.text import first_graphemes
+from inpaint.core.vocabulary import names_known
 from inpaint.engines.downloads import size_text
 from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models, bytes_to_fetch
 from inpaint.engines.weights import way_to
@@ -22,13 +23,17 @@ STAGES: Mapping[str, str] = {
     "compositing": "Setting it back into the picture",
 }
 
+REFUSED_LINE = '<p class="ip-message ip-error ip-refused" role="alert"></p>'
+"""Where refusals.html tells what the server, or a proxy before it, refused. No event's output: Gradio leaves it alone."""
+
 THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggleTheme()">
 <span class="ip-when-light">Dark</span><span class="ip-when-dark">Light</span></button>"""
 """Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
 
 ENDINGS: Mapping[str, str] = {"cancel": "Stopping after this step.", "keep": "Finishing with what is there."}
 
-ARTICLES = frozenset({"a", "an", "the", "some", "one"})
+QUOTED = 40
+"""Characters of a prompt that a sentence repeats."""
 
 SLOW_HERE = "Without a GPU a run takes minutes."
 """Said of models that bound their working extent on a CPU because a step takes seconds there."""
@@ -125,19 +130,9 @@ def knows_html(spec: ModelSpec, prompt: str, models: Models) -> str:
     lines = [f"{spec.title} is a small demonstration model: it draws {len(spec.knows)} things, as simple drawings."]
     if better:
         lines.append(f"For real pictures {'choose' if models.is_available(better, 'inpaint') else 'get'} {better.title}.")
-    unknown = [f"It may not know {prompt.strip()[:40]!r}: pick one of its things."] if prompt.strip() and not names_known(
-        prompt, spec.knows) else []
+    is_unknown = prompt.strip() and not names_known(prompt, (*spec.knows, *spec.also_knows))
+    unknown = [f"It may not know '{first_graphemes(prompt.strip(), QUOTED)}': pick one of its things."] if is_unknown else []
     return "".join(f'<p class="ip-note">{escape(line)}</p>' for line in [" ".join(lines), *unknown])
-
-
-def names_known(prompt: str, known: Iterable[str]) -> bool:
-    """Whether one of the ready prompts ("a red apple") stands in the prompt, with any article or none."""
-    said = f" {_plain_words(prompt)} "
-    return any(f" {_plain_words(thing)} " in said for thing in known)
-
-
-def _plain_words(text: str) -> str:
-    return " ".join(word for word in re.findall(r"\w+", text.lower()) if word not in ARTICLES)
 
 
 def chip_html(spec: ModelSpec, models: Models, task: Task) -> str:

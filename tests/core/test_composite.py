@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inpaint.core.composite import blending_mask, changed_outside, composite, visible_rgb
+from inpaint.core.composite import blending_mask, changed_outside, composite, looks_the_same, visible_rgb
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.mask import Mask
 from inpaint.core.picture import Picture
@@ -129,3 +129,15 @@ def test_nothing_left_to_paint_is_said(grow: int, message: str) -> None:
     pixels = np.zeros((9, 9), np.uint8) if grow == 0 else block(9, 9, 3, 3, 6, 6)
     with pytest.raises(EmptyMask, match=message):
         blending_mask(Mask(pixels), grow, 6)
+
+
+@pytest.mark.parametrize(("before", "after", "same"), [
+    pytest.param((9, 9, 9), (11, 8, 9), True, id="two levels"), pytest.param((9, 9, 9), (9, 12, 9), False, id="three levels"),
+    pytest.param((1, 2, 3, 0), (200, 200, 200, 0), True, id="hidden colours"), pytest.param((1, 2, 3, 255), (1, 2, 3, 0), False, id="alpha"),
+    pytest.param((255, 255, 255, 0), (255, 255, 255, 255), False, id="white where it was transparent"),
+    pytest.param((9, 9, 9), (9, 9, 9, 255), False, id="another form"),
+])
+def test_what_looks_the_same(before: tuple[int, ...], after: tuple[int, ...], same: bool) -> None:
+    one, other = (np.full((4, 5, len(colour)), 100, np.uint8) for colour in (before, after))
+    one[2, 2], other[2, 2] = before, after
+    assert looks_the_same(Picture(one), Picture(other)) is same

@@ -88,7 +88,7 @@ def deep_list(depth: int) -> list[Any]:
     pytest.param("e\u0301", "\u00e9", id="NFC"), pytest.param("a\x00b\x1b[31mc\x7f\x85", "ab[31mc", id="control characters"),
     pytest.param("two\nlines\r\n", "two\nlines", id="newlines"), pytest.param("<script>{x} __y__ py:", "<script>{x} __y__ py:",
                                                                              id="markup is text"),
-    pytest.param("\U0001f60e", "\U0001f60e", id="emoji"),
+    pytest.param("\U0001f60e", "\U0001f60e", id="emoji"), pytest.param("a\u200b red\u200d apple", "a red apple", id="invisible characters"),
 ])
 def test_prompts_are_kept(given_value: object, kept: str) -> None:
     assert clean_prompt("prompt", given_value) == kept

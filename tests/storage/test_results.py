@@ -193,14 +193,25 @@ def test_a_kill_while_writing_leaves_no_half_file_under_the_final_name(tmp_path:
 
 
 @pytest.mark.parametrize(("name", "stem"), [
-    ("photo", "photo"), ("../../etc/passwd", "______etc_passwd"), ("", "picture"), ("a" * 300, "a" * 60), ("\udcff\n\0", "___"),
-    ("<script>", "_script_"), ("-rf", "-rf"),
+    ("photo", "photo"), ("../../etc/passwd", "______etc_passwd"), ("", "picture"), ("a" * 300, "a" * 249), ("\udcff\n\0", "___"),
+    ("<script>", "_script_"), ("-rf", "-rf"), ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"), ("cafe\u0301", "caf\u00e9"),
+    ("\U0001f469\u200d\U0001f680" * 99, "\U0001f469\u200d\U0001f680" * 22), ("a\u202egpj", "agpj"), ("CON", "CON"), ("x. ", "x_"),
 ], ids=ascii)
 def test_results_of_the_page_are_named_after_the_original_in_a_folder_of_their_own(name: str, stem: str, tmp_path: Path) -> None:
     paths = new_results(tmp_path, name, [7, 8])
     assert [path.name for path in paths] == [f"{stem}-7.png", f"{stem}-8.png"]
     assert paths[0].parent.parent == tmp_path / "results"
     assert new_results(tmp_path, name, [7])[0].parent != paths[0].parent
+    write_atomically(paths[0], b"data")
+
+
+@pytest.mark.parametrize("name", ["a", "\u0939\u093f", "\U0001f469\u200d\U0001f680", "nul", "\u00e9"], ids=ascii)
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_a_result_has_a_name_that_every_file_system_takes(name: str, seed: int, tmp_path: Path) -> None:
+    (path,) = new_results(tmp_path, name * 300, [seed])
+    write_atomically(path, b"data")
+    assert len(path.name.encode()) <= 255 and path.name.endswith(f"-{seed}.png")
+    assert path.name.partition(".")[0].upper() not in {"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}
 
 
 def test_a_data_folder_that_cannot_be_made_is_the_machines_fault(tmp_path: Path) -> None:

@@ -362,6 +362,40 @@ class TestMask:
         pixels = self.read(Image.fromarray(painted), "JPEG", quality=90)
         assert np.array_equal(pixels, painted)
 
+    @pytest.mark.parametrize(("file_format", "title", "options"), [
+        ("JPEG", "JPEG", {}), ("MPO", "JPEG", {"save_all": True}), ("WEBP", "WebP", {}), ("AVIF", "AVIF", {"quality": 30}), ("HEIF", "HEIC", {}),
+    ])
+    def test_traces_of_a_lossy_format_are_dropped_and_said(self, file_format: str, title: str, options: dict[str, object]) -> None:
+        """At the quality that a program takes by itself, or nearly."""
+        painted = cv2.circle(np.zeros((96, 128), np.uint8), (60, 45), 30, 255, -1, cv2.LINE_AA)
+        data = encoded(Image.fromarray(painted).convert("RGB"), file_format, **options)
+        mask = read_mask(Upload("mask", data), Extent(128, 96), LIMITS)
+        assert not (mask.painted & (painted == 0)).any() and (mask.pixels >= 128).sum() >= 0.98 * (painted >= 128).sum()
+        (notice,) = mask.notices
+        assert notice.startswith(f"The mask was saved as {title}, which leaves faint traces beside an edge: ")
+
+    @pytest.mark.parametrize("options", [{}, {"exif": exif()}, {"icc_profile": srgb_profile()}], ids=["plain", "EXIF", "profile"])
+    def test_a_lossless_webp_keeps_every_value(self, options: dict[str, object]) -> None:
+        painted = block(40, 50, 9, 9, 20, 30)
+        painted[22:26, 9:30] = 3
+        mask = read_mask(Upload("mask.webp", encoded(Image.fromarray(painted).convert("RGB"), "WEBP", lossless=True, **options)), Extent(50, 40), LIMITS)
+        assert np.array_equal(mask.pixels, painted) and mask.notices == ()
+
+    @pytest.mark.parametrize("image", [
+        pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)), id="grey"), pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)).convert("RGBA"), id="RGBA"),
+        pytest.param(Image.fromarray(np.dstack([block(40, 50, 9, 9, 20, 30)] * 2 + [block(40, 50, 9, 9, 20, 30) // 255 * np.uint8(220)])), id="warm white"),
+    ])
+    def test_nothing_is_said_of_a_plain_mask(self, image: Image.Image) -> None:
+        assert read_mask(Upload("mask.png", encoded(image, "PNG")), Extent(50, 40), LIMITS).notices == ()
+
+    @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (128, 0, 0), (192, 128, 128)], ids=str)
+    @pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+    def test_a_mask_in_colour_is_said(self, mode: str, colour: tuple[int, int, int]) -> None:
+        image = Image.new("RGB", (50, 40))
+        image.paste(colour, (10, 10, 30, 30))
+        mask = read_mask(Upload("mask.png", encoded(image.convert(mode), "PNG")), Extent(50, 40), LIMITS)
+        assert mask.notices == ("The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29.",)
+
     def test_it_is_turned_like_a_photo(self) -> None:
         painted = block(4, 9, 0, 0, 1, 9)
         data = encoded(Image.fromarray(painted), "PNG", exif=exif(6))

@@ -104,6 +104,33 @@ def test_kandinsky_gives_the_bytes_of_the_command_line(client: Client, served_ap
     assert files[1].read_bytes() == alone
 
 
+@pytest.mark.parametrize(("name", "stem"), [
+    pytest.param("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940", id="Hindi"), pytest.param("cafe\u0301", "caf\u00e9", id="a decomposed accent"),
+    pytest.param("\u0e17\u0e35\u0e48", "\u0e17\u0e35\u0e48", id="Thai"), pytest.param("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680", id="emoji"),
+    pytest.param("a\u202egpj", "agpj", id="bidi override"),
+])
+def test_a_result_keeps_the_name_of_its_photo(client: Client, picture: Path, mask: Path, name: str, stem: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.png").write_bytes(picture.read_bytes())
+    files, report = edit(client, tmp_path / f"{name}.png", mask, seed=5)
+    assert report["outputs"] == [files[0].name] == [f"{stem}-5.png"]
+
+
+def test_a_result_is_stored_once(client: Client, served_app: Served, picture: Path, mask: Path) -> None:
+    """Gradio would copy each file that it serves into its cache."""
+    files, _ = edit(client, picture, mask, seed=6)
+    whole = files[0].read_bytes()
+    stored = [path for path in served_app.data.rglob("*") if path.is_file() and path.read_bytes() == whole]
+    assert [path.parent.parent for path in stored] == [served_app.data / "results"]
+
+
+def test_what_looks_like_a_mistake_is_in_the_report(client: Client, picture: Path, mask: Path, tmp_path: Path) -> None:
+    labels = save(np.asarray(Image.open(mask)) // 255, tmp_path / "labels.png")
+    notices = " ".join(edit(client, picture, labels, model="erase")[1]["notices"])
+    assert "The mask's brightest value is 1 of 255" in notices and "Nothing visible changed inside the mask" in notices
+    prompted = edit(client, picture, mask, model="tiny-kandinsky", prompt="a violin", num_inference_steps=1, prior_num_inference_steps=2)[1]
+    assert "Tiny Kandinsky knows none of these words" in " ".join(prompted["notices"])
+
+
 def test_a_first_picture_from_text(client: Client) -> None:
     files, report = client.predict("a dog", model="tiny-sdxl", seed=3, width=64, height=128, api_name="/generate")
     assert Image.open(files[0]).size == (64, 128)

@@ -9,6 +9,8 @@ const LETTER_COMMANDS = {
   b: "brush", e: "erase", r: "rectangle", l: "lasso", i: "invert", "[": "smaller", "]": "larger",
   "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", "0": "zoom-fit", "?": "keys",
 };
+const BY_PLACE = { BracketLeft: "[", BracketRight: "]", Minus: "-", Equal: "=", Slash: "?" };
+const SIGN = /^[^\p{L}\p{N}\s]$/u; // letters and digits with Alt or Option belong to the browser and the system
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays, commands }) {
@@ -37,18 +39,25 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
   }
 
   function stageKey(event) {
+    if (typesWithAlt(event) && SIGN.test(event.key)) return runCommand(event.key);
     if (event.ctrlKey || event.metaKey) return historyKey(event);
     if (event.key === " ") return hold(event);
     if (event.key in ARROWS) return arrow(event);
     if (event.key === "Enter") return event.target === ui.pad && state.mode === "painting" && penDownOrUp();
     if (event.altKey) return false;
-    if (/^[1-4]$/.test(event.key)) return state.mode === "result" && (compare.choose(Number(event.key) - 1), true);
-    const name = LETTER_COMMANDS[event.key.toLowerCase()];
+    const key = keyName(event);
+    if (/^[1-4]$/.test(key)) return state.mode === "result" && (compare.choose(Number(key) - 1), true);
+    return runCommand(key);
+  }
+
+  function runCommand(key) {
+    const name = LETTER_COMMANDS[key];
     return Boolean(name) && (commands.run(name), true);
   }
 
   function historyKey(event) {
-    const key = event.key.toLowerCase();
+    if (typesWithAlt(event)) return false;
+    const key = keyName(event);
     if (key !== "z" && key !== "y") return false;
     commands.run(key === "y" || event.shiftKey ? "redo" : "undo");
     return true;
@@ -106,3 +115,16 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
     overlays.showCursor(null);
   });
 }
+
+// What a key is called here: the letter that it types on layouts of Latin letters, wherever it lies; on others (Cyrillic, Greek,
+// Hebrew, Thai) the letter that lies in its place on a US keyboard. Digits count by their place where they need Shift, as on AZERTY.
+function keyName(event) {
+  const key = event.key.toLowerCase();
+  const digit = !event.shiftKey && !(key in LETTER_COMMANDS) && event.code.match(/^Digit([0-9])$/);
+  if (digit) return digit[1];
+  if (!/^[\p{L}\p{M}\p{N}]+$/u.test(key) || /[\p{ASCII}\p{Script=Latin}\p{Script=Common}]/u.test(key)) return key;
+  return event.code.match(/^Key([A-Z])$/)?.[1].toLowerCase() ?? BY_PLACE[event.code] ?? key;
+}
+
+// Whether Option or AltGr takes part in the character: [ and ] need one of them on many layouts. Windows calls AltGr Ctrl+Alt.
+const typesWithAlt = (event) => (event.altKey || event.getModifierState("AltGraph")) && !event.metaKey;

@@ -99,7 +99,9 @@ function showBefore(held) {
 }
 
 function showZoom() {
-  ui.zoomLevel.textContent = Math.round(view.zoom * 100) + " %";
+  const level = Math.round(view.zoom * 100) + " %";
+  ui.zoomLevel.textContent = level;
+  ui.zoomLevel.setAttribute("aria-label", level + ", show the whole picture"); // who speaks to the page says what is seen
   root.classList.toggle("ip-zoomed", view.zoom > 1);
   ui.world.style.borderRadius = "calc(var(--radius) / " + view.scale + ")";
 }

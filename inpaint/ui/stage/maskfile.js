@@ -14,12 +14,16 @@ function createMaskFile(strokes, say) {
     }
     const refused = sizeTrouble(opened.width, opened.height);
     if (refused) return say(refused, "trouble");
-    const { pixels, grey } = cutAtHalf(opened);
-    if (!pixels.some((value) => value >= 128)) {
-      return say("That mask marks nothing: it is " + (grey ? "darker than half" : "black") + " all over.", "trouble");
-    }
+    const { pixels, grey, brightest } = cutAtHalf(opened);
+    if (!pixels.some((value) => value >= 128)) return say("That mask marks nothing: " + darkness(grey, brightest), "trouble");
     if (!strokes.replace(pixels)) return say("That mask is painted already.");
     say("Opened the mask " + file.name + "." + (grey ? " Grey parts of it were cut at half: light ones count as painted." : ""));
+  }
+
+  // Labels such as 0 and 1 look black to a person, but are not.
+  function darkness(grey, brightest) {
+    if (grey) return "it is darker than half all over.";
+    return brightest ? "its brightest value is " + brightest + " of 255, and white repaints." : "it is black all over.";
   }
 
   // The server takes what is painted or not, so a file's grey is decided before it is seen. Cut at the file's own size, then
@@ -29,16 +33,18 @@ function createMaskFile(strokes, say) {
     const painted = new Uint32Array(width * height);
     const all = new Uint32Array(width * height);
     let grey = false;
+    let brightest = 0;
     eachRow(image, (row, y) => {
       const start = Math.floor((y * height) / image.height) * width;
       for (let x = 0; x < row.length; x++) {
         const at = start + Math.floor((x * width) / image.width);
         all[at]++;
         if (row[x] >= 128) painted[at]++;
+        brightest = Math.max(brightest, row[x]);
         if (row[x] > PLAIN && row[x] < 255 - PLAIN) grey = true;
       }
     });
-    return { pixels: Uint8Array.from(painted, (count, i) => Math.round((255 * count) / all[i])), grey };
+    return { pixels: Uint8Array.from(painted, (count, i) => Math.round((255 * count) / all[i])), grey, brightest };
   }
 
   function sizeTrouble(width, height) {

@@ -3,8 +3,6 @@
 
 const UPLOAD_INPUT = "#open-picture input[type=file]";
 const PATIENCE_MS = 60000;
-const PICTURE_NAME = /[.](heic|heif|avif)$/i; // those whose type not every system knows; as PICTURE_TYPES in stage.py
-const READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF";
 
 function createOpening(root, ui, listen, say) {
   let timer = 0;
@@ -49,17 +47,14 @@ function createOpening(root, ui, listen, say) {
 
   listen(window, "pointerdown", done); // a page that says its trouble elsewhere must not leave the invitation covered
 
+  listen(document, "inpaint-refused", done);
+
   const carriesFiles = (event) => isShown(root) && [...(event.dataTransfer?.types ?? [])].includes("Files");
   const mark = (over) => root.classList.toggle("ip-dropping", over);
 
-  // Gradio would refuse what is no picture with a notice of its own, so it does not hear of it.
+  // Every file is taken: what is a picture is decided by its content, on the server.
   listen(document, "change", (event) => {
-    if (!event.target.matches?.(UPLOAD_INPUT) || !event.target.files.length) return;
-    const [{ name, type }] = event.target.files;
-    if (type.startsWith("image/") || PICTURE_NAME.test(name)) return begin(name);
-    event.stopPropagation();
-    event.target.value = "";
-    say(name + " is not a picture. Open a " + READABLE + " file.", "trouble");
+    if (event.target.matches?.(UPLOAD_INPUT) && event.target.files.length) begin(event.target.files[0].name);
   }, true);
 
   // Another control that takes drops has called preventDefault by the time the window hears of it.
@@ -78,7 +73,7 @@ function createOpening(root, ui, listen, say) {
     give([...event.dataTransfer.files]);
   });
   listen(window, "paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const files = [...(event.clipboardData?.files ?? [])];
     const wantsText = isTyping(event.target) && event.clipboardData.types.includes("text/plain");
     if (event.defaultPrevented || !files.length || wantsText || !isShown(root)) return;
     event.preventDefault();

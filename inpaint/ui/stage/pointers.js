@@ -2,27 +2,43 @@
 // Must not know what a tool paints.
 
 const PEN_RUBBER = 32; // the bit of PointerEvent.buttons
+const SETTLED_MS = 1000; // a finger that has drawn for longer, and farther, means it; a palm or a pinch begins otherwise
+const SETTLED_PX = 24;
 
+// The pointer that begins an action owns it until it is lifted: what others do meanwhile changes nothing. A pen alone may take
+// over from fingers, since the hand that holds it often touches first.
 function createPointers(pad, view, tools, compare, overlays) {
-  const fingers = new Map();
+  const fingers = new Map(); // those that may pinch; a hand that rests beside a pen is not among them
   let action = null; // tool, split, pan, pinch
+  let owner = null; // {id, type, buttons, since, start, reach}: the pointer that acts; null while two fingers pinch
   let grip = null; // where the last pan or pinch was
 
   pad.addEventListener("pointerdown", (event) => {
     const point = view.inFrame(event);
-    if (event.pointerType === "touch") fingers.set(event.pointerId, point);
-    if (fingers.size > 1) return startPinch();
+    if (event.pointerType === "pen") putFingersAside();
+    if (event.pointerType === "touch") {
+      if (owner?.type === "pen") return;
+      if (event.isPrimary) endPinch(); // the first finger on the glass: no other can be left
+      fingers.set(event.pointerId, point);
+      if (fingers.size > 1 && mayPinch()) return startPinch();
+    }
     if (action) return;
     action = actionFor(event);
-    if (!action) return;
+    if (action) begin(event, point);
+  });
+
+  function begin(event, point) {
     event.preventDefault();
     pad.classList.add("ip-by-pointer"); // a press is no reason for a focus ring round the picture
     pad.focus({ preventScroll: true });
+    const { pointerId: id, pointerType: type, buttons, timeStamp: since } = event;
+    owner = { id, type, buttons, since, start: point, reach: 0 };
     capture(event);
     grip = point;
+    if (type === "pen") holdTouches(true);
     if (action === "tool") tools.begin(view.toPicture(point), event.altKey || Boolean(event.buttons & PEN_RUBBER));
     if (action === "split") compare.dragTo(point.x);
-  });
+  }
 
   function actionFor(event) {
     if (event.button === 1 || (event.button === 0 && event.shiftKey)) return "pan";
@@ -40,10 +56,32 @@ function createPointers(pad, view, tools, compare, overlays) {
     }
   }
 
+  function putFingersAside() {
+    endPinch();
+    if (owner?.type === "touch") finish(isSettled());
+  }
+
+  // While a pen is down, a hand beside the picture must neither press what lies there nor push the page.
+  function holdTouches(held) {
+    const listener = held ? window.addEventListener : window.removeEventListener;
+    listener.call(window, "touchstart", refuse, { capture: true, passive: false });
+  }
+
+  const refuse = (event) => event.preventDefault();
+
+  const isSettled = () => performance.now() - owner.since > SETTLED_MS && owner.reach > SETTLED_PX;
+
+  const mayPinch = () => !owner || (owner.type === "touch" && !(action === "tool" && isSettled()));
+
   function startPinch() {
-    if (action === "tool") tools.cancel();
+    if (owner) finish(false);
     action = "pinch";
     grip = pinch();
+  }
+
+  function endPinch() {
+    fingers.clear();
+    if (action === "pinch") action = null;
   }
 
   function pinch() {
@@ -56,15 +94,23 @@ function createPointers(pad, view, tools, compare, overlays) {
   pad.addEventListener("pointermove", (event) => {
     const point = view.inFrame(event);
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, point);
-    if (event.pointerType !== "touch" || action === "tool") overlays.showCursor(view.toPicture(point));
+    if (action === "pinch") return fingers.size > 1 && followPinch();
+    if (event.pointerId === owner?.id) return follow(event, point);
+    if (!owner && event.pointerType !== "touch") overlays.showCursor(view.toPicture(point));
+  });
+
+  function follow(event, point) {
+    // A button that was let go where the page could not hear it, as over a system dialog.
+    if (owner.type === "mouse" && !(event.buttons & owner.buttons)) return finish(true);
+    owner.reach = Math.max(owner.reach, Math.hypot(point.x - owner.start.x, point.y - owner.start.y));
+    if (owner.type !== "touch" || action === "tool") overlays.showCursor(view.toPicture(point));
     if (action === "tool") followTool(event, point);
     if (action === "split") compare.dragTo(point.x);
     if (action === "pan") {
       view.panBy(point.x - grip.x, point.y - grip.y);
       grip = point;
     }
-    if (action === "pinch" && fingers.size > 1) followPinch();
-  });
+  }
 
   // The browser bundles fast movements; without the bundled points a quick circle turns into a polygon.
   function followTool(event, point) {
@@ -81,16 +127,25 @@ function createPointers(pad, view, tools, compare, overlays) {
     grip = now;
   }
 
+  // What a lost or cancelled pointer has drawn stays, as one step to undo; but what a system cancels at its first touch is a palm.
   function release(event) {
     fingers.delete(event.pointerId);
-    if (action === "tool") event.type === "pointerup" ? tools.end() : tools.cancel();
-    if (action === "pinch" && fingers.size) return; // the finger that stays must not paint
-    action = null;
-    if (event.pointerType === "touch") overlays.showCursor(null);
+    if (action === "pinch" && !fingers.size) action = null; // until then: the finger that stays must not paint
+    if (event.pointerId === owner?.id) finish(event.type === "pointerup" || owner.type !== "touch" || owner.reach > SETTLED_PX);
   }
 
-  pad.addEventListener("pointerup", release);
-  pad.addEventListener("pointercancel", release);
+  function finish(keep) {
+    if (action === "tool") keep ? tools.end() : tools.cancel();
+    if (owner.type === "touch") overlays.showCursor(null);
+    letGo();
+  }
+
+  function letGo() {
+    holdTouches(false);
+    action = owner = null;
+  }
+
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) pad.addEventListener(end, release);
   pad.addEventListener("pointerleave", () => {
     if (!action) overlays.showCursor(null);
   });
@@ -113,7 +168,7 @@ function createPointers(pad, view, tools, compare, overlays) {
   return {
     cancel() {
       if (action === "tool") tools.cancel();
-      action = null;
+      letGo();
     },
   };
 }

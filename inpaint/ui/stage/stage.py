@@ -38,8 +38,6 @@ CANDIDATE_LIMIT = 16
 MAX_VALUE_CHARS = 12_000_000
 """A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
 
-PICTURE_TYPES = ["image", ".heic", ".heif", ".avif"]
-
 _HERE = Path(__file__).parent
 _SCRIPTS = ("state.js", "distance.js", "strokes.js", "view.js", "sketch.js", "tools.js", "band.js", "png.js",
             "maskfile.js", "compare.js", "overlays.js", "opening.js", "outbox.js", "pointers.js", "keys.js",
@@ -99,10 +97,11 @@ def upload_control() -> gr.UploadButton:
     """The hidden control that takes the person's untouched file; the stage hands every opened picture to it.
 
     An UploadButton keeps its input element after an upload, where gr.File removes it. Gradio puts that input beside
-    the button, not inside, so a column carries the id that the stage looks for.
+    the button, not inside, so a column carries the id that the stage looks for. It takes every file: Gradio would judge by
+    the name, and refuse a picture whose name has no ending.
     """
     with gr.Column(elem_id="open-picture", visible="hidden"):
-        return gr.UploadButton("Open picture", file_types=PICTURE_TYPES, file_count="single", type="filepath")
+        return gr.UploadButton("Open picture", file_count="single", type="filepath")
 
 
 def read_stage(value: object, picture_id: str, proxy: Extent, full: Extent) -> StageValue:

@@ -41,7 +41,8 @@ def served_stage() -> Iterator[Served]:
     demo.close(verbose=False)
 
 
-def _page(context: Any, served: Served, folder: Path) -> Iterator[StagePage]:
+def open_page(context: Any, served: Served, folder: Path) -> Iterator[StagePage]:
+    """A new page of that context, closed at the end; fails where the page had troubles."""
     served.seen.__init__()
     stage = StagePage(context.new_page(), served.seen, folder)
     stage.page.set_default_timeout(PATIENCE_MS)
@@ -62,12 +63,12 @@ def stage_desktop(chromium: Any) -> Any:
 
 @pytest.fixture
 def stage(stage_desktop: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
-    yield from _page(stage_desktop, served_stage, tmp_path)
+    yield from open_page(stage_desktop, served_stage, tmp_path)
 
 
 @pytest.fixture
 def stage_phone(chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
     context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
                                          device_scale_factor=2)
-    yield from _page(context, served_stage, tmp_path)
+    yield from open_page(context, served_stage, tmp_path)
     context.close()

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint.storage.uploads import READABLE
 from tests.ui.stage.stage_app import photo
 from tests.ui.stage.stage_page import Point, StagePage, around, png_bytes
 
@@ -72,22 +71,16 @@ def test_pasting_text_into_the_prompt_opens_nothing(stage: StagePage) -> None:
     assert stage.seen.uploads == []
 
 
-@pytest.mark.parametrize("opened", [False, True], ids=["nothing open", "a picture open"])
-@pytest.mark.parametrize("way", ["drop", "choose"])
-def test_what_is_no_picture_is_refused_in_a_sentence_before_it_is_sent(stage: StagePage, way: str, opened: bool) -> None:
-    if opened:
-        stage.open()
-    known = len(stage.seen.uploads)
-    if way == "drop":
-        stage.give_file("drop", ("notes.txt", "text/plain", b"hello"))
+@pytest.mark.parametrize("way", ["drop", "paste", "choose"])
+@pytest.mark.parametrize(("name", "kind"), [("noending", ""), ("photo.txt", "text/plain"), ("..jpg", "image/jpeg"), ("x.PNG", "image/png")])
+def test_a_file_of_any_name_is_handed_to_the_server(stage: StagePage, way: str, name: str, kind: str) -> None:
+    data = png_bytes(photo(64, 48))
+    if way == "choose":
+        stage.page.locator("#open-picture input[type=file]").set_input_files({"name": name, "mimeType": kind, "buffer": data})
     else:
-        (stage.folder / "notes.txt").write_text("hello")
-        stage.page.locator("#open-picture input[type=file]").set_input_files(stage.folder / "notes.txt")
-    stage.page.get_by_text(f"notes.txt is not a picture. Open a {READABLE} file.").wait_for()
-    stage.page.wait_for_timeout(300)
-    assert len(stage.seen.uploads) == known and stage.page.locator(".toast-body").count() == 0
-    assert stage.page.locator("[data-part=opening]").is_hidden()
-    stage.open(photo(64, 48), "small.png")
+        stage.give_file(way, (name, kind, data))
+    stage.state("painting")
+    assert stage.seen.uploads == [data] and name in stage.page.locator(".ip-status").inner_text()
 
 
 def test_a_picture_opened_with_the_keyboard_has_the_focus(stage: StagePage) -> None:
@@ -387,6 +380,14 @@ def test_transparent_white_in_a_mask_file_is_not_painted(stage: StagePage) -> No
     assert found[:, :479].all() and not found[:, 481:].any()
 
 
+@pytest.mark.parametrize("name", ["noending", "mask.png_large", "..png", "mask.txt"])
+def test_a_mask_file_of_any_name_is_opened(stage: StagePage, name: str) -> None:
+    stage.open()
+    mask = png_bytes(np.full((640, 960), 255, np.uint8))
+    stage.page.locator("[data-part=maskInput]").set_input_files({"name": name, "mimeType": "", "buffer": mask})
+    stage.wait(lambda: stage.status() == f"Opened the mask {name}.")
+
+
 def grey_mask(*values: int) -> np.ndarray[Any, Any]:
     """uint8 [640, 960]: columns of these values, from left to right."""
     return np.repeat(np.array(values, np.uint8), 960 // len(values))[None].repeat(640, 0)
@@ -399,6 +400,7 @@ def grey_mask(*values: int) -> np.ndarray[Any, Any]:
     ((3, 252), (False, True), "Opened the mask mask.png."),
     ((100,), (False,), "That mask marks nothing: it is darker than half all over."),
     ((0,), (False,), "That mask marks nothing: it is black all over."),
+    ((0, 1), (False, False), "That mask marks nothing: its brightest value is 1 of 255, and white repaints."),
 ], ids=str)
 def test_grey_in_a_mask_file_is_cut_before_it_is_seen(stage: StagePage, values: tuple[int, ...], painted: tuple[bool, ...], said: str) -> None:
     stage.open()
