@@ -81,7 +81,7 @@ def test_a_refused_run_is_told_in_a_sentence(app: AppPage, photo: Path, status: 
     pytest.param(413, HTML, TOO_LARGE, id="nginx"),
     pytest.param(413, "File size exceeded maximum allowed size of 104857600 bytes.", TOO_LARGE, id="Gradio"),
     pytest.param(403, json.dumps({"error": FROM_THE_APP}), FROM_THE_APP, id="our own"),
-    pytest.param(0, "", "The file did not arrive: the connection was cut. A proxy in front of the server may take no file of this size.",
+    pytest.param(0, "", "The file did not arrive: it cannot be read, or the connection was cut, as by a proxy that takes no file of this size.",
                  id="cut off"),
 ])
 @pytest.mark.parametrize("tab", ["Edit", "Generate"])

@@ -44,7 +44,7 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
     if (event.key === " ") return hold(event);
     if (event.key in ARROWS) return arrow(event);
     if (event.key === "Enter") return event.target === ui.pad && state.mode === "painting" && penDownOrUp();
-    if (event.altKey) return false;
+    if (event.altKey || typesWithAlt(event)) return false;
     const key = keyName(event);
     if (/^[1-4]$/.test(key)) return state.mode === "result" && (compare.choose(Number(key) - 1), true);
     return runCommand(key);

@@ -73,7 +73,9 @@ function createOpening(root, ui, listen, say) {
     give([...event.dataTransfer.files]);
   });
   listen(window, "paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
+    const all = [...(event.clipboardData?.files ?? [])];
+    const pictures = all.filter((file) => file.type.startsWith("image/"));
+    const files = pictures.length ? pictures : all; // a file without a known ending has no type
     const wantsText = isTyping(event.target) && event.clipboardData.types.includes("text/plain");
     if (event.defaultPrevented || !files.length || wantsText || !isShown(root)) return;
     event.preventDefault();

@@ -15,10 +15,11 @@ function createPointers(pad, view, tools, compare, overlays) {
 
   pad.addEventListener("pointerdown", (event) => {
     const point = view.inFrame(event);
+    if (isGone(event)) finish(true);
     if (event.pointerType === "pen") putFingersAside();
     if (event.pointerType === "touch") {
       if (owner?.type === "pen") return;
-      if (event.isPrimary) endPinch(); // the first finger on the glass: no other can be left
+      if (event.isPrimary) endPinch();
       fingers.set(event.pointerId, point);
       if (fingers.size > 1 && mayPinch()) return startPinch();
     }
@@ -26,6 +27,11 @@ function createPointers(pad, view, tools, compare, overlays) {
     action = actionFor(event);
     if (action) begin(event, point);
   });
+
+  // Whether the owner's end was missed: it comes down again, or the first finger on the glass does, so that no other can be left.
+  function isGone({ pointerId, pointerType, isPrimary }) {
+    return owner && (pointerId === owner.id || (owner.type === "touch" && pointerType === "touch" && isPrimary));
+  }
 
   function begin(event, point) {
     event.preventDefault();
@@ -67,7 +73,7 @@ function createPointers(pad, view, tools, compare, overlays) {
     listener.call(window, "touchstart", refuse, { capture: true, passive: false });
   }
 
-  const refuse = (event) => event.preventDefault();
+  const refuse = (event) => (pad.isConnected ? event.preventDefault() : holdTouches(false));
 
   const isSettled = () => performance.now() - owner.since > SETTLED_MS && owner.reach > SETTLED_PX;
 

@@ -285,3 +285,14 @@ def test_a_stroke_goes_on_while_the_mouse_is_outside_the_frame(stage: StagePage)
     stage.page.mouse.up()
     mask = stage.mask()
     assert mask[512, 192] and mask[512, 480]
+
+
+def test_a_finger_whose_end_was_missed_blocks_no_later_stroke(hand: Hand) -> None:
+    swallow = """kinds => kinds.forEach(kind => window.addEventListener(kind, window.swallow ??= event => event.stopPropagation(), true))"""
+    kinds = ["pointerup", "lostpointercapture"]
+    hand.stage.page.evaluate(swallow, kinds)
+    hand.stage.touch([(0.2, 0.3), (0.3, 0.3), (0.4, 0.3)])
+    hand.stage.page.evaluate("kinds => kinds.forEach(kind => window.removeEventListener(kind, window.swallow, true))", kinds)
+    hand.stage.touch([(0.2, 0.7), (0.3, 0.7), (0.4, 0.7)])
+    mask = hand.stage.mask()
+    assert mask[192, 288] and mask[448, 288] and not mask[320].any()
