@@ -18,7 +18,7 @@ from inpaint.ui import words
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.following import follow, told_of
-from inpaint.ui.people import Desk, Desks, person_of
+from inpaint.ui.people import Desk, Desks, account_of, person_of
 from inpaint.ui.stage.stage import data_url_jpeg
 from inpaint.ui.telling import Telling
 
@@ -51,10 +51,10 @@ class Bench:
         return [*self.chain.view(), *tab.runs(), *reasons, tab.preview, tab.as_is, tab.cancel, tab.progress]
 
     async def make(self, start: Callable[[str, str], MakingDesk], reason: gr.HTML, request: gr.Request) -> AsyncIterator[Updates]:
-        """start: queues the job, given person and seat. reason: where it is told why nothing was made."""
+        """start: queues the job, given account and seat. reason: where it is told why nothing was made."""
         person, seat = person_of(request), str(request.session_hash)
         try:
-            desk = await asyncio.to_thread(start, person, seat)
+            desk = await asyncio.to_thread(start, account_of(request), seat)
             self.desks.leave(person, seat, desk)
             async for updates in self._followed(desk, person, seat, {reason: ""}):
                 yield updates
@@ -102,7 +102,7 @@ class Bench:
 
     def _own_job(self, request: gr.Request) -> Job[Any] | None:
         person, seat = person_of(request), str(request.session_hash)
-        return self.desks.unfinished(person, seat) or self.service.worker.current(person, seat)
+        return self.desks.unfinished(person, seat) or self.service.worker.current(account_of(request), seat)
 
     async def _followed(self, desk: MakingDesk, person: str, seat: str, started: Updates) -> AsyncIterator[Updates]:
         """started: what else changes now."""

@@ -17,7 +17,7 @@ from inpaint.ui import words
 from inpaint.ui.chain import Chain, Link
 from inpaint.ui.edit_handlers import EditHandlers
 from inpaint.ui.generate_tab import NO_PICTURE, GenerateTab
-from inpaint.ui.people import Desks, person_of
+from inpaint.ui.people import Desks, account_of, person_of
 from inpaint.ui.session import KEPT_SECONDS
 from inpaint.ui.stage.stage import make_proxy
 from inpaint.ui.strip import strip_links
@@ -118,6 +118,6 @@ class ChainHandlers:
     def _claim_page(self, request: gr.Request) -> None:
         """From now on no earlier run takes this page over. Raises Busy where one of its own is going."""
         person, seat = person_of(request), str(request.session_hash)
-        if self.editor.own_job(request) or self.desks.unfinished(person, seat) or self.service.worker.current(person, seat):
+        if self.editor.own_job(request) or self.desks.unfinished(person, seat) or self.service.worker.current(account_of(request), seat):
             raise Busy(*STILL_GOING)
         self.desks.occupy(person, seat)

@@ -33,7 +33,7 @@ from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
 from inpaint.ui.fetch_line import FetchHandlers, Look
 from inpaint.ui.following import follow, told_of
-from inpaint.ui.people import Desk, Desks, person_of
+from inpaint.ui.people import Desk, Desks, account_of, person_of
 from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.stage.stage import StageValue, data_url_jpeg, data_url_png, make_proxy, read_stage
 from inpaint.ui.telling import Telling
@@ -251,7 +251,7 @@ class EditHandlers:
     async def _run(self, edit: EditRequest, form: Mapping[str, Any], session: Session, request: gr.Request) -> AsyncIterator[Updates]:
         plan = await asyncio.to_thread(self.service.plan, edit)
         person, seat = person_of(request), str(request.session_hash)
-        desk = EditDesk(self.service.start_edit(edit, person, seat, plan), form, session, edit, plan.region)
+        desk = EditDesk(self.service.start_edit(edit, account_of(request), seat, plan), form, session, edit, plan.region)
         self.desks.leave(person, seat, desk)
         async for updates in self._followed(desk, person, seat):
             yield updates
@@ -277,7 +277,7 @@ class EditHandlers:
     def own_job(self, request: gr.Request) -> Job[Any] | None:
         """The unfinished job that this page follows: started from it, or found again after a reload."""
         person, seat = person_of(request), str(request.session_hash)
-        return self.desks.unfinished(person, seat) or self.service.worker.current(person, seat)
+        return self.desks.unfinished(person, seat) or self.service.worker.current(account_of(request), seat)
 
     def _knowing(self, prompt: str) -> ModelSpec:
         """A model here that has the prompt among the few things it knows, else the one that would run anyway."""

@@ -55,7 +55,7 @@ class MakingHandlers(ABC):
         """Whether its button can be pressed, with the reason beside it where it cannot."""
 
     @abstractmethod
-    def start(self, values: Values, person: str, seat: str) -> MakingDesk:
+    def start(self, values: Values, account: str, seat: str) -> MakingDesk:
         """Queue what the form asks for. Raises InpaintError."""
 
     def spec(self, values: Values) -> ModelSpec:
@@ -124,11 +124,11 @@ class Generating(MakingHandlers):
                 self.bench.tab.missing: words.reason_html(reason) if reason else "",
                 self.chip: words.chip_html(self.spec(values), self.service.models, self.task)}
 
-    def start(self, values: Values, person: str, seat: str) -> MakingDesk:
+    def start(self, values: Values, account: str, seat: str) -> MakingDesk:
         width, _, height = str(values[self.bench.tab.size]).partition("x")
         given = {**self.form.read(self.spec(values), values), "width": _pixels(width), "height": _pixels(height)}
         wanted = self.service.generate_request(given)
-        job = self.service.start_generate(wanted, person, seat)
+        job = self.service.start_generate(wanted, account, seat)
         return self._desk(job, given, values, "generated", first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS) or wanted.model)
 
 
@@ -141,12 +141,12 @@ class Reimagining(MakingHandlers):
         reason = self.missing(values) if values[self.chain.chain].links else NO_PICTURE
         return {self.making.run: gr.update(interactive=not reason), self.making.reason: words.reason_html(reason) if reason else ""}
 
-    def start(self, values: Values, person: str, seat: str) -> MakingDesk:
+    def start(self, values: Values, account: str, seat: str) -> MakingDesk:
         limits = self.service.config.settings.pictures
         picture = read_picture(Upload.own(Path(self.chain.shown_link(values).path)), limits)
         given = self.form.read(self.spec(values), values)
         wanted = self.service.reimagine_request(picture, given)
-        job = self.service.start_reimagine(wanted, person, seat)
+        job = self.service.start_reimagine(wanted, account, seat)
         strength = wanted.sampling.strength
         made = "reimagined" if strength is None else f"reimagined, strength {strength:g}"
         return self._desk(job, given, values, made, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS) or picture.name)

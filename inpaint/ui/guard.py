@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inpaint.ui.hosts import Hosts
+from inpaint.ui.names import PERSON_COOKIE, Names, named
 
-PERSON_COOKIE = "inpaint-person"
 READING_METHODS = frozenset({"GET", "HEAD"})
 FORWARDED = (b"x-forwarded-", b"forwarded")
 SHOWN_CHARACTERS = 80
@@ -34,9 +33,10 @@ log = logging.getLogger(__name__)
 class Guard:
     """ASGI middleware before everything. It sees who is really connected, so nothing before it may read forwarded headers."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts | None = None) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts | None = None, names: Names | None = None) -> None:
         self._app = app
         self._hosts = hosts or Hosts()
+        self._names = names or Names(secrets.token_bytes())
         self._told = Told()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +51,9 @@ class Guard:
         elif foreign := self._foreign_page(scope, headers, host):
             await self._refuse(403, _foreign(foreign, host), (f"a page of {_shown(foreign)}", host), scope, receive, send)
         else:
-            await self._app(believed, receive, _without_cors(_with_person(believed, send), self._hosts.is_space))
+            known, has_name = named(believed, self._names)
+            told = send if has_name else _with_person(self._names, known, send)
+            await self._app(known, receive, _without_cors(told, self._hosts.is_space))
 
     def _foreign_page(self, scope: Scope, headers: Headers, host: str) -> str:
         """The Origin that may not ask this, a preflight included; "" where all is well, as for a program, which sends none.
@@ -165,19 +167,17 @@ def _lax(cookie: bytes) -> bytes:
     return re.sub(rb"samesite=none", b"SameSite=Lax", cookie, flags=re.IGNORECASE)
 
 
-def _with_person(scope: Scope, send: Send) -> Send:
-    """Give a browser that opens the page a random name, so that it finds its running job again after a reload.
+def _with_person(names: Names, scope: Scope, send: Send) -> Send:
+    """Give a browser that opens the page a name of its own, so that it finds its running job again after a reload.
 
     The page is known by being HTML: its path may have any prefix.
     """
-    if PERSON_COOKIE in cookie_parser(Headers(scope=scope).get("cookie", "")):
-        return send
-
-    async def named(message: Message) -> None:
+    async def with_name(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if headers.get("content-type", "").startswith("text/html"):
-                headers.append("set-cookie", f"{PERSON_COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; SameSite=Lax")
+            address = scope["client"][0] if scope.get("client") else ""
+            if headers.get("content-type", "").startswith("text/html") and (name := names.new(address)):
+                headers.append("set-cookie", f"{PERSON_COOKIE}={name}; Path=/; HttpOnly; SameSite=Lax")
         await send(message)
 
-    return named
+    return with_name

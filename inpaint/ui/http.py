@@ -28,7 +28,7 @@ from inpaint.storage.folder import FolderWatch
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow, is_listening, until_heard
 from inpaint.ui.guard import Login
-from inpaint.ui.people import caller_of
+from inpaint.ui.people import account_of
 
 NUMBER: dict[str, Any] = {"type": "number"}
 TEXT: dict[str, Any] = {"type": "string"}
@@ -70,7 +70,7 @@ class Endpoints:
         with _as_call_error():
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
             plan = await asyncio.to_thread(self.service.plan, wanted)
-            result = await _outcome(self.service.start_edit(wanted, caller_of(request), plan=plan))
+            result = await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan))
             return await asyncio.to_thread(self._saved_edit, wanted, result)
 
     async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
@@ -80,7 +80,7 @@ class Endpoints:
         values = {name: value for name, value in locals().items() if name in GENERATE_VALUES}
         with _as_call_error():
             wanted = self.service.generate_request(values)
-            result = await _outcome(self.service.start_generate(wanted, caller_of(request)))
+            result = await _outcome(self.service.start_generate(wanted, account_of(request)))
             return await asyncio.to_thread(self._saved_new, wanted.model, result)
 
     async def reimagine(self, request: gr.Request, image: str | None, prompt: Any = None, negative_prompt: Any = None,
@@ -91,7 +91,7 @@ class Endpoints:
         values = {name: value for name, value in locals().items() if name in REIMAGINE_VALUES}
         with _as_call_error():
             wanted = await asyncio.to_thread(self._reimagine_request, image, values)
-            result = await _outcome(self.service.start_reimagine(wanted, caller_of(request)))
+            result = await _outcome(self.service.start_reimagine(wanted, account_of(request)))
             return await asyncio.to_thread(self._saved_new, wanted.picture.name, result)
 
     def models(self) -> list[dict[str, object]]:

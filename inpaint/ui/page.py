@@ -16,7 +16,7 @@ from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from inpaint.address import in_url
-from inpaint.config import Settings, parse_auth
+from inpaint.config import AppConfig, parse_auth
 from inpaint.engines.registry import Choice, Models
 from inpaint.errors import ModelUnavailable
 from inpaint.service import Service
@@ -40,6 +40,7 @@ from inpaint.ui.headers import SecurityHeaders
 from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes
 from inpaint.ui.login import Attempts, LoginThrottle
+from inpaint.ui.names import Names, signing_key
 from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
@@ -101,7 +102,7 @@ class Page(gr.Blocks):
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, settings=settings)},
+            "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings))},
         }
         self.fetches.allowed = may_download(settings, os.environ)
         with _forwarded_headers_left_to_the_guard():
@@ -115,21 +116,22 @@ class Page(gr.Blocks):
 
 
 @contextlib.asynccontextmanager
-async def _guarded(app: Any, hosts: Hosts, settings: Settings) -> AsyncGenerator[None]:
+async def _guarded(app: Any, hosts: Hosts, config: AppConfig) -> AsyncGenerator[None]:
     """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
     behind its own, which answers preflights and allows other sites to read."""
-    app.middleware_stack = before_gradio(app.middleware_stack, hosts, settings)
+    app.middleware_stack = before_gradio(app.middleware_stack, hosts, config)
     yield
 
 
-def before_gradio(app: Any, hosts: Hosts, settings: Settings) -> SecurityHeaders:
+def before_gradio(app: Any, hosts: Hosts, config: AppConfig) -> SecurityHeaders:
     """The app behind our own doors. From outside: every answer's headers, the guard, which has to see who is connected, then what reads
     from forwarded headers who the visitor is, which paths are open, and how often a login may fail."""
+    settings = config.settings
     upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
     doors = Doors(LoginThrottle(app, Attempts()), upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
     proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
     forwarded: Any = ProxyHeadersMiddleware(cast(Any, doors), list(proxies))
-    return SecurityHeaders(Guard(forwarded, hosts), is_space=hosts.is_space)
+    return SecurityHeaders(Guard(forwarded, hosts, Names(signing_key(config.data_dir))), is_space=hosts.is_space)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import gradio as gr
 from inpaint.core.result import EditResult
 from inpaint.jobs import Job
 from inpaint.ui.following import POLL_SECONDS, RELOAD_SECONDS
-from inpaint.ui.guard import PERSON_COOKIE
+from inpaint.ui.names import PERSON_COOKIE
 
 DESKS_KEPT = 64
 """The last so many running edits; an older one is only not found again after a reload."""
@@ -25,13 +25,15 @@ def person_of(request: gr.Request) -> str:
     return _browser(request) or f"page {request.session_hash}"
 
 
-def caller_of(request: gr.Request) -> str:
-    """Whose limit a program's call counts for: the browser's name, else login and address, since its session is new at every call.
+def account_of(request: gr.Request) -> str:
+    """Whose limit a run counts for: the browser's name, else login and address. A session is no person: whoever calls makes it up.
 
     The address is what the web server says: it believes a proxy's header only where it trusts that proxy (FORWARDED_ALLOW_IPS).
     """
+    if name := _browser(request):
+        return name
     client: Any = request.client
-    return _browser(request) or f"program {request.username or ''} at {client.host if client else 'no address'}"
+    return f"program {request.username or ''} at {client.host if client else 'no address'}"
 
 
 def _browser(request: gr.Request) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from inpaint.ui import people
-from inpaint.ui.guard import PERSON_COOKIE
-from inpaint.ui.people import DESKS_KEPT, Desk, Desks, caller_of, person_of
+from inpaint.ui.names import PERSON_COOKIE
+from inpaint.ui.people import DESKS_KEPT, Desk, Desks, account_of, person_of
 from tests.fakes import run_apart
 
 
@@ -38,10 +38,10 @@ def asking(cookie: str = "", session: str = "s1", host: str = "192.0.2.1", login
     pytest.param(asking(cookie="a"), asking(cookie="a", host="192.0.2.2"), True, id="one browser, two addresses"),
     pytest.param(asking(cookie="a"), asking(cookie="b"), False, id="two browsers, one address"),
     pytest.param(asking(host=""), asking(host="", session="s2"), True, id="no address"),
-    pytest.param(asking(), asking(cookie=caller_of(asking())), False, id="a cookie that looks like an address"),
+    pytest.param(asking(), asking(cookie=account_of(asking())), False, id="a cookie that looks like an address"),
 ])
 def test_whose_limit_a_call_counts_for(one: Any, other: Any, same: bool) -> None:
-    assert (caller_of(one) == caller_of(other)) is same
+    assert (account_of(one) == account_of(other)) is same
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [

@@ -13,8 +13,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from inpaint.config import Settings
-from inpaint.ui.guard import PERSON_COOKIE, TOLD_AT_ONCE, Guard, Login, Told
+from inpaint.ui.guard import TOLD_AT_ONCE, Guard, Login, Told
 from inpaint.ui.hosts import Hosts, hosts_of
+from inpaint.ui.names import PERSON_COOKIE
 
 HERE = "http://127.0.0.1:7860"
 LOGIN = ("ann", "pässword")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from inpaint.ui.guard import PERSON_COOKIE
+from inpaint.ui.names import PERSON_COOKIE
 from tests.fakes import block, save
 from tests.ui.app_page import AppPage
 from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
@@ -72,7 +72,7 @@ def patient(served_app: Served, tmp_path: Path, away_seconds: int) -> Path:
     return config
 
 
-def posted(served: Served, photo: Path, tmp_path: Path) -> str:
+def posted(served: Served, photo: Path, tmp_path: Path, cookies: Mapping[str, str] | None = None) -> str:
     """An edit of a thousand steps, asked for in plain HTTP; its event's id. Nobody listens yet."""
     mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
     api = f"{served.url}/gradio_api"
@@ -80,7 +80,7 @@ def posted(served: Served, photo: Path, tmp_path: Path) -> str:
     paths = httpx.post(f"{api}/upload", files=files, timeout=PATIENCE_SECONDS).json()
     data = [*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths), "a hat", None, "tiny-kandinsky", 1, 1000,
             *[None] * 11]
-    return httpx.post(f"{api}/call/edit", json={"data": data}, timeout=PATIENCE_SECONDS).json()["event_id"]
+    return httpx.post(f"{api}/call/edit", json={"data": data}, timeout=PATIENCE_SECONDS, cookies=dict(cookies or {})).json()["event_id"]
 
 
 def waiting_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
@@ -216,10 +216,11 @@ def test_a_call_that_nobody_ever_listens_to_ends_too(start: Start, served_app: S
     assert served.results() == []
 
 
-def test_calls_without_a_cookie_from_one_address_share_one_limit(start: Start, photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("invents", [False, True], ids=["no names", "names of their own"])
+def test_calls_without_a_name_of_ours_share_the_limit_of_their_address(invents: bool, start: Start, photo: Path, tmp_path: Path) -> None:
     served = start()
-    for _ in range(3):
-        posted(served, photo, tmp_path)
+    for number in range(3):
+        posted(served, photo, tmp_path, {PERSON_COOKIE: f"invented-{number}.{'0' * 32}"} if invents else {})
     wait(lambda: "inpaint_queue_length 2.0" in figures(served))
     with httpx.stream("GET", f"{served.url}/gradio_api/call/edit/{posted(served, photo, tmp_path)}", timeout=PATIENCE_SECONDS) as told:
         assert "You have 3 runs going or waiting" in next(line for line in told.iter_lines() if line.startswith("data: {"))
