@@ -29,6 +29,7 @@ from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow, is_listening, until_heard
 from inpaint.ui.guard import Login
 from inpaint.ui.people import account_of
+from inpaint.ui.sessions import CallSessions
 
 NUMBER: dict[str, Any] = {"type": "number"}
 TEXT: dict[str, Any] = {"type": "string"}
@@ -58,6 +59,7 @@ class Endpoints:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._sessions = CallSessions()
 
     async def edit(self, request: gr.Request, image: str | None, mask: str | None, prompt: Any = None,
                    negative_prompt: Any = None, model: Any = None, seed: Any = None, num_inference_steps: Any = None,
@@ -67,6 +69,7 @@ class Endpoints:
                    invert_mask: Any = None) -> tuple[list[str], dict[str, object]]:
         """Repaint the masked part of a picture. Returns (result files, report)."""
         values = {name: value for name, value in locals().items() if name in EDIT_VALUES}
+        self._sessions.begin(request)
         with _as_call_error():
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
             plan = await asyncio.to_thread(self.service.plan, wanted)
@@ -78,6 +81,7 @@ class Endpoints:
                        height: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
         """Make a first picture from text. Returns (result files, report)."""
         values = {name: value for name, value in locals().items() if name in GENERATE_VALUES}
+        self._sessions.begin(request)
         with _as_call_error():
             wanted = self.service.generate_request(values)
             result = await _outcome(self.service.start_generate(wanted, account_of(request)))
@@ -89,13 +93,15 @@ class Endpoints:
                         prior_guidance_scale: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
         """Make a picture anew from a picture and words. Returns (result files, report)."""
         values = {name: value for name, value in locals().items() if name in REIMAGINE_VALUES}
+        self._sessions.begin(request)
         with _as_call_error():
             wanted = await asyncio.to_thread(self._reimagine_request, image, values)
             result = await _outcome(self.service.start_reimagine(wanted, account_of(request)))
             return await asyncio.to_thread(self._saved_new, wanted.picture.name, result)
 
-    def models(self) -> list[dict[str, object]]:
+    def models(self, request: gr.Request) -> list[dict[str, object]]:
         """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
+        self._sessions.begin(request)
         return self.service.models.describe()
 
     def _edit_request(self, image: str | None, mask: str | None, values: dict[str, Any]) -> EditRequest:

@@ -43,6 +43,7 @@ from inpaint.ui.login import Attempts, LoginThrottle
 from inpaint.ui.names import Names, signing_key
 from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS, Session
+from inpaint.ui.sessions import PAGES_KEPT
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
 
@@ -101,7 +102,7 @@ class Page(gr.Blocks):
             "share": settings.share or None, "auth": auth,
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
-            "run_history": False, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
+            "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings))},
         }
         self.fetches.allowed = may_download(settings, os.environ)
