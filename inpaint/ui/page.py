@@ -39,7 +39,7 @@ from inpaint.ui.guard import Guard
 from inpaint.ui.headers import SecurityHeaders
 from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes
-from inpaint.ui.login import Attempts, LoginThrottle
+from inpaint.ui.login import Attempts, LoginFirst, LoginThrottle
 from inpaint.ui.names import Names, signing_key
 from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS, Session
@@ -120,7 +120,7 @@ class Page(gr.Blocks):
 async def _guarded(app: Any, hosts: Hosts, config: AppConfig) -> AsyncGenerator[None]:
     """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
     behind its own, which answers preflights and allows other sites to read."""
-    app.middleware_stack = before_gradio(app.middleware_stack, hosts, config)
+    app.middleware_stack = before_gradio(LoginFirst(app.middleware_stack, app), hosts, config)
     yield
 
 
