@@ -26,6 +26,7 @@ from inpaint.ui import words
 from inpaint.ui.bench import Bench
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
+from inpaint.ui.connections import bound_foreign_logs, bounded_connections
 from inpaint.ui.doors import JSON_BYTES, Doors
 from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
 from inpaint.ui.edit_tab import EditTab, build_edit_tab
@@ -106,7 +107,8 @@ class Page(gr.Blocks):
             "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings))},
         }
         self.fetches.allowed = may_download(settings, os.environ)
-        with _forwarded_headers_left_to_the_guard():
+        bound_foreign_logs()
+        with _forwarded_headers_left_to_the_guard(), bounded_connections():
             launched = super().launch(*args, **{**own, **options})
         hosts.share = parted(urlsplit(self.share_url or "").netloc)[0]
         return launched

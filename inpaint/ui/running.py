@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from inpaint.errors import AddressTaken
+from inpaint.ui.connections import raise_open_files
 from inpaint.ui.page import Page
 
 GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 4.0, 9.0
@@ -26,6 +27,7 @@ def launch(page: Page) -> NoReturn:
     if settings.share and settings.auth is None:
         print("Anyone who has the shared link can use this machine; --auth USER:PASSWORD asks for a login.", file=sys.stderr)
     told = told_to_stop()
+    raise_open_files()
     try:
         page.launch(prevent_thread_lock=True)
     except OSError as error:
