@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint.errors import StorageFull
@@ -34,6 +35,9 @@ def claim_streams() -> None:
     for descriptor in range(3):
         _hold_open(descriptor)
     codecs.register_error(SHOWABLE, _as_bytes_or_escaped)
+    # Python has None in the place of a closed stream, which libraries do not expect.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=SHOWABLE)

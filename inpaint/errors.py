@@ -13,7 +13,9 @@
         ModelUnavailable          no weights on disk, or they are damaged
         OutOfMemory
         BadOutput                 the model returned invalid numbers
-        StorageFull
+        StorageFull               no room for a result
+        FolderUnusable            a folder that cannot be written
+        AddressTaken              the server cannot listen where it was told to
         JobTimeout                it took longer than a job may
       EditCancelled               stopped by the person         command line exits 130
 
