@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from inpaint.errors import StorageFull
 
@@ -65,22 +65,24 @@ def say(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        _drop_output()
+        _drop(sys.stdout)
     except OSError as error:
-        _drop_output()
+        _drop(sys.stdout)
         raise StorageFull(f"The report could not be written: {error.strerror}.") from error
 
 
 def tell(line: str) -> None:
     """Print one line beside the output. With stderr closed, print would put it into the output; nobody reads it then."""
     if sys.stderr is not None:
-        with contextlib.suppress(OSError):
+        try:
             print(line, file=sys.stderr, flush=True)
+        except OSError:
+            _drop(sys.stderr)
 
 
-def _drop_output() -> None:
-    """Else Python complains once more when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop(stream: TextIO) -> None:
+    """What cannot be written stays in its buffer: Python would fail at it once more when it ends, with an exit code of its own (120)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
