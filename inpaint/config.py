@@ -96,7 +96,8 @@ class Settings:
     cache_dir: where downloaded weights lie; None = the hub library's own place (HF_HOME, HF_HUB_CACHE).
     log: the form of the server's log. page_downloads: whether whoever opens the page may have models downloaded; auto = only on a
     server that nobody but this machine reaches. allowed_hosts: names that the server answers to besides its own, as
-    ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers are believed.
+    ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers are believed. open: whether a
+    server without a login may be reached by others.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -107,6 +108,7 @@ class Settings:
     port: int | None = None
     share: bool = False
     auth: str | None = field(default=None, repr=False)
+    open: bool = False
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     data_dir: str | None = None
