@@ -62,7 +62,9 @@ class QueueLimits:
 
 @dataclass(frozen=True)
 class StorageLimits:
-    """What a server keeps on its disk; more, or older, leaves, the oldest first. Gigabytes are 10**9 bytes."""
+    """What a server keeps on its disk; more, or older, leaves, the oldest first. Gigabytes are 10**9 bytes. free_megabytes: what the
+    disk must have free before an upload is taken or a run begins.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -70,6 +72,7 @@ class StorageLimits:
     results_days: float = 365.0
     uploads_gigabytes: float = 5.0
     uploads_days: float = 1.0
+    free_megabytes: float = 500.0
 
 
 @dataclass(frozen=True)
