@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FILE = re.compile(r"/gradio_api/file=.+", re.DOTALL)
 EVENT = re.compile(r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?")
+CALL = re.compile(r"/gradio_api/call/v2/(?P<name>[^/]+)/?")
 NO_CALL, NO_EVENT = "There is no such call.", "There is no such event, or its answer was fetched already."
 
 
@@ -33,21 +34,28 @@ async def no_such_call(request: Request, error: Exception) -> JSONResponse:
 
 
 class Calls:
-    """ASGI middleware. knows: whether there is an event of that id."""
+    """ASGI middleware. has_call, has_event: whether there is one of that name, of that id."""
 
-    def __init__(self, app: ASGIApp, knows: Callable[[str], bool]) -> None:
-        self._app, self._knows = app, knows
+    def __init__(self, app: ASGIApp, has_call: Callable[[str], bool], has_event: Callable[[str], bool]) -> None:
+        self._app, self._has_call, self._has_event = app, has_call, has_event
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path = get_route_path(scope)
-        event = EVENT.fullmatch(path)
-        if event and scope["method"] in ("GET", "HEAD") and not self._knows(event["event"]):
-            await JSONResponse({"error": NO_EVENT}, 404)(scope, receive, send)
+        if missing := self._missing(scope["method"], path):
+            await JSONResponse({"error": missing}, 404)(scope, receive, send)
         else:
             await self._app({**scope, "headers": [own for own in map(_range_for(path), scope["headers"]) if own]}, receive, send)
+
+    def _missing(self, method: str, path: str) -> str:
+        """What is not there, in a sentence; "" where Gradio is asked. Of other calls it says itself that there is none (NoSuchCall)."""
+        if method == "POST":
+            call = CALL.fullmatch(path)
+            return NO_CALL if call and not self._has_call(call["name"]) else ""
+        event = EVENT.fullmatch(path)
+        return NO_EVENT if event and not self._has_event(event["event"]) else ""
 
 
 def _range_for(path: str) -> Callable[[tuple[bytes, bytes]], tuple[bytes, bytes] | None]:

@@ -77,7 +77,7 @@ class EditHandlers:
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
             self.service.housekeeper.sweep_soon()
             limits = self.service.config.settings.pictures
-            return self.opened(Upload.from_path(Path(path), limits))
+            return self.opened(Upload.handed_in(Path(path), limits))
         except InpaintError as error:
             told = {"id": secrets.token_hex(8), "text": "Not opened."}
             return {self.tab.message: words.error_html(error), self.tab.stage: gr.update(notice=told)}

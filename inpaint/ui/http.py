@@ -104,7 +104,7 @@ class Endpoints:
     def models(self, request: gr.Request) -> list[dict[str, object]]:
         """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
         self._sessions.begin(request)
-        return self.service.models.describe()
+        return [_without_places(model) for model in self.service.models.describe()]
 
     def _edit_request(self, image: str | None, mask: str | None, values: dict[str, Any]) -> EditRequest:
         limits = self.service.config.settings.pictures
@@ -120,7 +120,7 @@ class Endpoints:
         if path is None:
             raise InvalidRequest(field, f"The {field} is missing.", "Send it as a file.")
         self.service.housekeeper.sweep_soon()
-        return Upload.from_path(Path(path), self.service.config.settings.pictures)
+        return Upload.handed_in(Path(path), self.service.config.settings.pictures)
 
 
 def bind_http(service: Service) -> None:
@@ -203,6 +203,12 @@ async def _outcome(job: Job[EditResult]) -> EditResult:
         job.cancel(EditCancelled(CALLER_HAS_GONE))
         raise
     return job.outcome()
+
+
+def _without_places(model: dict[str, Any]) -> dict[str, object]:
+    """Of a local folder its name alone."""
+    sources = {part: Path(place).name if Path(place).is_absolute() else place for part, place in model["sources"].items()}
+    return {**model, "sources": sources}
 
 
 def _answered(kept: Kept) -> tuple[list[str], dict[str, object]]:

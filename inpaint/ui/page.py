@@ -103,7 +103,7 @@ class Page(gr.Blocks):
         folders = FolderWatch(written_folders(config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
 
         def inner(app: Any) -> ASGIApp:
-            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.knows_event), self.service.space, folders)
+            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event), self.service.space, folders)
 
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
@@ -122,11 +122,14 @@ class Page(gr.Blocks):
         hosts.share = parted(urlsplit(self.share_url or "").netloc)[0]
         return launched
 
-    def knows_event(self, event: str) -> bool:
-        """Whether an event waits or runs, or its answer was not fetched yet. A call without a session has its event's id as session."""
-        queue = self._queue
-        return event in queue.event_ids_to_events or event in queue.pending_messages_per_session or any(
-            event in events for events in list(queue.pending_event_ids_session.values()))
+    def has_call(self, name: str) -> bool:
+        """Whether programs may call it."""
+        return any(function.api_name == name and function.api_visibility != "private" for function in self.fns.values())
+
+    def has_event(self, event: str) -> bool:
+        """Whether an event waits or runs, or its answer was not fetched yet."""
+        pending = list(self._queue.pending_event_ids_session.values())
+        return event in self._queue.event_ids_to_events or any(event in events for events in pending)
 
 
 @contextlib.asynccontextmanager

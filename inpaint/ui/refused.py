@@ -60,7 +60,7 @@ def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -
     if isinstance(error, InvalidPathError):
         return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
     if isinstance(error, FileNotFoundError):
-        return InvalidRequest("data", "A file of this call is no longer on the server.", "Upload it again.")
+        return InvalidRequest("data", "A file of this call is no longer on the server, or cannot be read there.", "Upload it again.")
     if isinstance(error, OSError):
         log.error("an uploaded file cannot be used: %s", error)
         return FolderUnusable(f"The server's folder for uploads cannot be used: {error.strerror or type(error).__name__}.")
