@@ -16,12 +16,15 @@ LABEL org.opencontainers.image.title="Inpaint" \
 
 # Weights, uploads and results lie below /data, never in the image. HOME and USER are for users that the image does not know
 # (--user 12345): libraries ask for both.
+# INPAINT_OPEN: within the container the server has to listen on every address, which says nothing of who reaches it. Whoever publishes
+# the port (-p) decides that: 127.0.0.1:7860:7860 is this machine alone; for more, add --auth USER:PASSWORD behind the image's name.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/data \
     USER=inpaint \
     GRADIO_SERVER_NAME=0.0.0.0 \
     GRADIO_SERVER_PORT=7860 \
+    INPAINT_OPEN=1 \
     HF_HOME=/data/huggingface \
     INPAINT_DATA_DIR=/data/inpaint
 

@@ -62,7 +62,9 @@ class QueueLimits:
 
 @dataclass(frozen=True)
 class StorageLimits:
-    """What a server keeps on its disk; more, or older, leaves, the oldest first. Gigabytes are 10**9 bytes."""
+    """What a server keeps on its disk; more, or older, leaves, the oldest first. Gigabytes are 10**9 bytes. free_megabytes: what the
+    disk must have free before an upload is taken or a run begins.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -70,6 +72,7 @@ class StorageLimits:
     results_days: float = 365.0
     uploads_gigabytes: float = 5.0
     uploads_days: float = 1.0
+    free_megabytes: float = 500.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class Settings:
     cache_dir: where downloaded weights lie; None = the hub library's own place (HF_HOME, HF_HUB_CACHE).
     log: the form of the server's log. page_downloads: whether whoever opens the page may have models downloaded; auto = only on a
     server that nobody but this machine reaches. allowed_hosts: names that the server answers to besides its own, as
-    ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers are believed.
+    ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers are believed. open: whether a
+    server without a login may be reached by others.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -107,6 +111,7 @@ class Settings:
     port: int | None = None
     share: bool = False
     auth: str | None = field(default=None, repr=False)
+    open: bool = False
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     data_dir: str | None = None

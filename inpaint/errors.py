@@ -106,7 +106,11 @@ class BadOutput(MachineError):
 
 
 class StorageFull(MachineError):
-    """The result could not be written."""
+    """A result could not be written, or would find no room. is_full: for want of space, and for no other reason."""
+
+    def __init__(self, message: str, hint: str = "", is_full: bool = True) -> None:
+        super().__init__(message, hint)
+        self.is_full = is_full
 
 
 class FolderUnusable(MachineError):

@@ -65,11 +65,13 @@ def _check_whole(file: TomlFile, spec: ModelSpec) -> None:
 
 
 def _check_source(file: TomlFile, key: str, source: Source) -> None:
-    for name in ("repo_id", "revision", "variant"):
+    for name in ("repo_id", "revision", "variant", "lock"):
         if getattr(source, name) == "":
             raise file.wrong(f"{key}.{name}", "it is empty")
-    if source.cache_dir or source.lock:
-        raise file.wrong(key, "cache_dir and lock are not set by a model's file")
+    if source.cache_dir:
+        raise file.wrong(f"{key}.cache_dir", "it is not set by a model's file")
+    if source.lock is not None and not source.is_local:
+        raise file.wrong(f"{key}.lock", "only a local folder's is set by a model's file")
     if not source.is_local and not _is_repository(source.repo_id):
         raise file.wrong(f"{key}.repo_id", f"{source.repo_id!r} is neither a repository, owner/name, nor a folder, ./name")
 
@@ -114,7 +116,11 @@ def _check_working(file: TomlFile, working: WorkingLimits) -> None:
 
 
 def _located(source: Source, folder: Path) -> Source:
-    """A repo_id that starts like a path is a local folder, relative to the file that names it."""
+    """A repo_id that starts like a path is a local folder, relative to the file that names it, and so is its lock."""
     if not source.is_local:
         return source
-    return dataclasses.replace(source, repo_id=str((folder / Path(source.repo_id).expanduser()).resolve()))
+
+    def place(name: str) -> str:
+        return str((folder / Path(name).expanduser()).resolve())
+
+    return dataclasses.replace(source, repo_id=place(source.repo_id), lock=place(source.lock) if source.lock else None)

@@ -46,8 +46,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for all of this machine's)")
     parser.add_argument("--port", type=int, help="port (7860, or the next free one)")
-    parser.add_argument("--share", action="store_const", const=True, help="make a public Gradio link; add --auth")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a login")
+    parser.add_argument("--share", action="store_const", const=True, help="make a public Gradio link; needs --auth or --open")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a login; needed where others reach the server")
+    parser.add_argument("--open", action="store_const", const=True, help="let everybody who reaches the server use it, without a login")
     parser.add_argument("--allowed-hosts", metavar="NAME,...", help="names that the server answers to besides its own, as inpaint.example")
     parser.add_argument("--trusted-proxies", metavar="ADDRESS,...", help="proxies whose forwarded headers are believed, as 127.0.0.1")
     add_settings(parser)
@@ -83,9 +84,11 @@ def build(config: AppConfig) -> Page:
     from inpaint.logs import set_up_logging
     from inpaint.storage.folder import check_folders
     from inpaint.storage.results import sweep
+    from inpaint.ui.hosts import check_open
 
     set_up_logging(config.settings.log)
     check_address(config.settings.host, config.settings.port)
+    check_open(config.settings, os.environ)
     check_folders(config.data_dir, upload_folder(config.data_dir))
     sweep(config.data_dir, time.time())
     from inpaint.ui.page import build_page

@@ -45,8 +45,10 @@ from inpaint.jobs import Executor, Job, State, Worker
 from inpaint.metrics import Metrics
 from inpaint.plan import EditPlan, plan_edit, plan_whole
 from inpaint.storage.journal import Journal
-from inpaint.storage.quota import Housekeeper
+from inpaint.storage.quota import Housekeeper, uploads_folder
 from inpaint.storage.results import Saved, new_results, save_picture
+from inpaint.storage.space import Space
+from inpaint.storage.unsaved import Shelf
 from inpaint.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
 
 Values = Mapping[str, object]
@@ -83,6 +85,8 @@ class Service:
     worker: Worker
     metrics: Metrics
     housekeeper: Housekeeper
+    space: Space
+    shelf: Shelf
 
     @classmethod
     def build(cls, config: AppConfig, journal: Journal | None = None,
@@ -96,7 +100,9 @@ class Service:
         queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf, away_seconds=math.inf)
         worker = Worker(executor(models, pace), queue, begun.watch, pace)
         metrics.watch(worker, models)
-        return cls(config, models, worker, metrics, Housekeeper(config.data_dir, config.settings.storage))
+        folders = (config.data_dir, uploads_folder(config.data_dir)) if journal else ()  # a command line writes to a place of its own
+        space = Space(folders, config.settings.storage.free_megabytes)
+        return cls(config, models, worker, metrics, Housekeeper(config.data_dir, config.settings.storage), space, Shelf())
 
     def bring_default(self) -> None:
         """Load the model of an edit from words now, on the thread that calls; none where none is on this machine."""
@@ -146,7 +152,7 @@ class Service:
     def start_edit(self, request: EditRequest, person: str, seat: str = "", plan: EditPlan | None = None) -> Job[EditResult]:
         """Queue an edit; the job keeps the request and sees no later change. seat: the page it comes from, if any.
 
-        Raises Busy, MachineError, EmptyMask, InvalidRequest.
+        Raises Busy, StorageFull, MachineError, EmptyMask, InvalidRequest.
         """
         return self._start(EditWork(request, plan or self.plan(request)), person, seat)
 
@@ -168,6 +174,7 @@ class Service:
             self.housekeeper.sweep_soon()
 
     def _start(self, work: Work, person: str, seat: str) -> Job[EditResult]:
+        self.space.check()
         return self.worker.submit(work, person, seat, cost_of(work))
 
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
@@ -186,13 +193,14 @@ class Service:
             raise weights.missing(spec)
 
 
-def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
+def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path],
+              write: Callable[[Picture, Path], Saved] = save_picture) -> dict[str, object]:
     """Write every candidate, then count on the saved files what changed beyond the band, and look whether anything changed at all.
     Returns the report.
 
     Raises StorageFull.
     """
-    saved = [save_picture(candidate.picture, path) for candidate, path in zip(result.candidates, paths, strict=True)]
+    saved = [write(candidate.picture, path) for candidate, path in zip(result.candidates, paths, strict=True)]
     same = [k for k, file in enumerate(saved) if looks_the_same(request.picture, file.picture or result.candidates[k].picture)]
     result = replace(result, notices=(*result.notices, *_unchanged_words(same, len(saved))))
     counts = [candidate.changed_outside if file.picture is None
@@ -211,9 +219,10 @@ def _unchanged_words(same: Sequence[int], count: int) -> list[str]:
     return [f"Nothing visible changed inside the mask: {'the result equals' if count == 1 else 'all results equal'} the picture."]
 
 
-def save_generated(result: EditResult, paths: Sequence[Path]) -> dict[str, object]:
+def save_generated(result: EditResult, paths: Sequence[Path],
+                   write: Callable[[Picture, Path], Saved] = save_picture) -> dict[str, object]:
     """Write every candidate. Returns the report. Raises StorageFull."""
-    return _report(result, [save_picture(c.picture, path) for c, path in zip(result.candidates, paths, strict=True)])
+    return _report(result, [write(c.picture, path) for c, path in zip(result.candidates, paths, strict=True)])
 
 
 def band_line(report: Mapping[str, object]) -> str:

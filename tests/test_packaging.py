@@ -99,7 +99,7 @@ def test_image_serves_the_port_of_the_app_takes_flags_and_checks_its_health() ->
     environment = " ".join(docker("ENV"))
     (check,) = docker("HEALTHCHECK")
     assert port == "7860", "Gradio's own default, which app.py leaves alone"
-    assert {"GRADIO_SERVER_NAME=0.0.0.0", f"GRADIO_SERVER_PORT={port}"} <= set(environment.split())
+    assert {"GRADIO_SERVER_NAME=0.0.0.0", f"GRADIO_SERVER_PORT={port}", "INPAINT_OPEN=1"} <= set(environment.split())
     assert check.endswith('CMD ["python", "-m", "inpaint.health"]') and (ROOT / "inpaint" / "health.py").is_file()
     assert docker("ENTRYPOINT") == ['["python", "app.py"]'] and docker("CMD") == [], "what follows the image's name are flags"
     assert f"127.0.0.1:{port}:{port}" in read("README.md") and f" -p {port}" not in read("README.md") + read("Dockerfile")

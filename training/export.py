@@ -1,6 +1,6 @@
 """Writes the trained parts as the two folders that the stock pipelines load.
 
-Must not know how they were trained. `python -m training.export [FOLDER]`."""
+Must not know how they were trained. `python -m training.export [FOLDER] [--lock-only]`."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import KandinskyV22InpaintPipeline, KandinskyV22PriorPipeline, PriorTransformer, VQModel
 
+from inpaint.engines.locks import lock_of_folder, replace_locks
 from training import clip, loop, prior, unet
 
 _SHARD = "9MB"  # a Space takes files up to 10 MB without large-file storage
@@ -41,12 +42,20 @@ def export(folder: Path) -> None:
     for name, pipe in (("prior", prior_pipe()), ("decoder", decoder_pipe())):
         pipe.to(dtype=torch.float16).save_pretrained(folder / name, max_shard_size=_SHARD)
         _published_names(folder / name)
+    lock(folder)
+
+
+def lock(folder: Path) -> None:
+    """Writes the size and hash of every file, which the app checks before it opens the model."""
+    replace_locks(folder / "lock.json", {name: lock_of_folder(folder / name, folder) for name in ("prior", "decoder")})
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path, nargs="?", default=loop.MODEL)
-    export(arguments.parse_args().folder)
+    arguments.add_argument("--lock-only", action="store_true", help="lock what lies there, after a change by hand")
+    given = arguments.parse_args()
+    (lock if given.lock_only else export)(given.folder)
 
 
 if __name__ == "__main__":

@@ -64,9 +64,9 @@ class WorkingLimits:
 class Source:
     """Where one part of a model comes from. repo_id: a hub repository or a local folder.
 
-    revision: a commit that was seen in public use, or "main" where none is known. cache_dir, lock: filled in by the settings, never
-    by a model's file: the hub cache that it lies in (None = the hub library's own), and the file that names the commit and the
-    hashes of what was downloaded (engines/locks.py).
+    revision: a commit that was seen in public use, or "main" where none is known. cache_dir: filled in by the settings, never by a
+    model's file: the hub cache that it lies in (None = the hub library's own). lock: the file that holds the size and hash of every
+    file (engines/locks.py). The settings fill it in for what is downloaded; of a local folder its model's file may name one.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT

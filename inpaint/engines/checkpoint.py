@@ -79,7 +79,7 @@ class Checkpoint:
         """kind: its transformers class. Raises ModelUnavailable, also where transformers would make up an empty vocabulary."""
         tokenizer = self._explained(part, lambda: kind.from_pretrained(self.folder / part, local_files_only=True))
         if tokenizer.vocab_size < BYTE_TOKENS:
-            raise self.unavailable(f"The vocabulary of {self.model} is missing in {self.folder / part}.")
+            raise self.unavailable(f"The vocabulary of {self.model} is missing.")
         return tokenizer
 
     def load_scheduler(self, kinds: tuple[Any, ...], part: str = "scheduler") -> Any:
@@ -87,9 +87,11 @@ class Checkpoint:
         return self._explained(part, lambda: self._load_scheduler(kinds, part))
 
     def unavailable(self, reason: str) -> ModelUnavailable:
-        """An error for the person, with the way to the model: a download checks every file that is here, too."""
+        """An error for the person, with the way to the model: a download checks every file that is here, too. It names no place of this
+        machine, since anybody who reaches a server may read it; the log does."""
+        log.warning("%s (%s)", reason, self.folder)
         if self.folder.is_dir() and self.folder.parent.name != "snapshots":
-            return ModelUnavailable(reason, f"Put a whole copy of the model into {self.folder}.")
+            return ModelUnavailable(reason, "Put a whole copy of the model into its folder, which the model's file names.")
         return ModelUnavailable(reason, self.way)
 
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
@@ -124,7 +126,7 @@ class Checkpoint:
                 raise
             log.info("cannot load %s of %s", part, self.folder, exc_info=True)
         release_memory()
-        raise self.unavailable(f"The part {part} of {self.model} is missing or damaged in {self.folder}.")
+        raise self.unavailable(f"The part {part} of {self.model} is missing or damaged.")
 
 
 def _without_weights(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
@@ -140,5 +142,5 @@ def open_checkpoint(folder: str, *, model: str, variant: str | None = None, way:
     """The checkpoint in a folder. way: how to get it, for people. Raises ModelUnavailable where there is no such folder."""
     found = Checkpoint(Path(folder), model, variant, way)
     if not found.folder.is_dir():
-        raise found.unavailable(f"{model} is not on this machine ({folder}).")
+        raise found.unavailable(f"{model} is not on this machine.")
     return found

@@ -95,7 +95,7 @@ class Decoder:
         """Everything but the weights, which are brought when they are needed. Raises ModelUnavailable."""
         channels, blocks = checkpoint.read_config("unet").get("in_channels"), checkpoint.read_config("movq").get("block_out_channels")
         if channels != cls.channels:
-            raise checkpoint.unavailable(f"{checkpoint.folder} is no {cls.purpose} model: its UNet takes "
+            raise checkpoint.unavailable(f"The decoder of {checkpoint.model} is no {cls.purpose} model: its UNet takes "
                                          f"{channels} channels, not {cls.channels}.")
         return cls(residency, checkpoint.part(residency, UNet2DConditionModel, "unet", dtype),
                    checkpoint.part(residency, VQModel, "movq", dtype), checkpoint.load_scheduler(tuple(SCHEDULERS.values())),

@@ -262,7 +262,7 @@ def zero_identity(checkpoint: Checkpoint, device: str, dtype: torch.dtype) -> st
     try:
         weights = weights_identity(checkpoint.folder / "image_encoder")
     except (OSError, ValueError):
-        raise checkpoint.unavailable(f"The image encoder of {checkpoint.model} is not in {checkpoint.folder}.") from None
+        raise checkpoint.unavailable(f"The image encoder of {checkpoint.model} is missing.") from None
     return f"{weights} {dtype} {arithmetic(device)}"
 
 

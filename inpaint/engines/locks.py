@@ -1,6 +1,7 @@
 """What was downloaded, exactly: the resolved commit, and the size and sha256 of every file, as one lock file a model.
 
-Written once all files of a source are there; from then on that commit is loaded, whatever the model's file says by "main".
+Written once all files of a source are there; from then on that commit is loaded, whatever the model's file says by "main". A local
+folder may have a lock too, without a commit, as the weights that ship with the app do.
 Imports no torch and asks no hub.
 """
 
@@ -35,7 +36,10 @@ class LockedFile:
 
 @dataclass(frozen=True)
 class Lock:
-    """One source. revision, variant: as they were asked for; commit: what that was; files: by their names in the repository."""
+    """One source. revision, variant: as they were asked for; commit: what that was; files: by their names in the repository.
+
+    Of a local folder repo_id is its path from the lock file's own folder, and commit is "".
+    """
 
     repo_id: str
     revision: str
@@ -43,8 +47,10 @@ class Lock:
     commit: str
     files: Mapping[str, LockedFile]
 
-    def is_of(self, source: Source) -> bool:
-        """A source whose file now asks for something else is a different one."""
+    def is_of(self, source: Source, folder: Path) -> bool:
+        """A source whose file now asks for something else is a different one. folder: the lock file's."""
+        if source.is_local:
+            return (folder / self.repo_id).resolve() == Path(source.repo_id).resolve()
         return (self.repo_id, self.revision, self.variant) == (source.repo_id, source.revision, source.variant)
 
 
@@ -52,7 +58,8 @@ def lock_of(source: Source) -> Lock | None:
     """What is locked for a source; None for what was never downloaded whole."""
     if source.lock is None:
         return None
-    return next((lock for lock in read_locks(Path(source.lock)).values() if lock.is_of(source)), None)
+    path = Path(source.lock)
+    return next((lock for lock in read_locks(path).values() if lock.is_of(source, path.parent)), None)
 
 
 def read_locks(path: Path) -> dict[str, Lock]:
@@ -80,11 +87,19 @@ def write_lock(path: Path, part: str, lock: Lock) -> None:
     """Add a part to a model's lock file, or replace it there; whole or not at all, one process after another. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE_SECONDS):
-        locks = {**read_locks(path), part: lock}
-        _replace(path, json.dumps({"sources": {name: asdict(one) for name, one in locks.items()}}, indent=2))
+        replace_locks(path, {**read_locks(path), part: lock})
 
 
-def _replace(path: Path, text: str) -> None:
+def lock_of_folder(folder: Path, base: Path) -> Lock:
+    """What lies in a local folder now. base: where the lock file will lie. Raises OSError."""
+    files = {path.relative_to(folder).as_posix(): LockedFile(path.stat().st_size, sha256_of(path, lambda _: None))
+             for path in sorted(folder.rglob("*")) if path.is_file()}
+    return Lock(folder.relative_to(base).as_posix(), "main", None, "", files)
+
+
+def replace_locks(path: Path, locks: Mapping[str, Lock]) -> None:
+    """Write a whole lock file, by part, or leave it as it was. Raises OSError."""
+    text = json.dumps({"sources": {part: asdict(lock) for part, lock in locks.items()}}, indent=2)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".lock-") as folder:
         whole = Path(folder) / path.name
         with whole.open("w", encoding="utf-8") as file:

@@ -14,7 +14,7 @@ from typing import Any
 from inpaint.config import AppConfig
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind, ModelSpec, Source, Task, WorkingLimits
-from inpaint.engines import weights
+from inpaint.engines import verification, weights
 from inpaint.engines.base import Generator, Inpainter, Reimaginer, Report
 from inpaint.engines.device import probe_device
 from inpaint.engines.locks import lock_of
@@ -307,6 +307,7 @@ class Models:
         ability = FAMILIES[spec.family][task]
         report(Progress("loading"))
         weights.locate(spec, ability.parts)
+        verification.check_shipped(spec, ability.parts)
         _hush_libraries()
         self._engines[key] = ability.load(spec, self._runtime, report)
         return self._engines[key]

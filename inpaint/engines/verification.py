@@ -1,11 +1,12 @@
-"""Whether what lies on the disk is still what was downloaded: every sha256 computed anew and compared with the lock.
+"""Whether what lies on the disk is still what was downloaded, or shipped: every sha256 computed anew and compared with the lock.
 
 Changes nothing and asks no hub. Imports no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from inpaint.core.spec import ModelSpec, Source
 from inpaint.engines import weights
 from inpaint.engines.downloads import Report, Transfer, repo_folder
 from inpaint.engines.locks import Lock, has_size, lock_of, sha256_of
+from inpaint.errors import ModelUnavailable
+
+LOST_LOCK = "its lock is missing or damaged"
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,9 @@ def verify(spec: ModelSpec, report: Report) -> Verdict:
         if not _is_here(source) and lock is None:
             notes.append(f"{part} is not downloaded")
         elif not _is_here(source):
-            damage.append(f"{part}: its files are gone from {repo_folder(source)}")
+            damage.append(f"{part}: its files are gone from {_folder(source)}")
+        elif lock is None and _has_lost_its_lock(source):
+            damage.append(f"{part}: {LOST_LOCK}")
         elif lock is not None:
             bad = list(_damage(_snapshot(source, lock), lock, report))
             files += len(lock.files) - len(bad)
@@ -71,9 +80,33 @@ def verify(spec: ModelSpec, report: Report) -> Verdict:
 
 
 def _mend(spec: ModelSpec) -> str:
+    if all(source.is_local and source.lock for source in spec.sources.values()):
+        return f"Restore the files of {spec.title}: with git checkout where the app came by git, else by installing it again"
     if all(source.is_local for source in spec.sources.values()):
         return f"Put the files of {spec.title} back into their folder"
     return f"Mend with: {spec.command}"
+
+
+def check_shipped(spec: ModelSpec, parts: Iterable[str]) -> None:
+    """Before a model is opened: local folders that have a lock, which are small, are still as they were locked.
+
+    Raises ModelUnavailable; which files are damaged goes to the log, and `models --verify` tells it.
+    """
+    for source in (spec.sources[part] for part in parts):
+        lock = lock_of(source) if source.is_local else None
+        damage = list(_damage(_snapshot(source, lock), lock, lambda _: None)) if lock else []
+        if damage or (lock is None and _has_lost_its_lock(source)):
+            log.error("%s: %s", spec.name, "; ".join(damage) or LOST_LOCK)
+            raise ModelUnavailable(f"The weights of {spec.title} are damaged.", f"{_mend(spec)}.")
+
+
+def _has_lost_its_lock(source: Source) -> bool:
+    """Whether a local folder should have one. Of what was downloaded the next download writes it anew."""
+    return source.is_local and source.lock is not None and lock_of(source) is None
+
+
+def _folder(source: Source) -> Path:
+    return Path(source.repo_id) if source.is_local else repo_folder(source)
 
 
 def _is_here(source: Source) -> bool:
@@ -84,7 +117,7 @@ def _is_here(source: Source) -> bool:
 
 
 def _snapshot(source: Source, lock: Lock) -> Path:
-    return repo_folder(source) / "snapshots" / lock.commit
+    return Path(source.repo_id) if source.is_local else repo_folder(source) / "snapshots" / lock.commit
 
 
 def _damage(folder: Path, lock: Lock, report: Report) -> Iterator[str]:

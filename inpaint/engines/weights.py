@@ -44,8 +44,7 @@ def locate(spec: ModelSpec, parts: Iterable[str]) -> dict[str, Path]:
 
 def missing(spec: ModelSpec) -> ModelUnavailable:
     if any(source.is_local for source in spec.sources.values()):
-        places = ", ".join(source.repo_id for source in spec.sources.values())
-        return ModelUnavailable(f"The weights of {spec.title} are not complete in {places}.")
+        return ModelUnavailable(f"The weights of {spec.title} are not complete in their folder, which the model's file names.")
     return ModelUnavailable(f"The weights of {spec.title} are not on this machine.", way_to(spec, "them"))
 
 

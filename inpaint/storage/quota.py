@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inpaint.config import StorageLimits
+from inpaint.storage.results import LITTER_SECONDS
 
 FRESH_SECONDS = 600
 """What was just made may not have been fetched yet: a program downloads its result after the call has ended."""
@@ -26,20 +27,26 @@ RUN_NAME = re.compile(r"\d{8}-\d{6}-\w+")
 """Of the folder of one run (storage/results.py)."""
 
 UPLOAD_NAME = re.compile(r"[0-9a-f]{32,128}|tmp\w+")
-"""Of the folder of one upload, named after its content by Gradio, and of a file that was on its way when a server was killed."""
+"""Of the folder of one upload, named after its content by Gradio, and of a file that is on its way."""
+
+UNFINISHED = re.compile(r"tmp\w+")
+"""Of a file that is on its way, or was when its connection was cut or the server killed."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Quota:
-    """title: of what lies in the folder, for the log. name: what the app calls one such thing; anything else there is left alone."""
+    """title: of what lies in the folder, for the log. name: what the app calls one such thing; anything else there is left alone.
+    litter: of these names, what nobody writes to any more; it goes after LITTER_SECONDS.
+    """
 
     title: str
     folder: Path
     name: re.Pattern[str]
     most_bytes: float
     most_seconds: float
+    litter: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ class Housekeeper:
     def __init__(self, data_dir: Path, limits: StorageLimits) -> None:
         self._quotas = (
             Quota("results", data_dir / "results", RUN_NAME, limits.results_gigabytes * GIGABYTE, limits.results_days * DAY),
-            Quota("uploads", uploads_folder(data_dir), UPLOAD_NAME, limits.uploads_gigabytes * GIGABYTE, limits.uploads_days * DAY))
+            Quota("uploads", uploads_folder(data_dir), UPLOAD_NAME, limits.uploads_gigabytes * GIGABYTE, limits.uploads_days * DAY,
+                  UNFINISHED))
         self._in_use: Callable[[], Collection[Path]] = tuple
         self._sweeping, self._waiting = threading.Lock(), threading.Lock()
 
@@ -99,7 +107,8 @@ def sweep_one(quota: Quota, in_use: Collection[str], now: float) -> None:
     kept = sorted(_things(quota), key=lambda thing: thing.changed)
     size, removed = sum(thing.size for thing in kept), list[Kept]()
     for thing in kept:
-        too_much = size > quota.most_bytes or now - thing.changed > quota.most_seconds
+        most_seconds = LITTER_SECONDS if quota.litter and quota.litter.fullmatch(thing.path.name) else quota.most_seconds
+        too_much = size > quota.most_bytes or now - thing.changed > min(most_seconds, quota.most_seconds)
         is_fresh = abs(now - thing.changed) < FRESH_SECONDS
         if too_much and not is_fresh and os.path.realpath(thing.path) not in in_use and _is_removed(thing.path):
             size -= thing.size

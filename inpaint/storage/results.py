@@ -98,8 +98,8 @@ def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
         results.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=results, prefix=time.strftime("%Y%m%d-%H%M%S-")))
     except OSError as error:
-        raise StorageFull(f"Nothing can be written to {results}: {_reason(error)}.", "Free some space.") from None
-    return [folder / _result_name(name, seed) for seed in seeds]
+        raise StorageFull(f"Nothing can be written to the folder for results: {_reason(error)}.", *_way_out(error)) from None
+    return [folder / result_name(name, seed) for seed in seeds]
 
 
 def sweep(data_dir: Path, now: float) -> None:
@@ -117,7 +117,7 @@ def save_picture(picture: Picture, path: Path) -> Saved:
     """
     file_format = FORMAT_BY_ENDING[path.suffix.lower()]
     loses_alpha = picture.alpha is not None and file_format in WITHOUT_ALPHA
-    write_atomically(path, _encoded(_flattened(picture) if loses_alpha else picture, file_format))
+    write_atomically(path, encoded(_flattened(picture) if loses_alpha else picture, file_format))
     if file_format in LOSSLESS and not loses_alpha:
         with Image.open(path) as image:
             return Saved(path, Picture(np.array(image), picture.name))
@@ -160,7 +160,8 @@ def _check_place(path: Path, inputs: Sequence[Path]) -> None:
         raise InvalidRequest("output", f"The output would replace {path}, which this edit reads.", "Choose another name.")
 
 
-def _result_name(original: str, seed: int) -> str:
+def result_name(original: str, seed: int) -> str:
+    """Of a result's file, after the original's."""
     ending = f"-{seed}.png"
     return file_stem(original, MAX_NAME_BYTES - len(ending)) + ending
 
@@ -177,10 +178,16 @@ def _remove(temporary: Path) -> None:
 
 
 def _full(path: Path, error: OSError) -> StorageFull:
-    return StorageFull(f"{path.name} could not be written: {_reason(error)}.", "Free some space.")
+    return StorageFull(f"{path.name} could not be written: {_reason(error)}.", *_way_out(error))
 
 
-def _encoded(picture: Picture, file_format: str) -> bytes:
+def _way_out(error: OSError) -> tuple[str, bool]:
+    """What to do, and whether it is for want of space."""
+    return ("Free some space.", True) if error.errno in FULL else ("", False)
+
+
+def encoded(picture: Picture, file_format: str) -> bytes:
+    """The bytes of a file. file_format: one of FORMAT_BY_ENDING's."""
     buffer = io.BytesIO()
     options: dict[str, object] = dict(OPTIONS[file_format])
     if picture.icc_profile and file_format != "BMP":

@@ -67,6 +67,15 @@ class Upload:
         return cls.from_path(path, PictureLimits(max_file_megabytes=sys.maxsize))
 
     @classmethod
+    def handed_in(cls, path: Path, limits: PictureLimits) -> Upload:
+        """A file among the uploads; nobody is told where those lie. Raises UnreadableImage, ImageTooLarge."""
+        try:
+            return cls.from_path(path, limits)
+        except UnreadableImage as error:
+            log.warning("an upload cannot be read: %s", error)
+            raise UnreadableImage("A file of this call is no longer on the server, or cannot be read there.", "Upload it again.") from None
+
+    @classmethod
     def from_path(cls, path: Path, limits: PictureLimits) -> Upload:
         """Raises UnreadableImage, ImageTooLarge."""
         try:

@@ -13,7 +13,8 @@ from inpaint.core.result import EditResult
 from inpaint.core.spec import Task
 from inpaint.errors import Busy
 from inpaint.jobs import Job, told
-from inpaint.service import save_generated
+from inpaint.saving import keep_generated
+from inpaint.service import notices_of
 from inpaint.ui import words
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
@@ -120,12 +121,14 @@ class Bench:
             self.desks.clear(person, seat)
 
     def _finished(self, desk: MakingDesk, result: EditResult) -> Updates:
-        """Kept on disk first, then shown."""
-        with self.service.new_results(desk.name, [c.seed for c in result.candidates]) as paths:
-            report = save_generated(result, paths)
+        """Kept first, then shown. A chain holds files on disk; what the disk did not take can only be downloaded."""
+        outcome = keep_generated(self.service, desk.name, result)
+        told = words.notice_html(notices_of(outcome.report)) + words.downloads_html(outcome.downloads)
+        if not outcome.paths:
+            return {self.tab.message: told}
         title = self.service.models.specs[result.model].title
-        lines = [words.made_line(title, candidate.seed, report) for candidate in result.candidates]
-        return self.chain.grown(desk.chain, paths, desk.made, lines) | {self.tab.message: words.notice_html(list(result.notices))}
+        lines = [words.made_line(title, candidate.seed, outcome.report) for candidate in result.candidates]
+        return self.chain.grown(desk.chain, outcome.paths, desk.made, lines) | {self.tab.message: told}
 
     def _early(self, desk: MakingDesk) -> Updates:
         """Whether the run can be ended with the picture of that moment."""

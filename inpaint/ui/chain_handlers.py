@@ -71,7 +71,7 @@ class ChainHandlers:
             if not isinstance(path, str):
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
             limits = self.service.config.settings.pictures
-            picture = read_picture(Upload.from_path(Path(path), limits), limits)
+            picture = read_picture(Upload.handed_in(Path(path), limits), limits)
             with self.service.new_results(picture.name, [1]) as (kept,):
                 save_picture(picture, kept)
             return self.grown(values[self.chain], [kept], "opened") | {self.tab.message: words.notice_html(list(picture.notices))}

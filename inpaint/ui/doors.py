@@ -42,7 +42,8 @@ def _door(methods: frozenset[str], pattern: str, size: Size = "none") -> Door:
 
 DOORS: Sequence[Door] = (
     _door(READ, r"/(config|login_check|theme\.css|favicon\.ico|robots\.txt|manifest\.json|healthz|readyz|metrics|logout)?/?"),
-    _door(READ, r"/(static|assets|svelte)/.{1,300}"),
+    _door(READ, r"/kept/[\w-]{20,60}/[^/]{1,300}"),
+    _door(READ, r"/(static|assets|svelte)(/[^/]{1,60}){1,5}"),  # a name that no file can have would end as a fault
     _door(WRITE, r"/login/?", "form"),
     _door(READ, r"/gradio_api/(user|login_check|app_id|info|startup-events|theme\.css|queue/data|upload_progress|heartbeat/[^/]+)/?"),
     _door(READ, r"/gradio_api/file=.+"),

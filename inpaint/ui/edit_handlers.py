@@ -26,7 +26,8 @@ from inpaint.core.spec import ModelSpec
 from inpaint.engines.registry import Choice
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs import Job, told
-from inpaint.service import Service, band_line, notices_of, save_edit
+from inpaint.saving import keep_edit
+from inpaint.service import Service, band_line, notices_of
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit_tab import AUTOMATIC, OPEN_FIRST, EditTab
@@ -76,7 +77,7 @@ class EditHandlers:
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
             self.service.housekeeper.sweep_soon()
             limits = self.service.config.settings.pictures
-            return self.opened(Upload.from_path(Path(path), limits))
+            return self.opened(Upload.handed_in(Path(path), limits))
         except InpaintError as error:
             told = {"id": secrets.token_hex(8), "text": "Not opened."}
             return {self.tab.message: words.error_html(error), self.tab.stage: gr.update(notice=told)}
@@ -229,7 +230,7 @@ class EditHandlers:
         """The file of the candidate that is shown. Raises InvalidRequest."""
         session: Session = values[self.session]
         if not session.results:
-            raise InvalidRequest("result", "There is no result.")
+            raise InvalidRequest("result", "There is no result on the server's disk.")
         chosen = self._stage_value(session, values).candidate
         return Path(session.results[min(chosen, len(session.results) - 1)])
 
@@ -385,18 +386,19 @@ class EditHandlers:
                                                    "label": f"step {progress.step} of {progress.total}"})}
 
     def _finished(self, edit: EditRequest, result: EditResult, session: Session) -> Updates:
-        """Kept on disk first, then shown."""
-        with self.service.new_results(edit.picture.name, [c.seed for c in result.candidates]) as paths:
-            report = save_edit(edit, result, paths)
+        """Kept first, then shown."""
+        outcome = keep_edit(self.service, edit, result)
+        report = outcome.report
         title = self.service.models.specs[result.model].title
         items = [{"url": make_proxy(candidate.picture.pixels)[0], "label": words.made_line(title, candidate.seed, report)}
                  for candidate in result.candidates]
-        shown = {"id": paths[0].parent.name, "items": items, "line": f"{band_line(report)}."}
-        kept = dataclasses.replace(session, results=tuple(map(str, paths)))
+        shown = {"id": secrets.token_hex(8), "items": items, "line": f"{band_line(report)}."}
+        kept = dataclasses.replace(session, results=tuple(map(str, outcome.paths)))
+        download = gr.update(value=str(outcome.paths[0]), visible=True) if outcome.paths else gr.update(visible=False)
         return self._idle() | {
             self.session: kept, self.tab.actions: gr.update(visible=True),
-            self.tab.download: gr.update(value=str(paths[0])), self.tab.run: gr.update(value="Run again", visible=True),
-            self.tab.message: words.notice_html(notices_of(report)),
+            self.tab.download: download, self.tab.run: gr.update(value="Run again", visible=True),
+            self.tab.message: words.notice_html(notices_of(report)) + words.downloads_html(outcome.downloads),
             self.tab.stage: gr.update(result=shown, work_area={}, **UNFINISHED_STAGE)}
 
     def _failed(self, error: InpaintError) -> Updates:

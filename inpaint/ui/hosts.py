@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from inpaint.address import LOOPBACK, bare_host
 from inpaint.config import Settings
+from inpaint.errors import BadConfig
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:(?P<port>\d{1,5}))?", re.IGNORECASE)
@@ -123,6 +124,23 @@ def is_private(settings: Settings, environment: Mapping[str, str]) -> bool:
     if settings.share or settings.allowed_hosts or settings.trusted_proxies or environment.get("SPACE_ID"):
         return False
     return not _reaches_others(settings.host or environment.get("GRADIO_SERVER_NAME") or LOOPBACK)
+
+
+def exposure(settings: Settings, environment: Mapping[str, str]) -> str:
+    """By what people on other machines reach a server that asks for no login; "" where they do not, and on a Space, which is public or
+    private as its owner chose on the hub."""
+    if settings.auth is not None or environment.get("SPACE_ID"):
+        return ""
+    if settings.share:
+        return "a shared link"
+    return f"the address {settings.host}" if settings.host and _reaches_others(settings.host) else ""
+
+
+def check_open(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Raises BadConfig where others would reach a server without a login, and nobody said that it is meant."""
+    if (way := exposure(settings, environment)) and not settings.open:
+        raise BadConfig(f"Others would reach this server by {way}, and it asks for no login.",
+                        "Ask for one with --auth USER:PASSWORD, or say with --open that everybody may use it.")
 
 
 def _reaches_others(host: str) -> bool:

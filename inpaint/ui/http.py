@@ -6,10 +6,11 @@ Takes files through Gradio's own upload checks and every other value as plain JS
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from gradio.components.api_component import Api
@@ -23,7 +24,8 @@ from inpaint.core.request import EditRequest, ReimagineRequest
 from inpaint.core.result import EditResult
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
 from inpaint.jobs import Job
-from inpaint.service import Service, save_edit, save_generated
+from inpaint.saving import Kept, keep_edit, keep_generated
+from inpaint.service import Service
 from inpaint.storage.folder import FolderWatch
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.following import follow, is_listening, until_heard
@@ -74,7 +76,7 @@ class Endpoints:
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
             plan = await asyncio.to_thread(self.service.plan, wanted)
             result = await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan))
-            return await asyncio.to_thread(self._saved_edit, wanted, result)
+            return _answered(await asyncio.to_thread(keep_edit, self.service, wanted, result))
 
     async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
                        seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None, width: Any = None,
@@ -85,7 +87,7 @@ class Endpoints:
         with _as_call_error():
             wanted = self.service.generate_request(values)
             result = await _outcome(self.service.start_generate(wanted, account_of(request)))
-            return await asyncio.to_thread(self._saved_new, wanted.model, result)
+            return _answered(await asyncio.to_thread(keep_generated, self.service, wanted.model, result))
 
     async def reimagine(self, request: gr.Request, image: str | None, prompt: Any = None, negative_prompt: Any = None,
                         model: Any = None, seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None,
@@ -97,12 +99,12 @@ class Endpoints:
         with _as_call_error():
             wanted = await asyncio.to_thread(self._reimagine_request, image, values)
             result = await _outcome(self.service.start_reimagine(wanted, account_of(request)))
-            return await asyncio.to_thread(self._saved_new, wanted.picture.name, result)
+            return _answered(await asyncio.to_thread(keep_generated, self.service, wanted.picture.name, result))
 
     def models(self, request: gr.Request) -> list[dict[str, object]]:
         """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
         self._sessions.begin(request)
-        return self.service.models.describe()
+        return [_without_places(model) for model in self.service.models.describe()]
 
     def _edit_request(self, image: str | None, mask: str | None, values: dict[str, Any]) -> EditRequest:
         limits = self.service.config.settings.pictures
@@ -118,15 +120,7 @@ class Endpoints:
         if path is None:
             raise InvalidRequest(field, f"The {field} is missing.", "Send it as a file.")
         self.service.housekeeper.sweep_soon()
-        return Upload.from_path(Path(path), self.service.config.settings.pictures)
-
-    def _saved_edit(self, wanted: EditRequest, result: EditResult) -> tuple[list[str], dict[str, object]]:
-        with self.service.new_results(wanted.picture.name, [c.seed for c in result.candidates]) as paths:
-            return list(map(str, paths)), _without_folders(save_edit(wanted, result, paths), paths)
-
-    def _saved_new(self, name: str, result: EditResult) -> tuple[list[str], dict[str, object]]:
-        with self.service.new_results(name, [c.seed for c in result.candidates]) as paths:
-            return list(map(str, paths)), _without_folders(save_generated(result, paths), paths)
+        return Upload.handed_in(Path(path), self.service.config.settings.pictures)
 
 
 def bind_http(service: Service) -> None:
@@ -163,6 +157,20 @@ def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] 
     return [Route("/healthz", healthz), Route("/readyz", readyz, middleware=login), Route("/metrics", metrics, middleware=login)]
 
 
+def unsaved_route(service: Service) -> Route:
+    """Results that the disk did not take, for whoever was told their address, which cannot be guessed: Gradio's login does not cover it."""
+
+    def download(request: Request) -> Response:
+        file = service.shelf.find(request.path_params["key"])
+        if file is None:
+            return JSONResponse({"error": "This result is not in memory any more."}, 404)
+        name = quote(file.name)
+        return Response(file.data, media_type="image/png", headers={"Content-Disposition": f"attachment; filename*=utf-8''{name}",
+                                                                   "Cache-Control": "no-store"})
+
+    return Route("/kept/{key}/{name}", download)
+
+
 def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> str:
     """One sentence that names no place of this machine; "" where all is well."""
     if not service.worker.is_accepting:
@@ -171,7 +179,7 @@ def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> s
         return "The running job says nothing any more."
     if not folders.is_writable:
         return "The folder for uploads and results cannot be written."
-    return "" if has_model else "No model is on this machine."
+    return service.space.shortage or ("" if has_model else "No model is on this machine.")
 
 
 def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
@@ -197,9 +205,15 @@ async def _outcome(job: Job[EditResult]) -> EditResult:
     return job.outcome()
 
 
-def _without_folders(report: dict[str, object], paths: Sequence[Path]) -> dict[str, object]:
+def _without_places(model: dict[str, Any]) -> dict[str, object]:
+    """Of a local folder its name alone."""
+    sources = {part: Path(place).name if Path(place).is_absolute() else place for part, place in model["sources"].items()}
+    return {**model, "sources": sources}
+
+
+def _answered(kept: Kept) -> tuple[list[str], dict[str, object]]:
     """A caller gets the files themselves; where they lie on this machine is not its business."""
-    return report | {"outputs": [path.name for path in paths]}
+    return list(map(str, kept.paths)), {**kept.report, "outputs": [Path(output).name for output in kept.report["outputs"]]}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import gradio as gr
-from starlette.routing import Route
+from gradio.route_utils import FnIndexInferError
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from inpaint.address import in_url
@@ -24,6 +25,7 @@ from inpaint.storage.folder import FolderWatch, written_folders
 from inpaint.storage.quota import uploads_folder
 from inpaint.ui import words
 from inpaint.ui.bench import Bench
+from inpaint.ui.calls import Calls, Functions, NoSuchCall, no_such_call
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
 from inpaint.ui.connections import bound_foreign_logs, bounded_connections
@@ -39,7 +41,7 @@ from inpaint.ui.generate_tab import build_generate_tab
 from inpaint.ui.guard import Guard
 from inpaint.ui.headers import SecurityHeaders
 from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
-from inpaint.ui.http import bind_http, health_routes
+from inpaint.ui.http import bind_http, health_routes, unsaved_route
 from inpaint.ui.login import Attempts, LoginFirst, LoginThrottle
 from inpaint.ui.names import Names, signing_key
 from inpaint.ui.refused import refusals, refuse_addresses
@@ -47,6 +49,7 @@ from inpaint.ui.session import KEPT_SECONDS, Session
 from inpaint.ui.sessions import PAGES_KEPT
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
+from inpaint.ui.uploading import UploadRoom
 
 HERE = Path(__file__).parent
 THUMBNAIL_SIDE = 240
@@ -98,14 +101,22 @@ class Page(gr.Blocks):
         settings = replace(config.settings, host=options.get("server_name", config.settings.host),
                            share=bool(options.get("share", config.settings.share)))
         auth, hosts = parse_auth(settings.auth), hosts_of(settings, os.environ)
+        folders = FolderWatch(written_folders(config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
+
+        def inner(app: Any) -> ASGIApp:
+            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event), self.service.space, folders)
+
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
             "share": settings.share or None, "auth": auth,
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": self._routes(options.get("auth", auth)), "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings))},
+            "app_kwargs": {"routes": [*health_routes(self.service, folders, options.get("auth", auth)), unsaved_route(self.service)],
+                           "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call},
+                           "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner)},
         }
+        self.default_config.fns = Functions(self.default_config.fns)
         self.fetches.allowed = may_download(settings, os.environ)
         bound_foreign_logs()
         with _forwarded_headers_left_to_the_guard(), bounded_connections():
@@ -113,25 +124,30 @@ class Page(gr.Blocks):
         hosts.share = parted(urlsplit(self.share_url or "").netloc)[0]
         return launched
 
-    def _routes(self, auth: tuple[str, str] | None) -> list[Route]:
-        folders = FolderWatch(written_folders(self.service.config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
-        return health_routes(self.service, folders, auth)
+    def has_call(self, name: str) -> bool:
+        """Whether programs may call it."""
+        return any(function.api_name == name and function.api_visibility != "private" for function in self.fns.values())
+
+    def has_event(self, event: str) -> bool:
+        """Whether an event waits or runs, or its answer was not fetched yet."""
+        pending = list(self._queue.pending_event_ids_session.values())
+        return event in self._queue.event_ids_to_events or any(event in events for events in pending)
 
 
 @contextlib.asynccontextmanager
-async def _guarded(app: Any, hosts: Hosts, config: AppConfig) -> AsyncGenerator[None]:
+async def _guarded(app: Any, hosts: Hosts, config: AppConfig, inner: Callable[[Any], ASGIApp]) -> AsyncGenerator[None]:
     """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
     behind its own, which answers preflights and allows other sites to read."""
-    app.middleware_stack = before_gradio(LoginFirst(app.middleware_stack, app), hosts, config)
+    app.middleware_stack = before_gradio(LoginFirst(inner(app.middleware_stack), app), hosts, config)
     yield
 
 
 def before_gradio(app: Any, hosts: Hosts, config: AppConfig) -> SecurityHeaders:
     """The app behind our own doors. From outside: every answer's headers, the guard, which has to see who is connected, then what reads
-    from forwarded headers who the visitor is, which paths are open, and how often a login may fail."""
+    from forwarded headers who the visitor is, and which paths are open."""
     settings = config.settings
     upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
-    doors = Doors(LoginThrottle(app, Attempts()), upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
+    doors = Doors(app, upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
     proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
     forwarded: Any = ProxyHeadersMiddleware(cast(Any, doors), list(proxies))
     return SecurityHeaders(Guard(forwarded, hosts, Names(signing_key(config.data_dir))), is_space=hosts.is_space)

@@ -6,6 +6,7 @@ upload folder. Those checks stay; but of what they find a caller would hear "nul
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +15,12 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
+from gradio.exceptions import InvalidPathError
 from gradio_client.utils import is_http_url_like
 
-from inpaint.errors import InvalidRequest
+from inpaint.errors import FolderUnusable, InpaintError, InvalidRequest
 
+log = logging.getLogger(__name__)
 UPLOAD_IT = "With gradio_client wrap its path in handle_file(...); else post it to /gradio_api/upload first."
 
 
@@ -28,10 +31,11 @@ def refusals(inputs: Sequence[Block], values: Sequence[Any]) -> Generator[None]:
         yield
     except gr.Error:
         raise
-    except Exception:
-        if not any(isinstance(part, (gr.File, Api)) for part in inputs):
+    except Exception as error:
+        refusal = _refusal(inputs, values, error) if any(isinstance(part, (gr.File, Api)) for part in inputs) else None
+        if refusal is None:
             raise
-        raise gr.Error(str(_refusal(inputs, values)), print_exception=False) from None
+        raise gr.Error(str(refusal), print_exception=False) from None
 
 
 def refuse_addresses(values: Any) -> None:
@@ -46,13 +50,21 @@ def _names_address(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(map(_names_address, value))
 
 
-def _refusal(inputs: Sequence[Block], values: Sequence[Any]) -> InvalidRequest:
+def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -> InpaintError | None:
+    """None where it is not the call that is wrong: then it stays the fault that it is."""
     if len(values) < len(inputs):
         return InvalidRequest("data", f"This call takes {len(inputs)} values, not {len(values)}.", "null stands for not given.")
     for part, value in zip(inputs, values, strict=False):
         if isinstance(part, gr.File) and value is not None and not _says_upload(value):
             return InvalidRequest(str(part.label), f"The {part.label} must be an uploaded file.", UPLOAD_IT)
-    return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
+    if isinstance(error, InvalidPathError):
+        return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
+    if isinstance(error, FileNotFoundError):
+        return InvalidRequest("data", "A file of this call is no longer on the server, or cannot be read there.", "Upload it again.")
+    if isinstance(error, OSError):
+        log.error("an uploaded file cannot be used: %s", error)
+        return FolderUnusable(f"The server's folder for uploads cannot be used: {error.strerror or type(error).__name__}.")
+    return None
 
 
 def _says_upload(value: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from inpaint.errors import AddressTaken
 from inpaint.ui.connections import raise_open_files
+from inpaint.ui.hosts import exposure
 from inpaint.ui.page import Page
 
 GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 4.0, 9.0
@@ -24,8 +25,9 @@ the disk), and when the process ends, whatever it does then. Containers are kill
 def launch(page: Page) -> NoReturn:
     """Serve until SIGTERM or Ctrl-C; then the running job has a moment to stop, and those who wait are told. Raises AddressTaken."""
     settings = page.service.config.settings
-    if settings.share and settings.auth is None:
-        print("Anyone who has the shared link can use this machine; --auth USER:PASSWORD asks for a login.", file=sys.stderr)
+    if way := exposure(settings, os.environ):
+        print(f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "
+              "--auth USER:PASSWORD asks for one.", file=sys.stderr, flush=True)
     told = told_to_stop()
     raise_open_files()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -80,6 +80,13 @@ def error_html(error: InpaintError) -> str:
 
 def notice_html(notices: list[str]) -> str:
     return "".join(f'<p class="ip-message">{escape(notice)}</p>' for notice in notices)
+
+
+def downloads_html(addresses: Sequence[str]) -> str:
+    """Links to results that are in memory only."""
+    links = " ".join(f'<a href="{escape(address)}" download>Download{f" {k}" if len(addresses) > 1 else ""}</a>'
+                     for k, address in enumerate(addresses, start=1))
+    return f'<p class="ip-message">{links}</p>' if links else ""
 
 
 def reason_html(reason: str) -> str:

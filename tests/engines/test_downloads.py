@@ -311,7 +311,7 @@ def test_files_that_are_gone_are_said_to_be_gone(run: Run, tmp_path: Path) -> No
 def test_sizes_are_told_in_a_unit_that_fits(run: Run) -> None:
     assert run() == 0
     rows = {line.split()[0]: line for line in run.out.splitlines()}
-    assert "34 MB in float16 (computed)" in rows["kandinsky-mini"] and "nothing to download" in rows["erase"]
+    assert "34 MB on the disk" in rows["kandinsky-mini"] and "nothing to download" in rows["erase"]
 
 
 def test_verify_says_what_it_could_not_check(run: Run, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ ROUTES = ["/", "/config", "/gradio_api/info", "/gradio_api/queue/data", "/gradio
           "/theme.css", "/manifest.json", "/nowhere", "/openapi.json", "/login"]
 
 
-@pytest.mark.parametrize("flags", [[], ["--auth", "ann:secret"], ["--host", "0.0.0.0"]], ids=["open", "login", "network"])
+@pytest.mark.parametrize("flags", [[], ["--auth", "ann:secret"], ["--host", "0.0.0.0", "--open"]], ids=["open", "login", "network"])
 def test_a_rebound_name_reaches_nothing_and_a_foreign_page_drives_nothing(serve: Any, flags: list[str]) -> None:
     served = serve(*flags)
     port = served.url.rpartition(":")[2]
@@ -147,7 +147,7 @@ def test_a_login_behind_https_is_kept_to_this_site(serve: Any) -> None:
 
 
 def test_in_a_network_an_address_is_enough_and_a_name_is_listed(serve: Any, tmp_path: Path) -> None:
-    served = serve("--host", "0.0.0.0", INPAINT_ALLOWED_HOSTS="box.lan")
+    served = serve("--host", "0.0.0.0", "--open", INPAINT_ALLOWED_HOSTS="box.lan")
     port = served.url.rpartition(":")[2]
     for host, status in ((f"192.168.1.7:{port}", 200), (f"box.lan:{port}", 200), (f"other.lan:{port}", 421)):
         asked = {"host": host, "origin": f"http://{host}"}

@@ -113,7 +113,7 @@ def test_a_proxy_is_asked_nothing(serve: object, tmp_path: Path, variables: dict
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("flags", [[], ["--auth", "ann:pässword"], ["--host", "0.0.0.0"], ["--host", "::1"]], ids=" ".join)
+@pytest.mark.parametrize("flags", [[], ["--auth", "ann:pässword"], ["--host", "0.0.0.0", "--open"], ["--host", "::1"]], ids=" ".join)
 def test_the_health_check_finds_port_and_login(serve: object, program: str, flags: list[str]) -> None:
     served = serve(*flags, program=program)  # type: ignore[operator]
     done = health(served)
