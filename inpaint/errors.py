@@ -13,9 +13,9 @@
         ModelUnavailable          no weights on disk, or they are damaged
         OutOfMemory
         BadOutput                 the model returned invalid numbers
-        StorageFull               no room for a result
-        FolderUnusable            a folder that cannot be written
-        AddressTaken              the server cannot listen where it was told to
+        StorageFull               no room for a result, or it could not be written
+        FolderUnusable            a folder that has to be written to cannot be
+        AddressTaken              the server cannot listen there
         JobTimeout                it took longer than a job may
       EditCancelled               stopped by the person         command line exits 130
 

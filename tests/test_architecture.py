@@ -31,6 +31,7 @@ ALLOWED = {
     "inpaint.edit": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.sight", "inpaint.ladder"},
     "inpaint.work": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.fairness", "inpaint.edit"},
     "inpaint.executor": {"inpaint.core", "inpaint.engines.base", "inpaint.engines.registry", "inpaint.fairness", "inpaint.work"},
+    "inpaint.saving": {"inpaint.core", "inpaint.service", "inpaint.storage"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
     "inpaint.intact": set[str](), "inpaint.flags": set[str](), "inpaint.address": set[str](),
     "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.engines"},

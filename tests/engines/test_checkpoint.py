@@ -82,7 +82,8 @@ def test_damage_is_refused_in_a_sentence(load, learned, tmp_path, part, damage) 
     with pytest.raises(ModelUnavailable) as caught:
         edit(load(copy, model="kandinsky-mini"))
     assert "kandinsky-mini" in caught.value.message
-    assert caught.value.hint == f"Put a whole copy of the model into {tmp_path / part.split('/')[0]}."
+    assert caught.value.hint == "Put a whole copy of the model into its folder, which the model's file names."
+    assert str(tmp_path) not in str(caught.value), "whoever asks a server learns no place of it; its log has it"
 
 
 @pytest.mark.parametrize("file", ["prior/tokenizer/tokenizer.json", "prior/scheduler/scheduler_config.json",

@@ -322,7 +322,7 @@ def test_a_missing_part_is_refused(part: str, repositories: dict[str, Path], tmp
     shutil.rmtree(missing) if missing.is_dir() else missing.unlink()
     with pytest.raises(ModelUnavailable) as caught:
         load(folder)
-    assert caught.value.hint == f"Put a whole copy of the model into {folder}."
+    assert caught.value.hint == "Put a whole copy of the model into its folder, which the model's file names."
 
 
 def test_a_pickled_part_is_refused(repositories: dict[str, Path], tmp_path: Path) -> None:

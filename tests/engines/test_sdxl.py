@@ -124,7 +124,7 @@ def test_a_missing_part_is_refused(sdxl_folder, tmp_path, part) -> None:
     shutil.rmtree(missing) if missing.is_dir() else missing.unlink()
     with pytest.raises(ModelUnavailable) as caught:
         load(folder)
-    assert caught.value.hint == f"Put a whole copy of the model into {folder}."
+    assert caught.value.hint == "Put a whole copy of the model into its folder, which the model's file names."
 
 
 def test_candidates_share_the_reading_of_the_words(engine, sdxl_folder, monkeypatch) -> None:

@@ -100,5 +100,5 @@ def test_locate_gives_the_folders_or_names_the_command(tmp_path: Path, cache: Pa
     assert weights.locate(spec(Source(str(written(tmp_path / "w", COMPLETE)))), ["pipeline"]) == {"pipeline": tmp_path / "w"}
     with pytest.raises(ModelUnavailable, match="Get them with: models --download mine --config own$"):
         weights.locate(spec(Source(REPO, REVISION)), ["pipeline"])
-    with pytest.raises(ModelUnavailable, match="not complete in /nowhere"):
+    with pytest.raises(ModelUnavailable, match="not complete in their folder"):
         weights.locate(spec(Source("/nowhere")), ["pipeline"])

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,9 @@ from inpaint.storage.unsaved import KEPT_SECONDS, Shelf
 from tests.fakes import noise
 from tests.faults.calling import erased, still_serves, uploaded, visitor
 from tests.faults.conftest import Serve
-from tests.ui.conftest import Served
+from tests.ui.app_page import AppPage
+from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, Served
+from tests.ui.stage.stage_app import Seen
 
 MORE_THAN_THERE_IS = "1000000000000"
 REFUSES = """
@@ -193,3 +196,27 @@ def test_a_file_that_cannot_be_written_says_whether_for_want_of_space(tmp_path: 
             save_picture(Picture(noise(4, 4)), tmp_path / "a.png")
         assert refused.value.is_full == is_full and ("Free some space." in str(refused.value)) == is_full
         assert str(tmp_path) not in str(refused.value)
+
+
+@pytest.mark.browser
+def test_the_page_shows_the_result_and_gives_it_from_memory(serve: Serve, flag: Path, chromium: Any, photo: Path, tmp_path: Path) -> None:
+    served = refusing(serve, flag, "folder file")
+    with chromium.new_context(**DESKTOP, accept_downloads=True) as context:
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        app = AppPage(context.new_page(), Seen(), tmp_path)
+        app.visit(served.url)
+        app.open_file(photo)
+        app.rectangle((0.25, 0.25), (0.5, 0.5))
+        flag.touch()
+        app.press_run()
+        app.result()
+        app.says("The disk is full. This result is not kept; download it now.", "#message")
+        assert app.page.locator("#download-button").is_hidden()
+        app.page.screenshot(path=tmp_path / "page.png")
+        with app.page.expect_download() as download:
+            app.page.locator("#message a").click()
+        assert Image.open(download.value.path()).size == Image.open(photo).size
+        flag.unlink()
+        app.page.locator("#another-button").click()
+        app.page.locator("#download-button").wait_for()
+        assert app.page.locator("#message a").count() == 0 and app.troubles == []

@@ -107,7 +107,7 @@ def test_an_event_is_found_until_it_was_fetched(client: httpx.Client, tmp_path: 
 
 @pytest.mark.parametrize("place", ["/etc/passwd", "/proc/self/environ", "{data}/results", "{data}/people.key", "{data}/cache/nothing.png"])
 def test_a_file_that_was_not_uploaded_is_told_without_a_place(place: str, client: httpx.Client, server: Served, tmp_path: Path) -> None:
-    photo, mask = uploaded(client, tmp_path)
+    _photo, mask = uploaded(client, tmp_path)
     kind, told = erased(client, [place.format(data=server.data), mask])
     assert kind == "error" and str(server.data) not in str(told) and told["error"].startswith("A file of this call ")
 

@@ -98,6 +98,22 @@ def test_a_folder_of_ones_own_needs_no_lock(folder: Path) -> None:
     opened(folder)
 
 
+def test_a_folder_that_is_removed_is_told_at_the_next_load_and_holds_again_when_it_is_back(folder: Path) -> None:
+    """While the model's engine is open: what is in memory goes on, what has to be read again is refused in a sentence."""
+    config = load_config(folder.parents[1] / "configs", {"device": "cpu", "data_dir": str(folder.parents[1] / "data")}, {})
+    models = Models(config)
+    spec = models.specs["kandinsky-mini"]
+    models.bring(spec, "inpaint", lambda progress: None)
+    folder.rename(folder.with_name("aside"))
+    assert not models.is_available(spec, "inpaint")
+    models.residency.let_go_all_but()
+    with pytest.raises(ModelUnavailable) as refused:
+        models.bring(spec, "inpaint", lambda progress: None)
+    assert str(folder) not in str(refused.value)
+    folder.with_name("aside").rename(folder)
+    models.bring(spec, "inpaint", lambda progress: None)
+
+
 def test_a_lock_is_named_for_a_local_folder_alone(folder: Path) -> None:
     file = folder.parents[1] / "configs" / "models" / "kandinsky-mini.toml"
     file.write_text(file.read_text(encoding="utf-8").replace('"../../models/kandinsky-mini/prior"', '"somebody/prior"'), encoding="utf-8")
