@@ -11,8 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.ui.conftest import ROOT, Served, _free_port, _wait_until_it_answers
+from tests.ui.conftest import ROOT, Served, _free_port, _wait_until_it_answers, chromium, photo
 
+__all__ = ["chromium", "photo"]  # fixtures of the page's tests
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HF_HUB_OFFLINE": "1"}
 
 

@@ -28,8 +28,6 @@ from tests.faults.calling import erased, still_serves, uploaded, visitor
 from tests.faults.conftest import Serve
 from tests.ui.app_page import AppPage
 from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, Served
-from tests.ui.conftest import chromium as chromium
-from tests.ui.conftest import photo as photo
 from tests.ui.stage.stage_app import Seen
 
 MORE_THAN_THERE_IS = "1000000000000"
@@ -213,12 +211,12 @@ def test_the_page_shows_the_result_and_gives_it_from_memory(serve: Serve, flag: 
         app.press_run()
         app.result()
         app.says("The disk is full. This result is not kept; download it now.", "#message")
-        assert app.page.locator("#download-button").is_hidden()
+        assert app.page.locator("#download-button").is_disabled()
         app.page.screenshot(path=tmp_path / "page.png")
         with app.page.expect_download() as download:
             app.page.locator("#message a").click()
         assert Image.open(download.value.path()).size == Image.open(photo).size
         flag.unlink()
         app.page.locator("#another-button").click()
-        app.page.locator("#download-button").wait_for()
+        app.page.locator("#download-button:enabled").wait_for()
         assert app.page.locator("#message a").count() == 0 and app.troubles == []
