@@ -394,7 +394,7 @@ class EditHandlers:
                  for candidate in result.candidates]
         shown = {"id": secrets.token_hex(8), "items": items, "line": f"{band_line(report)}."}
         kept = dataclasses.replace(session, results=tuple(map(str, outcome.paths)))
-        download = gr.update(value=str(outcome.paths[0]), visible=True) if outcome.paths else gr.update(visible=False)
+        download = gr.update(value=str(outcome.paths[0]) if outcome.paths else None, interactive=bool(outcome.paths))
         return self._idle() | {
             self.session: kept, self.tab.actions: gr.update(visible=True),
             self.tab.download: download, self.tab.run: gr.update(value="Run again", visible=True),

@@ -15,7 +15,6 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
-from gradio.exceptions import InvalidPathError
 from gradio_client.utils import is_http_url_like
 
 from inpaint.errors import FolderUnusable, InpaintError, InvalidRequest
@@ -57,7 +56,7 @@ def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -
     for part, value in zip(inputs, values, strict=False):
         if isinstance(part, gr.File) and value is not None and not _says_upload(value):
             return InvalidRequest(str(part.label), f"The {part.label} must be an uploaded file.", UPLOAD_IT)
-    if isinstance(error, InvalidPathError):
+    if isinstance(error, ValueError):  # Gradio's InvalidPathError, and what Python says of a path that none can be
         return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
     if isinstance(error, FileNotFoundError):
         return InvalidRequest("data", "A file of this call is no longer on the server, or cannot be read there.", "Upload it again.")
