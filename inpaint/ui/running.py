@@ -34,6 +34,7 @@ def launch(page: Page) -> NoReturn:
         page.launch(prevent_thread_lock=True)
     except OSError as error:
         raise AddressTaken(f"The server could not be started: {error}.", "Choose another address with --host and --port.") from None
+    sys.stdout.flush()  # the address that Gradio printed: in a pipe, as of a container's log, it would wait for more
     told.wait()
     end_within(LAST_SECONDS)
     page.service.worker.stop(GRACE_SECONDS)
