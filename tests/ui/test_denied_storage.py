@@ -64,6 +64,16 @@ def test_the_page_works_without_any_storage(denied: AppPage) -> None:
     denied.says("The prompt is empty.", "#generate-message")
 
 
+def without_frame_rules(route: Any) -> None:
+    """The page as the hub's site gets it from a Space: everywhere else no other site may frame it."""
+    if route.request.resource_type != "document":
+        route.continue_()
+        return
+    answer = route.fetch()
+    rules = ("content-security-policy", "x-frame-options", "cross-origin-opener-policy", "cross-origin-resource-policy")
+    route.fulfill(response=answer, headers={name: value for name, value in answer.headers.items() if name not in rules})
+
+
 @pytest.fixture
 def framed(chromium: Any, served_app: Served) -> Iterator[Any]:
     """The app in a frame of another site's page: of the name localhost where the app is 127.0.0.1."""
@@ -84,6 +94,7 @@ def framed(chromium: Any, served_app: Served) -> Iterator[Any]:
         page = chromium.new_page(viewport={"width": 1320, "height": 860}, color_scheme="light")
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.route(f"{served_app.url}/**", without_frame_rules)
         page.goto(f"http://localhost:{server.server_port}/")
         yield next(frame for frame in page.frames if urlparse(frame.url).netloc == urlparse(served_app.url).netloc)
         page.close()

@@ -150,9 +150,9 @@ def test_stroke_event_comes_once_with_the_value(stage: StagePage) -> None:
     stage.drag((0.4, 0.4), (0.5, 0.4))
     stage.drag((0.4, 0.5), (0.5, 0.5))
     stage.wait(lambda: len(stage.seen.strokes) > 0)
-    stage.page.wait_for_timeout(500)
+    value = stage.run() and stage.seen.raw[-1]
+    stage.wait(lambda: stage.seen.strokes[-1] == value)
     assert len(stage.seen.strokes) <= 2
-    assert stage.seen.strokes[-1] == (stage.run() and stage.seen.raw[-1])
 
 
 def test_finger_paints(stage_phone: StagePage) -> None:
