@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from inpaint.errors import StorageFull
 
@@ -34,11 +34,17 @@ def claim_streams() -> None:
     for descriptor in range(3):
         _hold_open(descriptor)
     codecs.register_error(SHOWABLE, _as_bytes_or_escaped)
+    # Python has None in the place of a closed stream, which libraries do not expect.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=SHOWABLE)
             with contextlib.suppress(OSError):
                 os.set_blocking(stream.fileno(), True)
+
+
+def _nowhere() -> TextIO:
+    return io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8", write_through=True)
 
 
 def _hold_open(descriptor: int) -> None:
@@ -65,22 +71,24 @@ def say(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        _drop_output()
+        _drop(sys.stdout)
     except OSError as error:
-        _drop_output()
+        _drop(sys.stdout)
         raise StorageFull(f"The report could not be written: {error.strerror}.") from error
 
 
 def tell(line: str) -> None:
     """Print one line beside the output. With stderr closed, print would put it into the output; nobody reads it then."""
     if sys.stderr is not None:
-        with contextlib.suppress(OSError):
+        try:
             print(line, file=sys.stderr, flush=True)
+        except OSError:
+            _drop(sys.stderr)
 
 
-def _drop_output() -> None:
-    """Else Python complains once more when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop(stream: TextIO) -> None:
+    """What cannot be written stays in its buffer: Python would fail at it once more when it ends, with an exit code of its own (120)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager

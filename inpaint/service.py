@@ -275,7 +275,7 @@ def _checked_mask(mask: Mask, picture: Picture, values: Values) -> Mask:
                       "A mask must have the size of its picture.")
     chosen = mask.invert() if _flag("invert_mask", values.get("invert_mask")) else mask
     if chosen.is_empty:
-        raise EmptyMask
+        raise EmptyMask(hint=" ".join(mask.notices)) if mask.notices else EmptyMask
     return chosen
 
 

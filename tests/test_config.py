@@ -243,7 +243,7 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
     pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\nrevision = ""', "line 9: sources.a.revision: it is empty", id="no revision"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = "not a repo!!"', "line 8: sources.a.repo_id: 'not a repo!!' is neither", id="no repository"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = "a/b/c"', "line 8: sources.a.repo_id: 'a/b/c' is neither", id="a path of three"),
-    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\nlock = "z"', "line 7: sources.a: .* not set by", id="a lock of its own"),
+    pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\nlock = "z"', "line 9: sources.a.lock: only a local folder", id="a lock of its own"),
     pytest.param(MODEL + "[parameters]\nunet = -5", "line 8: parameters.unet: -5 is no count", id="fewer than no parameters"),
     pytest.param(MODEL + "[parameters]\nunet = 1.5", "line 8: parameters.unet: .* integer", id="half a parameter"),
     pytest.param(MODEL + "[limits.height]\ndefault = 5\nminimum = 6\nmaximum = 9", "line 7: limits.height: the default 5", id="default below"),

@@ -77,6 +77,17 @@ def test_a_closed_stream_is_no_file_of_ours(redirected: str, folder: Path) -> No
     assert done.stdout == (b"" if ">&-" in redirected.replace("2>&-", "") else b"out.png\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(("redirected", "code"), [
+    pytest.param("2>/dev/full", 0, id="messages on a full disk"),
+    pytest.param(">/dev/full 2>/dev/full", 1, id="and the report"),
+])
+def test_messages_that_cannot_be_written_leave_the_exit_code_as_it_is(redirected: str, code: int, folder: Path) -> None:
+    """Unbuffered, Python keeps nothing that it could fail at; so the variable is not passed on."""
+    assert edit(folder, "out.png", redirected).returncode == code
+    assert (folder / "out.png").is_file()
+
+
 def test_a_full_pipe_that_does_not_block_is_waited_for(folder: Path) -> None:
     """As Node and ssh leave it: a write would fail at once instead of waiting for the reader."""
     reader, writer = os.pipe()

@@ -24,6 +24,7 @@ PATCH_RADIUS = 5
 TELEA_RADIUS = 5
 NOTHING_TO_FILL_FROM = "Everything in the work area is painted: there is nothing to fill from, so it stays as it was."
 WITHOUT_PATCHMATCH = "PatchMatch is not installed for this machine; OpenCV's simpler fill was used."
+BROKEN_PATCHMATCH = "PatchMatch is installed, but its library cannot be loaded, so OpenCV's simpler fill was used. Installing pypatchmatch anew may mend it."
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Erase:
     """Fills the mask from the rest of the work area. The same seed gives the same fill."""
 
     has_patchmatch: bool
+    why_not: str = WITHOUT_PATCHMATCH
 
     @classmethod
     def load(cls) -> Erase:
@@ -38,14 +40,14 @@ class Erase:
             from patchmatch import patchmatch_available
         except ImportError:
             return cls(False)
-        return cls(patchmatch_available)
+        return cls(patchmatch_available, BROKEN_PATCHMATCH)
 
     def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
         report(Progress("filling"))
         if work.mask.all():
             return EngineOutput(work.picture, (NOTHING_TO_FILL_FROM,))
         if not self.has_patchmatch:
-            return EngineOutput(_telea(work.picture, work.mask), (WITHOUT_PATCHMATCH,))
+            return EngineOutput(_telea(work.picture, work.mask), (self.why_not,))
         return EngineOutput(_patchmatch(work, report))
 
     def relieve(self) -> str | None:
@@ -59,8 +61,10 @@ class Erase:
     def restore(self) -> None:
         """Nothing was given up."""
 
+
 def _telea(picture: Pixels, mask: Pixels) -> Pixels:
     return np.asarray(cv2.inpaint(picture, mask, TELEA_RADIUS, cv2.INPAINT_TELEA), np.uint8)
+
 
 def _patchmatch(work: EngineInput, report: Report) -> Pixels:
     """Mirrored outward to at least one whole patch a side: the search wants room for one."""

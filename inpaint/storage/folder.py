@@ -89,7 +89,7 @@ def _refusal(folder: Path, data_dir: Path, error: OSError) -> InpaintError:
         return FolderUnusable(f"The disk of the folder {folder} is full.", f"Free some space, or {other}")
     if error.errno in (errno.EACCES, errno.EPERM):
         return FolderUnusable(f"The folder {folder} cannot be written by this user{_ownership(folder)}.", f"{_give(folder)}, or {other}")
-    return FolderUnusable(f"The folder {folder} cannot be written: {error.strerror or error}.", other.capitalize())
+    return FolderUnusable(f"The folder {folder} cannot be written: {error.strerror or error}.", f"N{other[1:]}")
 
 
 def _ownership(folder: Path) -> str:

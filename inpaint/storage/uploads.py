@@ -47,6 +47,8 @@ XMP = ("xmp", "XML:com.adobe.xmp")
 
 EXIF_DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 log = logging.getLogger(__name__)
+TRANSPARENT_MASK = ("The mask is transparent in places; these count as black and stay as they are. If they are what should change, invert the mask, "
+                    "or save it in black and white.")
 IN_COLOUR = "The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29."
 SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
@@ -115,9 +117,11 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
     if plain.size != (picture.width, picture.height):
         raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
                       "A mask must have the size of its picture.")
+    is_transparent = plain.mode == "RGBA" and bool((np.asarray(plain)[..., 3] < 255).any())
     if plain.mode == "RGBA":
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
-    notices = [IN_COLOUR] if _is_coloured(np.asarray(plain.convert("RGB"))) else []
+    notices = [TRANSPARENT_MASK] if is_transparent else []
+    notices += [IN_COLOUR] if _is_coloured(np.asarray(plain.convert("RGB"))) else []
     pixels = np.array(plain.convert("L"))
     if image.format and _is_lossy(image.format, upload.data):
         pixels = _without_coding_noise(pixels, LOSSY_FORMATS[image.format], notices)

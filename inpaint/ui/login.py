@@ -11,9 +11,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from starlette._utils import get_route_path
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,6 +69,29 @@ class Attempts:
         if count < FREE_ATTEMPTS:
             return 0.0
         return last + min(LONGEST_SECONDS, 2.0 ** (count - FREE_ATTEMPTS)) - self._clock()
+
+
+class LoginFirst:
+    """ASGI middleware: where there is a login, a request that brings a body is not read before its sender is known.
+
+    Gradio reads a body first and then asks who sends it; some of its routes do not ask at all. gradio_app: Gradio's own application,
+    which holds the logins that it gave out.
+    """
+
+    def __init__(self, app: ASGIApp, gradio_app: Any) -> None:
+        self._app, self._gradio = app, gradio_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asks = scope["type"] == "http" and scope["method"] == "POST" and get_route_path(scope).rstrip("/") != "/login"
+        if asks and self._gradio.auth is not None and not self._is_known(scope):
+            await JSONResponse({"error": "Log in first.", "detail": "Log in first."}, 401, {"Connection": "close"})(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_known(self, scope: Scope) -> bool:
+        cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
+        names = (f"access-token-{self._gradio.cookie_id}", f"access-token-unsecure-{self._gradio.cookie_id}")
+        return any(self._gradio.tokens.get(cookies.get(name)) is not None for name in names)
 
 
 class LoginThrottle:

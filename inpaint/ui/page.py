@@ -28,6 +28,7 @@ from inpaint.ui.bench import Bench
 from inpaint.ui.calls import Calls, Functions, NoSuchCall, no_such_call
 from inpaint.ui.chain import Chain
 from inpaint.ui.chain_handlers import ChainHandlers
+from inpaint.ui.connections import bound_foreign_logs, bounded_connections
 from inpaint.ui.doors import JSON_BYTES, Doors
 from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
 from inpaint.ui.edit_tab import EditTab, build_edit_tab
@@ -41,7 +42,7 @@ from inpaint.ui.guard import Guard
 from inpaint.ui.headers import SecurityHeaders
 from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
 from inpaint.ui.http import bind_http, health_routes, unsaved_route
-from inpaint.ui.login import Attempts, LoginThrottle
+from inpaint.ui.login import Attempts, LoginFirst, LoginThrottle
 from inpaint.ui.names import Names, signing_key
 from inpaint.ui.refused import refusals, refuse_addresses
 from inpaint.ui.session import KEPT_SECONDS, Session
@@ -117,7 +118,8 @@ class Page(gr.Blocks):
         }
         self.default_config.fns = Functions(self.default_config.fns)
         self.fetches.allowed = may_download(settings, os.environ)
-        with _forwarded_headers_left_to_the_guard():
+        bound_foreign_logs()
+        with _forwarded_headers_left_to_the_guard(), bounded_connections():
             launched = super().launch(*args, **{**own, **options})
         hosts.share = parted(urlsplit(self.share_url or "").netloc)[0]
         return launched
@@ -136,7 +138,7 @@ class Page(gr.Blocks):
 async def _guarded(app: Any, hosts: Hosts, config: AppConfig, inner: Callable[[Any], ASGIApp]) -> AsyncGenerator[None]:
     """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
     behind its own, which answers preflights and allows other sites to read."""
-    app.middleware_stack = before_gradio(inner(app.middleware_stack), hosts, config)
+    app.middleware_stack = before_gradio(LoginFirst(inner(app.middleware_stack), app), hosts, config)
     yield
 
 

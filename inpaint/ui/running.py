@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from inpaint.errors import AddressTaken
+from inpaint.ui.connections import raise_open_files
 from inpaint.ui.hosts import exposure
 from inpaint.ui.page import Page
 
@@ -28,6 +29,7 @@ def launch(page: Page) -> NoReturn:
         print(f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "
               "--auth USER:PASSWORD asks for one.", file=sys.stderr, flush=True)
     told = told_to_stop()
+    raise_open_files()
     try:
         page.launch(prevent_thread_lock=True)
     except OSError as error:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, EngineOutput
-from inpaint.engines.patchmatch import NOTHING_TO_FILL_FROM, WITHOUT_PATCHMATCH, Erase
+from inpaint.engines.patchmatch import BROKEN_PATCHMATCH, NOTHING_TO_FILL_FROM, WITHOUT_PATCHMATCH, Erase
 from inpaint.errors import EditCancelled
 from tests.fakes import Pixels, block, noise
 
@@ -87,6 +87,11 @@ def test_where_patchmatch_has_no_wheel_the_simpler_fill_is_used_and_said(monkeyp
     engine = Erase.load()
     assert engine == Erase(has_patchmatch=False)
     assert filled(engine, noise(9, 9), block(9, 9, 2, 2, 4, 4)).notices == (WITHOUT_PATCHMATCH,)
+
+
+def test_a_library_that_cannot_be_loaded_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patchmatch.patchmatch_available", False)
+    assert filled(Erase.load(), noise(9, 9), block(9, 9, 2, 2, 4, 4)).notices == (BROKEN_PATCHMATCH,)
 
 
 def test_a_cancelled_fill_leaves_nothing_behind() -> None:

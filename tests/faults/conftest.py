@@ -11,9 +11,10 @@ from typing import Protocol
 
 import pytest
 
-from tests.ui.conftest import ROOT, Served, _free_port, _wait_until_it_answers, chromium, photo
+from tests.ui import conftest as pages
+from tests.ui.conftest import ROOT, Served, _free_port, _wait_until_it_answers
 
-__all__ = ["chromium", "photo"]  # fixtures of the page's tests
+chromium, photo = pages.chromium, pages.photo
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HF_HUB_OFFLINE": "1"}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from inpaint.errors import BadConfig
+from inpaint.errors import BadConfig, FolderUnusable
 from inpaint.storage import folder as folders
 from inpaint.storage.folder import FolderWatch, check_folders, written_folders
 
@@ -70,6 +70,12 @@ def test_uploads_that_lie_elsewhere_name_their_own_variable(tmp_path: Path) -> N
     (tmp_path / "uploads").write_text("")
     with pytest.raises(BadConfig, match="uploads is a file.*GRADIO_TEMP_DIR"):
         check_folders(tmp_path / "data", tmp_path / "uploads")
+
+
+def test_uploads_that_cannot_be_made_name_their_variable_as_it_is_written(tmp_path: Path) -> None:
+    too_long = tmp_path / ("u" * 300)
+    with pytest.raises(FolderUnusable, match=r"u cannot be written: \S.*\. Name another with GRADIO_TEMP_DIR\.$"):
+        check_folders(tmp_path / "data", too_long)
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="this system has no user numbers")

@@ -17,7 +17,7 @@ from inpaint.core.geometry import Extent
 from inpaint.core.picture import Picture
 from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
 from inpaint.storage import uploads
-from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.storage.uploads import TRANSPARENT_MASK, Upload, read_mask, read_picture
 from tests.conftest import LIMITS
 from tests.fakes import Pixels, block, noise
 from tests.storage.pictures import (
@@ -356,6 +356,13 @@ class TestMask:
         image.putpixel((1, 0), (255, 255, 255, 0))
         image.putpixel((2, 0), (255, 255, 255, 128))
         assert self.read(image).tolist() == [[255, 0, 128]]
+
+    @pytest.mark.parametrize(("lowest", "told"), [(0, True), (254, True), (255, False)])
+    def test_transparency_in_a_mask_is_told(self, lowest: int, told: bool) -> None:
+        image = Image.new("RGBA", (3, 1), (255, 255, 255, 255))
+        image.putpixel((1, 0), (255, 255, 255, lowest))
+        mask = read_mask(Upload("mask.png", encoded(image, "PNG")), Extent(3, 1), LIMITS)
+        assert (TRANSPARENT_MASK in mask.notices) == told
 
     def test_coding_noise_of_a_jpeg_is_not_paint(self) -> None:
         painted = block(64, 64, 16, 16, 48, 48)

@@ -163,7 +163,7 @@ def build_demo(seen: Seen, examples: list[dict[str, str]]) -> gr.Blocks:
                     prompt = gr.Textbox(label="prompt", elem_id="prompt")
                     run = gr.Button("Run", elem_id="run-button")
                     cancel = gr.Button("Cancel", elem_id="cancel-button")
-                    out = gr.Textbox(label="runs")
+                    out = gr.Textbox(label="runs", elem_id="runs")
             for name, act in server.pushes().items():
                 gr.Button(name, elem_id="do-" + name).click(act, None, stage, **QUIET)
         with gr.Tab("Other"):

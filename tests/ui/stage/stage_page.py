@@ -59,12 +59,13 @@ class StagePage:
         mouse.up(button=button)
 
     def touch(self, *fingers: list[Point]) -> None:
-        """Each finger's way, all of the same length, moved together."""
+        """Each finger's way, all of the same length, moved together. Fixed on the screen before it begins: a pinch moves the picture."""
         session = self.page.context.new_cdp_session(self.page)
+        ways = [[self.at(point) for point in way] for way in fingers]
 
         def send(kind: str, step: int) -> None:
             points = [] if kind == "touchEnd" else [
-                {"x": self.at(way[step])[0], "y": self.at(way[step])[1], "id": i} for i, way in enumerate(fingers)]
+                {"x": way[step][0], "y": way[step][1], "id": i} for i, way in enumerate(ways)]
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
         send("touchStart", 0)
@@ -81,6 +82,8 @@ class StagePage:
 
     def wait_for_run(self, known: int) -> None:
         self.wait(lambda: len(self.seen.values) > known)
+        # Gradio drops a press while the page has not heard of the end of the one before.
+        self.page.wait_for_function("count => document.querySelector('#runs :is(input, textarea)').value >= count", arg=len(self.seen.values))
 
     def wait(self, done: Callable[[], bool]) -> None:
         for _ in range(1200):
