@@ -7,14 +7,16 @@ upload folder. Those checks stay; but of what they find a caller would hear "nul
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
 from inpaint.errors import FolderUnusable, InpaintError, InvalidRequest
@@ -56,14 +58,31 @@ def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -
     for part, value in zip(inputs, values, strict=False):
         if isinstance(part, gr.File) and value is not None and not _says_upload(value):
             return InvalidRequest(str(part.label), f"The {part.label} must be an uploaded file.", UPLOAD_IT)
-    if isinstance(error, ValueError):  # Gradio's InvalidPathError, and what Python says of a path that none can be
+    if any(not _is_among_uploads(place) for place in _places(values)):
         return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
-    if isinstance(error, FileNotFoundError):
-        return InvalidRequest("data", "A file of this call is no longer on the server, or cannot be read there.", "Upload it again.")
-    if isinstance(error, OSError):
-        log.error("an uploaded file cannot be used: %s", error)
-        return FolderUnusable(f"The server's folder for uploads cannot be used: {error.strerror or type(error).__name__}.")
+    if isinstance(error, (OSError, ValueError)):  # Gradio's own errors of a file are ValueErrors
+        log.warning("an uploaded file cannot be used: %s", error)
+        return FolderUnusable("A file of this call is no longer on the server, or cannot be read there.", "Upload it again.")
     return None
+
+
+def _places(value: Any) -> Iterator[str]:
+    """The paths of all files that are named anywhere in a call's values."""
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _places(part)
+
+
+def _is_among_uploads(place: str) -> bool:
+    """Whether a path lies in the folder of uploads, be there a file or not."""
+    try:
+        return Path(place).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):  # no file has such a path
+        return False
 
 
 def _says_upload(value: Any) -> bool:
