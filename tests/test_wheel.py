@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.fakes import block, noise, save
+from tests.serving import Servers
 from tests.test_packaging import ROOT, project_files
-from tests.ui.conftest import Served, _free_port, _wait_until_it_answers
 
 PATIENCE_SECONDS = 240
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -82,17 +82,14 @@ def test_the_command_edits(run: Run, tmp_path: Path, words: list[str]) -> None:
 
 
 def test_the_command_serves_the_page(installed: Path, tmp_path: Path) -> None:
-    port, log = _free_port(), tmp_path / "log.txt"
-    command = [sys.executable, installed / "bin" / "inpaint", "serve", "--port", str(port), "--data-dir", str(tmp_path / "data")]
-    with log.open("wb") as file, subprocess.Popen(command, cwd=tmp_path, env=environment(installed, tmp_path), stdout=file,
-                                                  stderr=subprocess.STDOUT) as process:
-        try:
-            served = Served(f"http://127.0.0.1:{port}", tmp_path, tmp_path / "data", process)
-            _wait_until_it_answers(served, log)
-            assert "Clear the spoon away" in httpx.get(f"{served.url}/config", trust_env=False).text
-        finally:
-            process.terminate()
-    assert process.returncode == 0
+    servers = Servers(tmp_path)
+    try:
+        served = servers.start(program=(installed / "bin" / "inpaint", "serve"), folder=tmp_path, environment=environment(installed, tmp_path))
+        assert "Clear the spoon away" in httpx.get(f"{served.url}/config", trust_env=False).text
+        served.process.terminate()
+        assert served.process.wait(PATIENCE_SECONDS) == 0
+    finally:
+        servers.close()
 
 
 @pytest.mark.parametrize("last", ["ours", "theirs"])

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.fakes import block, noise, save
-from tests.ui.conftest import PATIENCE_SECONDS, Served
+from tests.serving import PATIENCE_SECONDS, Served
 
 
 def visitor(served: Served) -> httpx.Client:

@@ -13,8 +13,7 @@ import pytest
 from inpaint.config import Settings
 from inpaint.errors import BadConfig
 from inpaint.ui.hosts import check_open, exposure
-from tests.faults.conftest import BARE, Serve
-from tests.ui.conftest import PATIENCE_SECONDS, ROOT, _free_port
+from tests.serving import BARE, PATIENCE_SECONDS, ROOT, Serve, free_port
 
 WHAT_TO_DO = "Ask for one with --auth USER:PASSWORD, or say with --open that everybody may use it."
 
@@ -30,7 +29,7 @@ WHAT_TO_DO = "Ask for one with --auth USER:PASSWORD, or say with --open that eve
     pytest.param(["--host", "0.0.0.0"], {"INPAINT_OPEN": "0"}, "the address 0.0.0.0", id="not open"),
 ])
 def test_without_a_login_it_does_not_start(program: list[str], flags: list[str], variables: dict[str, str], way: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, *program, "--port", str(_free_port()), "--data-dir", str(tmp_path / "data"), *flags], cwd=ROOT,
+    done = subprocess.run([sys.executable, *program, "--port", str(free_port()), "--data-dir", str(tmp_path / "data"), *flags], cwd=ROOT,
                           capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=BARE | {"HOME": str(tmp_path)} | variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"inpaint: Others would reach this server by {way}, and it asks for no login. {WHAT_TO_DO}\n"

@@ -25,9 +25,9 @@ from inpaint.storage.space import Space, free_bytes
 from inpaint.storage.unsaved import KEPT_SECONDS, Shelf
 from tests.fakes import noise
 from tests.faults.calling import erased, still_serves, uploaded, visitor
-from tests.faults.conftest import Serve
+from tests.serving import PATIENCE_SECONDS, Serve, Served
 from tests.ui.app_page import AppPage
-from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, Served
+from tests.ui.conftest import DESKTOP
 from tests.ui.stage.stage_app import Seen
 
 MORE_THAN_THERE_IS = "1000000000000"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.faults.calling import erased, still_serves, uploaded, visitor
-from tests.ui.conftest import ROOT, Served
+from tests.serving import BARE, ROOT, Served, Servers
 
 SECRET = "c2VjcmV0"
 
@@ -20,13 +20,13 @@ SECRET = "c2VjcmV0"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One for all rows of this file, none of which harms it."""
-    from tests.faults import conftest
-
     folder = tmp_path_factory.mktemp("odd")
-    starting = conftest.serve.__wrapped__(folder, folder / "log.txt")  # type: ignore[attr-defined]
-    yield next(starting)()
-    next(starting, None)
-    assert "Traceback" not in (folder / "log.txt").read_text()
+    servers = Servers(folder)
+    try:
+        yield servers.start(environment=BARE | {"HOME": str(folder)})
+        assert "Traceback" not in servers.log.read_text()
+    finally:
+        servers.close()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.serving import Served
 from tests.ui.app_page import MOUNTING_MS, AppPage
-from tests.ui.conftest import Served
 
 pytestmark = pytest.mark.browser
 

@@ -10,8 +10,8 @@ from urllib.parse import urlparse
 
 import pytest
 
+from tests.serving import Served
 from tests.ui.app_page import AppPage
-from tests.ui.conftest import Served
 
 pytestmark = pytest.mark.browser
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.hub import Hub, environment, running_hub
+from tests.serving import PATIENCE_SECONDS, Served, Servers, environment_without
 from tests.tiny_models import make_sdxl
 from tests.ui.app_page import AppPage
-from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, ROOT, TINY_SDXL, Served, _free_port, _wait_until_it_answers
+from tests.ui.conftest import DESKTOP, TINY_SDXL
 from tests.ui.stage.stage_app import Seen
 
 pytestmark = pytest.mark.browser
@@ -36,19 +34,12 @@ def served(hub: Hub, tmp_path: Path) -> Iterator[Served]:
     models = tmp_path / "config" / "models"
     models.mkdir(parents=True)
     (models / "tiny.toml").write_text('licence = "MIT"\n' + TINY_SDXL.format(sdxl="me/tiny").replace('"tiny-sdxl"', '"tiny"'))
-    port, data, log = _free_port(), tmp_path / "data", tmp_path / "log.txt"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("INPAINT_", "GRADIO_", "HF_"))}
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config", str(models.parent),
-             "--data-dir", str(data)], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | environment(hub, tmp_path / "home"))
-    served = Served(f"http://127.0.0.1:{port}", models.parent, data, process)
+    servers = Servers(tmp_path)
+    clean = environment_without("INPAINT_", "GRADIO_", "HF_")
     try:
-        _wait_until_it_answers(served, log)
-        yield served
+        yield servers.start(config=models.parent, environment=clean | environment(hub, tmp_path / "home"))
     finally:
-        process.kill()
-        process.wait()
+        servers.close()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from PIL import Image
 
 from inpaint.storage.uploads import READABLE
 from tests.fakes import block, save
+from tests.serving import PATIENCE_SECONDS, Served
 from tests.ui.app_page import AppPage
-from tests.ui.conftest import PATIENCE_SECONDS, Served
 
 NAMES = ["noending", "photo.jpg_large", "..jpg", ".jpg", "a" * 240 + ".png", "con.png", "\N{CAT} photo.png", "हिन्दी.png",
          "cafe\N{COMBINING ACUTE ACCENT}.png", "x.PNG", "photo.txt", "photo.svg"]

@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from tests.fakes import block, noise, save
-from tests.ui.conftest import ROOT, Served
+from tests.serving import ROOT, Served
 
 REPORT_FIELDS = {"outputs", "model", "seed", "seconds", "region", "changed_outside", "blend_band_px", "notices"}
 EDIT_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "strength", "scheduler",

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.serving import Served
 from tests.ui.app_page import MOUNTING_MS, AppPage
-from tests.ui.conftest import PHONE, Served
+from tests.ui.conftest import PHONE
 
 pytestmark = pytest.mark.browser
 

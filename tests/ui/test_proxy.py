@@ -15,12 +15,11 @@ import pytest
 from gradio_client import Client, handle_file
 
 from tests.fakes import block, save
+from tests.serving import PATIENCE_SECONDS, ROOT, Served, free_port
 from tests.ui.app_page import AppPage
-from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, ROOT, Served, _free_port
+from tests.ui.conftest import DESKTOP
 from tests.ui.stage.stage_app import Seen
-from tests.ui.test_start import log, serve
 
-__all__ = ["log", "serve"]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 NAME = "inpaint.localhost"
 """Stands for inpaint.example: browsers find it without a name server. Programs need not: they go to loopback and say the name."""
@@ -40,7 +39,7 @@ def nginx(tmp_path: Path) -> Iterator[Proxy]:
     def start(served: Served, block: str) -> str:
         if NGINX is None:
             pytest.skip("no nginx here")
-        port = _free_port()
+        port = free_port()
         config = tmp_path / "nginx.conf"
         own = block.replace("listen 80;", f"listen 127.0.0.1:{port};").replace("inpaint.example", NAME).replace(
             "http://127.0.0.1:7860", served.url)

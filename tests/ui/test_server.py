@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -18,8 +17,9 @@ from gradio_client import Client, handle_file
 
 from inpaint.ui.names import PERSON_COOKIE
 from tests.fakes import block, save
+from tests.serving import PATIENCE_SECONDS, Served, Servers, environment_without
 from tests.ui.app_page import AppPage
-from tests.ui.conftest import DESKTOP, PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
+from tests.ui.conftest import DESKTOP
 from tests.ui.stage.stage_app import Seen
 
 Start = Callable[..., Served]
@@ -28,25 +28,14 @@ Start = Callable[..., Served]
 @pytest.fixture
 def start(served_app: Served, tmp_path: Path) -> Iterator[Start]:
     """Start a server of this test's own, on the session's tiny models; its log is tmp_path/log.txt."""
-    started: list[subprocess.Popen[bytes]] = []
+    servers = Servers(tmp_path)
+    clean = environment_without("INPAINT_", "GRADIO_")
 
-    def start_app(*flags: str, program: Sequence[str] = ("app.py",), **variables: str) -> Served:
-        port, log = _free_port(), tmp_path / "log.txt"
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("INPAINT_", "GRADIO_"))}
-        with log.open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--config",
-                 str(served_app.config), "--data-dir", str(tmp_path / "data"), *flags],
-                cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean | {"HF_HUB_OFFLINE": "1"} | variables)
-        started.append(process)
-        served = Served(f"http://127.0.0.1:{port}", served_app.config, tmp_path / "data", process)
-        _wait_until_it_answers(served, log)
-        return served
+    def start_app(*flags: str, program: Sequence[str] = ("app.py",), config: Path = served_app.config, **variables: str) -> Served:
+        return servers.start(*flags, program=program, config=config, environment=clean | variables)
 
     yield start_app
-    for process in started:
-        process.kill()
-        process.wait()
+    servers.close()
 
 
 def edit(served: Served, photo: Path, tmp_path: Path) -> Any:
@@ -187,7 +176,7 @@ CANCELLED = 'inpaint_jobs_total{model="tiny-kandinsky",state="cancelled"} 1.0'
 
 def test_the_job_of_a_program_that_leaves_ends_at_once(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
     """Although a closed page's would be kept for an hour here. While it listens, it is waited for."""
-    served = start("--config", str(patient(served_app, tmp_path, 3600)))
+    served = start(config=patient(served_app, tmp_path, 3600))
     mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
     caller = subprocess.Popen([sys.executable, "-c", CALLER, served.url, str(photo), str(mask)])
     wait(lambda: any((served.data / "running").glob("*/*.json")) or caller.poll() is not None)
@@ -201,7 +190,7 @@ def test_the_job_of_a_program_that_leaves_ends_at_once(start: Start, served_app:
 
 @pytest.mark.parametrize("waits", [False, True], ids=["running", "waiting"])
 def test_a_program_that_cancels_its_call_ends_the_job_at_once(start: Start, served_app: Served, photo: Path, tmp_path: Path, waits: bool) -> None:
-    served = start("--config", str(patient(served_app, tmp_path, 3600)))
+    served = start(config=patient(served_app, tmp_path, 3600))
     first = long_edit(served, photo, tmp_path)
     (waiting_edit(served, photo, tmp_path) if waits else first).cancel()
     wait(lambda: CANCELLED in figures(served))
@@ -210,7 +199,7 @@ def test_a_program_that_cancels_its_call_ends_the_job_at_once(start: Start, serv
 
 
 def test_a_call_that_nobody_ever_listens_to_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
-    served = start("--config", str(patient(served_app, tmp_path, 1)))
+    served = start(config=patient(served_app, tmp_path, 1))
     posted(served, photo, tmp_path)
     wait(lambda: CANCELLED in figures(served))
     assert served.results() == []

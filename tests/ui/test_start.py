@@ -18,9 +18,8 @@ import pytest
 from gradio_client import Client, handle_file
 
 from tests.fakes import block, save
-from tests.ui.conftest import PATIENCE_SECONDS, ROOT, Served, _free_port, _wait_until_it_answers
+from tests.serving import BARE, PATIENCE_SECONDS, ROOT, Serve, Served, free_port
 
-BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HF_HUB_OFFLINE": "1"}
 DEAD_PROXY = "http://127.0.0.1:9"
 PROGRAMS = {"app.py": ["app.py"], "inpaint serve": ["-m", "inpaint", "serve"]}
 
@@ -28,32 +27,6 @@ PROGRAMS = {"app.py": ["app.py"], "inpaint serve": ["-m", "inpaint", "serve"]}
 def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
                           env=BARE | variables)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "log.txt"
-
-
-@pytest.fixture
-def serve(tmp_path: Path, log: Path) -> Iterator[object]:
-    """Start the app as it is shipped, in an environment with nothing but what is said; everything ends with the test."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*flags: str, program: str = "app.py", **variables: str) -> Served:
-        port = _free_port()
-        with log.open("ab") as file:
-            process = subprocess.Popen([sys.executable, *PROGRAMS[program], "--port", str(port), "--data-dir", str(tmp_path / "data"), *flags],
-                                       cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=BARE | {"HOME": str(tmp_path)} | variables)
-        started.append(process)
-        served = Served(f"http://{'[::1]' if '::1' in flags else '127.0.0.1'}:{port}", tmp_path, tmp_path / "data", process)
-        _wait_until_it_answers(served, log)
-        return served
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
 
 
 def health(served: Served, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -106,22 +79,22 @@ def test_a_taken_port_is_one_line(program: list[str], host: str, tmp_path: Path)
     pytest.param({"http_proxy": DEAD_PROXY, "no_proxy": "intranet.example"}, id="exceptions of its own"),
     pytest.param({"ALL_PROXY": "socks5://127.0.0.1:9"}, id="a SOCKS proxy"),
 ])
-def test_a_proxy_is_asked_nothing(serve: object, tmp_path: Path, variables: dict[str, str]) -> None:
-    served = serve(**variables)  # type: ignore[operator]
+def test_a_proxy_is_asked_nothing(serve: Serve, tmp_path: Path, variables: dict[str, str]) -> None:
+    served = serve(**variables)
     assert erased(served, tmp_path)["changed_outside"] == 0
     assert health(served, **variables).returncode == 0
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 @pytest.mark.parametrize("flags", [[], ["--auth", "ann:pässword"], ["--host", "0.0.0.0", "--open"], ["--host", "::1"]], ids=" ".join)
-def test_the_health_check_finds_port_and_login(serve: object, program: str, flags: list[str]) -> None:
-    served = serve(*flags, program=program)  # type: ignore[operator]
+def test_the_health_check_finds_port_and_login(serve: Serve, program: list[str], flags: list[str]) -> None:
+    served = serve(*flags, program=program)
     done = health(served)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_folder_that_goes_bad_is_seen_by_readyz_and_by_the_health_check(serve: object, tmp_path: Path) -> None:
-    served = serve("--auth", "ann:secret")  # type: ignore[operator]
+def test_a_folder_that_goes_bad_is_seen_by_readyz_and_by_the_health_check(serve: Serve, tmp_path: Path) -> None:
+    served = serve("--auth", "ann:secret")
     shutil.rmtree(served.data)
     served.data.write_text("in its place")
     time.sleep(1.1)
@@ -135,15 +108,15 @@ def test_a_folder_that_goes_bad_is_seen_by_readyz_and_by_the_health_check(serve:
     assert health(served).returncode == 0
 
 
-def test_a_folder_that_is_deleted_while_it_serves_is_made_again(serve: object, tmp_path: Path) -> None:
-    served = serve()  # type: ignore[operator]
+def test_a_folder_that_is_deleted_while_it_serves_is_made_again(serve: Serve, tmp_path: Path) -> None:
+    served = serve()
     shutil.rmtree(served.data)
     assert erased(served, tmp_path)["changed_outside"] == 0
     assert health(served).returncode == 0
 
 
 def test_no_server_is_not_healthy() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "app.py", "--port", str(_free_port())], stdin=subprocess.PIPE) as silent:
+    with subprocess.Popen([sys.executable, "-c", "input()", "app.py", "--port", str(free_port())], stdin=subprocess.PIPE) as silent:
         done = run("-m", "inpaint.health", str(silent.pid))
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
 
@@ -154,7 +127,7 @@ def test_the_first_process_of_a_container_obeys_in_its_first_seconds(program: li
     """The kernel drops a signal that such a process has no handler for: it would go on importing, and serve."""
     if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may not make a process the first of its kind")
-    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-X", "importtime", *program, "--port", str(_free_port()),
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-X", "importtime", *program, "--port", str(free_port()),
                "--data-dir", str(tmp_path / "data")]
     with subprocess.Popen(command, cwd=ROOT, env=BARE | {"HOME": str(tmp_path)}, stderr=subprocess.PIPE, text=True) as process:
         impatient = threading.Timer(PATIENCE_SECONDS, process.kill)
