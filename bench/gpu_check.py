@@ -25,11 +25,11 @@ import torch
 from bench.memory import scene
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
-from inpaint.edit import StageClock
+from inpaint.editing.run import StageClock
 from inpaint.engines.base import EngineInput, Report
-from inpaint.engines.diffusion import DTYPES, release_memory, seeded
-from inpaint.engines.kandinsky22 import Kandinsky22
-from inpaint.engines.residency import Residency
+from inpaint.engines.kandinsky.engine import Kandinsky22
+from inpaint.engines.runtime.diffusion import DTYPES, release_memory, seeded
+from inpaint.engines.runtime.residency import Residency
 
 STAGES = ("loading", "prior", "encoding", "denoising", "decoding")
 PRIOR_STEPS = 25

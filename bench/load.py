@@ -19,10 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from inpaint.config import QueueLimits
+from inpaint.config.settings import QueueLimits
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report
-from inpaint.jobs import Job, Worker
+from inpaint.jobs.worker import Job, Worker
 
 
 def main() -> None:

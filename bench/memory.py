@@ -107,8 +107,8 @@ def our_edit(options: argparse.Namespace) -> np.ndarray:
     """made_dir is the current folder: the image encoder's constant is stored there by the first of two rows."""
     from inpaint.core.request import SamplingParams
     from inpaint.engines.base import EngineInput
-    from inpaint.engines.kandinsky22 import Kandinsky22
-    from inpaint.engines.residency import Residency
+    from inpaint.engines.kandinsky.engine import Kandinsky22
+    from inpaint.engines.runtime.residency import Residency
 
     engine = Kandinsky22.load(str(options.folder / "prior"), str(options.folder / "decoder"), device="cpu", dtype="bfloat16",
                               cache_dir=Path.cwd(), report=lambda progress: None,

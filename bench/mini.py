@@ -23,10 +23,10 @@ import torch
 from diffusers import KandinskyV22InpaintPipeline, KandinskyV22PriorPipeline
 from PIL import Image
 
-from inpaint.config import load_config
+from inpaint.config.settings import load_config
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineInput
-from inpaint.engines.registry import MINI, Models
+from inpaint.models.catalog import MINI, Models
 
 FOLDER = Path(__file__).resolve().parent.parent / "models" / "kandinsky-mini"
 PROMPT, PRIOR_STEPS, GUIDANCE = "a strawberry", 10, 4.0

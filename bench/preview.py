@@ -20,7 +20,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from bench.timing import median_ms
-from inpaint.engines.preview import LatentColours
+from inpaint.engines.runtime.preview import LatentColours
 
 CELL = 8
 EMBEDDING = 1280

@@ -5,7 +5,7 @@ Importing this package loads nothing heavy: neither torch nor gradio.
 
 import os
 
-from inpaint.environment import set_library_variables
+from inpaint.startup.environment import set_library_variables
 
 set_library_variables(os.environ)
 

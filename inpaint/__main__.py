@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from inpaint.intact import check_intact
+from inpaint.startup.intact import check_intact
 
 
 def run() -> NoReturn:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from inpaint import __version__, serve
 from inpaint.console import PercentLines, byte_bar, claim_streams, quiet_libraries, say, tell, watched
-from inpaint.environment import drop_foreign_variables, restart_with_docstrings
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest, ModelUnavailable, OutOfMemory
-from inpaint.flags import Parser, add_settings
+from inpaint.startup.environment import drop_foreign_variables, restart_with_docstrings
+from inpaint.startup.flags import Parser, add_settings
 
 if TYPE_CHECKING:
     from inpaint.core.spec import ModelSpec, Task
-    from inpaint.engines.verification import Verdict
+    from inpaint.hub.verify import Verdict
     from inpaint.service import Service
 
 
@@ -212,13 +212,13 @@ def _named(service: Service, name: str) -> ModelSpec:
 
 def _download(spec: ModelSpec, task: Task | None) -> None:
     """Says what it will fetch before it does. Ctrl-C keeps the files that are complete."""
-    from inpaint.engines import downloads
+    from inpaint.hub import download
 
     try:
-        plan = downloads.plan(spec, _parts(spec, task) if task else None)
+        plan = download.plan(spec, _parts(spec, task) if task else None)
         tell(f"inpaint: {plan.sentence}")
         with byte_bar(PercentLines()) as report:
-            fetched = downloads.download(plan, report)
+            fetched = download.download(plan, report)
     except KeyboardInterrupt:
         raise EditCancelled("The download was stopped; files that are complete are kept.",
                             f"Go on with: {spec.command}") from None
@@ -228,7 +228,7 @@ def _download(spec: ModelSpec, task: Task | None) -> None:
 
 
 def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
-    from inpaint.engines.registry import FAMILIES
+    from inpaint.models.catalog import FAMILIES
 
     if not spec.can(task):
         raise InvalidRequest("task", f"{spec.title} cannot {task}.", f"It can: {', '.join(spec.tasks)}.")
@@ -237,13 +237,13 @@ def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
 
 def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
     """Models that never were here are left out, unless one was named. Raises ModelUnavailable where something is damaged or gone."""
-    from inpaint.engines import verification, weights
+    from inpaint.hub import verify, weights
 
-    found = [spec for spec in specs if verification.is_known(spec)]
+    found = [spec for spec in specs if verify.is_known(spec)]
     if options.verify and specs[0].sources and not found:
         raise weights.missing(specs[0])
     with byte_bar(lambda _: None) as report:
-        verdicts = [verification.verify(spec, report) for spec in found]
+        verdicts = [verify.verify(spec, report) for spec in found]
     say(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
          else "\n".join(_verdict_line(verdict) for verdict in verdicts) or "Nothing to verify: no model is downloaded.")
     damaged = [verdict for verdict in verdicts if verdict.damage]
@@ -268,7 +268,7 @@ def _recipe(options: argparse.Namespace) -> int:
 
 
 def _service(options: argparse.Namespace) -> Service:
-    from inpaint.config import load_config
+    from inpaint.config.settings import load_config
     from inpaint.logs import log_errors_to
     from inpaint.service import Service
 
@@ -321,19 +321,19 @@ def _model_table(specs: Sequence[ModelSpec]) -> str:
 
 
 def _state(spec: ModelSpec) -> str:
-    from inpaint.engines import verification, weights
+    from inpaint.hub import verify, weights
 
     here = [task for task in spec.tasks if weights.are_on_disk(spec, _parts(spec, task))]
     if not here:
-        return "its files are gone" if verification.are_gone(spec) else "not downloaded"
+        return "its files are gone" if verify.are_gone(spec) else "not downloaded"
     return "here" if len(here) == len(spec.tasks) else f"here for {', '.join(here)}"
 
 
 def _size(spec: ModelSpec) -> str:
     """Bytes on the disk where they are locked; before that what follows from the parameter counts."""
-    from inpaint.engines.downloads import size_text
-    from inpaint.engines.registry import bytes_to_fetch
-    from inpaint.engines.verification import bytes_here
+    from inpaint.hub.download import size_text
+    from inpaint.hub.verify import bytes_here
+    from inpaint.models.catalog import bytes_to_fetch
 
     if not spec.sources:
         return "nothing to download"

@@ -14,8 +14,8 @@ from inpaint.errors import StorageFull
 
 if TYPE_CHECKING:
     from inpaint.core.result import EditResult
-    from inpaint.engines.downloads import Transfer
-    from inpaint.jobs import Job
+    from inpaint.hub.download import Transfer
+    from inpaint.jobs.worker import Job
 
 PATIENCE_SECONDS = 10
 """How long a cancelled job may take to stop before the process leaves anyway; nothing is half-written either way."""
@@ -138,7 +138,7 @@ class PercentLines:
         self._said = 0
 
     def __call__(self, transfer: Transfer) -> None:
-        from inpaint.engines.downloads import size_text
+        from inpaint.hub.download import size_text
 
         twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
         if twentieth > self._said:

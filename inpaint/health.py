@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inpaint import serve
-from inpaint.address import LOOPBACK, bare_host, in_url
-from inpaint.config import Settings
+from inpaint.config.settings import Settings
 from inpaint.errors import InpaintError
-from inpaint.flags import Parser
+from inpaint.startup.address import LOOPBACK, bare_host, in_url
+from inpaint.startup.flags import Parser
 
 FIRST_PROCESS = "1"
 USUAL_PORT = 7860

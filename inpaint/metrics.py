@@ -5,9 +5,9 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from inpaint.core.result import EditResult
-from inpaint.engines.device import allocated_bytes
-from inpaint.engines.registry import Models
-from inpaint.jobs import Job, Worker
+from inpaint.engines.runtime.device import allocated_bytes
+from inpaint.jobs.worker import Job, Worker
+from inpaint.models.catalog import Models
 
 SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 """Bucket bounds: an erase takes half a second, a large edit on a CPU a quarter of an hour."""

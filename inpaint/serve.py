@@ -17,10 +17,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from inpaint.console import claim_streams
-from inpaint.environment import drop_foreign_variables, prepare_server_variables, restart_with_docstrings
+from inpaint.startup.environment import drop_foreign_variables, prepare_server_variables, restart_with_docstrings
 
 if TYPE_CHECKING:
-    from inpaint.config import AppConfig
+    from inpaint.config.settings import AppConfig
     from inpaint.ui.page import Page
 
 def begin() -> None:
@@ -42,7 +42,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of the web app; their names are those of config.Settings."""
-    from inpaint.flags import add_settings
+    from inpaint.startup.flags import add_settings
 
     parser.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for all of this machine's)")
     parser.add_argument("--port", type=int, help="port (7860, or the next free one)")
@@ -57,7 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def settings_from(options: argparse.Namespace) -> AppConfig:
     """Flags over INPAINT_* over --config DIR over configs/. Raises BadConfig."""
-    from inpaint.config import load_config
+    from inpaint.config.settings import load_config
 
     drop_foreign_variables(os.environ)
     flags = {name: value for name, value in vars(options).items() if name not in ("config", "run")}
@@ -67,7 +67,7 @@ def settings_from(options: argparse.Namespace) -> AppConfig:
 def page_for_app(arguments: Sequence[str]) -> Page:
     """The page, for app.py; exits with one line where something is wrong."""
     from inpaint.errors import InpaintError
-    from inpaint.flags import Parser
+    from inpaint.startup.flags import Parser
 
     try:
         parser = Parser(prog="app.py", description="Starts the Inpaint web app.", allow_abbrev=False)
@@ -80,11 +80,11 @@ def page_for_app(arguments: Sequence[str]) -> Page:
 def build(config: AppConfig) -> Page:
     """The page, ready to be served; nothing listens yet. Raises InpaintError where it could not be served."""
     prepare_server_variables(os.environ)
-    from inpaint.address import check_address
     from inpaint.logs import set_up_logging
+    from inpaint.startup.address import check_address
     from inpaint.storage.folder import check_folders
     from inpaint.storage.results import sweep
-    from inpaint.ui.hosts import check_open
+    from inpaint.ui.security.hosts import check_open
 
     set_up_logging(config.settings.log)
     check_address(config.settings.host, config.settings.port)
@@ -92,7 +92,7 @@ def build(config: AppConfig) -> Page:
     check_folders(config.data_dir, upload_folder(config.data_dir))
     sweep(config.data_dir, time.time())
     from inpaint.ui.page import build_page
-    from inpaint.ui.zero_gpu import build_service
+    from inpaint.ui.server.zero_gpu import build_service
 
     page = build_page(build_service(config))
     page.service.housekeeper.sweep_soon()
@@ -102,7 +102,7 @@ def build(config: AppConfig) -> Page:
 def run(page: Page) -> NoReturn:
     """Serve until SIGTERM or Ctrl-C; exits with one line where the server cannot start."""
     from inpaint.errors import InpaintError
-    from inpaint.ui.running import launch
+    from inpaint.ui.server.running import launch
 
     try:
         launch(page)

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inpaint.config import AppConfig
+from inpaint.config.settings import AppConfig
 from inpaint.core.composite import changed_outside, looks_the_same
-from inpaint.core.mask import Mask
-from inpaint.core.mask_doubts import mask_doubts
+from inpaint.core.masks.doubts import mask_doubts
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
+from inpaint.core.plan import EditPlan, plan_edit, plan_whole
 from inpaint.core.request import (
     MAX_BAND_PX,
     MAX_CANDIDATES,
@@ -35,21 +36,20 @@ from inpaint.core.request import (
 )
 from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
-from inpaint.core.vocabulary import vocabulary_notices
-from inpaint.engines import weights
-from inpaint.engines.registry import Models
+from inpaint.core.words.vocabulary import vocabulary_notices
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest, ModelUnavailable
-from inpaint.executor import InThread
-from inpaint.fairness import Pace
-from inpaint.jobs import Executor, Job, State, Worker
+from inpaint.hub import weights
+from inpaint.jobs.executors import InThread
+from inpaint.jobs.queue import Pace
+from inpaint.jobs.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
+from inpaint.jobs.worker import Executor, Job, State, Worker
 from inpaint.metrics import Metrics
-from inpaint.plan import EditPlan, plan_edit, plan_whole
+from inpaint.models.catalog import Models
 from inpaint.storage.journal import Journal
 from inpaint.storage.quota import Housekeeper, uploads_folder
 from inpaint.storage.results import Saved, new_results, save_picture
 from inpaint.storage.space import Space
 from inpaint.storage.unsaved import Shelf
-from inpaint.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
 
 Values = Mapping[str, object]
 log = logging.getLogger(__name__)

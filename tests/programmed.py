@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint.core.geometry import Extent
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
+from inpaint.core.plan import plan_edit, plan_whole
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import Progress, Stage
 from inpaint.core.spec import Task, WorkingLimits
 from inpaint.engines.base import EngineInput, EngineOutput, Report, UseAsIs
-from inpaint.plan import plan_edit, plan_whole
-from inpaint.work import EditWork, GenerateWork, ReimagineWork, Work
+from inpaint.jobs.work import EditWork, GenerateWork, ReimagineWork, Work
 from tests.fakes import block, noise
 
 At = tuple[Stage, int]

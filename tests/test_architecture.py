@@ -17,25 +17,24 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "inpaint").rglob("*.py"), *ROOT.glob("app.py")])
 TORCH = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 
-# Whom of our own rooms each one may import. errors: everybody. config: frozen types that are handed in.
+# Whom of our own each room may import; the longest name that fits a module counts. Everybody may use errors.
 ALLOWED = {
-    "inpaint": {"inpaint.environment"}, "inpaint.environment": set[str](), "inpaint.errors": set[str](), "inpaint.core": {"inpaint.core"},
-    "inpaint.toml_file": set[str](), "inpaint.layers": {"inpaint.toml_file"},
-    "inpaint.model_files": {"inpaint.core", "inpaint.toml_file"},
-    "inpaint.config": {"inpaint.core", "inpaint.model_files", "inpaint.layers"},
-    "inpaint.engines": {"inpaint.engines", "inpaint.core", "inpaint.config"},
-    "inpaint.engines.registry": {"inpaint.engines", "inpaint.core", "inpaint.config", "inpaint.toml_file"},
+    "inpaint": {"inpaint.startup.environment"},
+    "inpaint.errors": set[str](),
+    "inpaint.startup": set[str](),
+    "inpaint.core": {"inpaint.core"},
+    "inpaint.config": {"inpaint.config", "inpaint.core"},
+    "inpaint.hub": {"inpaint.hub", "inpaint.config", "inpaint.core"},
+    "inpaint.engines": {"inpaint.engines", "inpaint.hub", "inpaint.core"},
+    "inpaint.models": {"inpaint.models", "inpaint.engines", "inpaint.hub", "inpaint.config", "inpaint.core"},
+    "inpaint.editing": {"inpaint.editing", "inpaint.core", "inpaint.engines.base", "inpaint.engines.runtime.device"},
+    "inpaint.jobs": {"inpaint.jobs", "inpaint.core", "inpaint.config", "inpaint.engines.base"},
+    "inpaint.jobs.work": {"inpaint.jobs", "inpaint.core", "inpaint.editing", "inpaint.engines.base"},
+    "inpaint.jobs.executors": {"inpaint.jobs", "inpaint.core", "inpaint.models", "inpaint.engines.base"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
-    "inpaint.plan": {"inpaint.core"}, "inpaint.sight": {"inpaint.core", "inpaint.plan"}, "inpaint.fairness": {"inpaint.core"},
-    "inpaint.ladder": {"inpaint.engines.base", "inpaint.engines.device", "inpaint.sight"},
-    "inpaint.edit": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.sight", "inpaint.ladder"},
-    "inpaint.work": {"inpaint.core", "inpaint.engines.base", "inpaint.plan", "inpaint.fairness", "inpaint.edit"},
-    "inpaint.executor": {"inpaint.core", "inpaint.engines.base", "inpaint.engines.registry", "inpaint.fairness", "inpaint.work"},
     "inpaint.saving": {"inpaint.core", "inpaint.service", "inpaint.storage"},
-    "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.engines", "inpaint.storage"},
-    "inpaint.intact": set[str](), "inpaint.flags": set[str](), "inpaint.address": set[str](),
-    "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.engines"},
-    "inpaint.jobs": {"inpaint.core", "inpaint.config", "inpaint.engines.base", "inpaint.fairness"},
+    "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.models", "inpaint.engines", "inpaint.storage"},
+    "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.hub"},
 }
 SHELL = {"app", "inpaint.__main__", "inpaint.cli", "inpaint.health", "inpaint.serve", "inpaint.service", "inpaint.ui"}
 """They put the parts together and may import any room (the page only by inpaint.serve)."""
@@ -97,14 +96,13 @@ def test_the_core_is_pure(name: str) -> None:
 
 
 def test_the_engine_protocol_has_no_torch() -> None:
-    for name in ("inpaint.engines.base", "inpaint.engines.registry", "inpaint.engines.weights", "inpaint.engines.device",
-                 "inpaint.engines.memory", "inpaint.engines.recent", "inpaint.engines.downloads", "inpaint.engines.locks",
-                 "inpaint.engines.selection", "inpaint.engines.verification"):
+    light = {"inpaint.engines.base", "inpaint.engines.runtime.device", "inpaint.engines.runtime.budget", "inpaint.engines.runtime.lru"}
+    for name in light | {name for name in TREES if is_in(name, "inpaint.models") or is_in(name, "inpaint.hub")}:
         assert not {i.partition(".")[0] for i in imports(TREES[name])} & TORCH
 
 
 @pytest.mark.parametrize("command", [
-    "import inpaint", "import inpaint.cli, inpaint.config, inpaint.service, inpaint.storage.uploads, inpaint.storage.results",
+    "import inpaint", "import inpaint.cli, inpaint.config.settings, inpaint.service, inpaint.storage.uploads, inpaint.storage.results",
     "import runpy; sys.argv = ['inpaint', '--help']; runpy.run_module('inpaint', run_name='__main__')",
     "import runpy; sys.argv = ['inpaint', 'models', '--json']; runpy.run_module('inpaint', run_name='__main__')",
     "import runpy; sys.argv = ['inpaint', 'serve', '--help']; runpy.run_module('inpaint', run_name='__main__')",

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from bench import gpu_check, memory, real_size, speed
 from inpaint.core.result import Progress
-from inpaint.edit import StageClock
+from inpaint.editing.run import StageClock
 
 
 def test_gpu_check_measures_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_a_card_is_waited_for_within_the_stage_that_asked_it(monkeypatch: pytest
         now[0] += 1
 
     monkeypatch.setattr(gpu_check, "synchronize", wait)
-    monkeypatch.setattr("inpaint.edit.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("inpaint.editing.run.time", SimpleNamespace(perf_counter=lambda: now[0]))
     clock = StageClock(lambda progress: None)
     report = gpu_check.waiting("cuda", clock)
     for stage in ("loading", "denoising", "denoising", "decoding"):

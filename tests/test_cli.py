@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from inpaint.cli import main
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from tests.fakes import block, noise, save
 from tests.storage.pictures import TOO_LARGE, UNREADABLE, encoded, exif, smooth
 
@@ -274,7 +274,7 @@ class TestAsAProcess:
         save(block(300, 400, 50, 50, 250, 300), folder / "mask.png")
         (folder / "out-1.png").write_bytes(b"old")
         before = files(folder)
-        program = ("import sys, inpaint.engines.patchmatch as p\nfill = p._patchmatch\n"
+        program = ("import sys, inpaint.engines.erase.patchmatch as p\nfill = p._patchmatch\n"
                    "def told(*a):\n    print('filling', flush=True)\n    return fill(*a)\n"
                    "p._patchmatch = told\nfrom inpaint.cli import main\nsys.exit(main(sys.argv[1:]))")
         process = subprocess.Popen(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from inpaint import cli
-from inpaint.engines import fill_client
+from inpaint.engines.erase import fill_client
 from tests.fakes import block, noise, save
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from inpaint.cli import main
-from inpaint.config import load_config
-from inpaint.core.mask import Mask
+from inpaint.config.settings import load_config
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.engines.registry import Models
+from inpaint.models.catalog import Models
 from inpaint.service import Service
 from inpaint.storage.journal import Journal
 from inpaint.ui.form import build_settings

@@ -203,7 +203,7 @@ def test_nothing_asks_a_proxy(model: str, home: Path, plain: dict[str, np.ndarra
 @pytest.mark.parametrize("row", ["plain", "other apps", "a proxy", "stdout and stderr closed"])
 def test_a_server_on(row: str, home: Path, plain: dict[str, np.ndarray[Any, Any]], asked: tuple[str, list[object]], tmp_path: Path) -> None:
     """Both edits over HTTP, from a server that is started as a person would start it, and ended in order. GRADIO_SERVER_PORT alone of the
-    other apps' variables is heeded: where it is no number the start says so (tests/test_config.py)."""
+    other apps' variables is heeded: where it is no number the start says so (tests/config/test_settings.py)."""
     machine = {"plain": Machine(), "other apps": Machine({name: value for name, value in OTHER_APPS.items() if name != "GRADIO_SERVER_PORT"}), "a proxy": Machine(through(asked[0])),
                "stdout and stderr closed": Machine(shell='exec "$@" >&- 2>&-')}[row]
     place = furnish(home, machine.folder)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint.cli import main
-from tests.core.test_mask import squared_distance
+from tests.core.masks.test_mask import squared_distance
 from tests.fakes import Pixels, save
 
 H, W = 80, 120

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint.config import AppConfig
-from inpaint.core.mask import Mask
+from inpaint.config.settings import AppConfig
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.request import MAX_SEED
-from inpaint.engines.registry import Models
 from inpaint.errors import BadMask, BadOutput, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
+from inpaint.jobs.work import EditWork, cost_of
+from inpaint.models.catalog import Models
 from inpaint.service import Service, band_line, notices_of, save_edit
 from inpaint.storage.journal import Journal
-from inpaint.work import EditWork, cost_of
 from tests.fakes import block, noise
 from tests.programmed import Programmed, raises
 

@@ -55,12 +55,12 @@ def environment(site: Path, home: Path) -> dict[str, str]:
 def test_every_package_of_the_repository_is_named() -> None:
     named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "inpaint").rglob("__init__.py")}
-    assert set(named) == there | {"inpaint.configs", "inpaint.models"}
+    assert set(named) == there | {"inpaint.shipped.configs", "inpaint.shipped.models"}
 
 
 def test_every_file_that_the_program_reads_is_there(installed: Path) -> None:
     wanted = {path.relative_to(ROOT) for path in project_files() if path.relative_to(ROOT).parts[0] in ("inpaint", "configs", "models")}
-    places = {path if path.parts[0] == "inpaint" else Path("inpaint") / path for path in wanted}
+    places = {path if path.parts[0] == "inpaint" else Path("inpaint", "shipped") / path for path in wanted}
     assert [str(path) for path in sorted(places) if not (installed / path).is_file()] == []
 
 

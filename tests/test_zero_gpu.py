@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from spaces.config import Settings
 
-from inpaint.config import AppConfig, MemoryLimits
-from inpaint.core.mask import Mask
+from inpaint.config.settings import AppConfig, MemoryLimits
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.engines.registry import Models
 from inpaint.errors import BadConfig
-from inpaint.executor import GpuProcess, InThread
+from inpaint.jobs.executors import GpuProcess, InThread
+from inpaint.models.catalog import Models
 from tests.fakes import block, noise
 
 PATIENCE = 60
@@ -31,7 +31,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("inpaint.logs.set_up_logging", lambda form: None)
     importlib.import_module("app")
-    return importlib.import_module("inpaint.ui.zero_gpu")
+    return importlib.import_module("inpaint.ui.server.zero_gpu")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import KandinskyV22InpaintPipeline, KandinskyV22PriorPipeline, PriorTransformer, VQModel
 
-from inpaint.engines.locks import lock_of_folder, replace_locks
+from inpaint.hub.lockfile import lock_of_folder, replace_locks
 from training import clip, loop, prior, unet
 
 _SHARD = "9MB"  # a Space takes files up to 10 MB without large-file storage

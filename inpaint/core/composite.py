@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import BACKDROP, Picture
 from inpaint.core.region import Region
 from inpaint.errors import EmptyMask

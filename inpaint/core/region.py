@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint.core.geometry import Bounds, Extent
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.core.request import WorkArea
 from inpaint.core.spec import WorkingLimits
 from inpaint.errors import InvalidRequest

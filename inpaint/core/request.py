@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inpaint.core.geometry import Bounds
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.spec import Limit, ModelSpec
-from inpaint.core.text import plain_text
+from inpaint.core.words.text import plain_text
 from inpaint.errors import InvalidRequest
 
 MAX_SEED = 2**32 - 1

@@ -66,7 +66,7 @@ class Source:
 
     revision: a commit that was seen in public use, or "main" where none is known. cache_dir: filled in by the settings, never by a
     model's file: the hub cache that it lies in (None = the hub library's own). lock: the file that holds the size and hash of every
-    file (engines/locks.py). The settings fill it in for what is downloaded; of a local folder its model's file may name one.
+    file (hub/lockfile.py). The settings fill it in for what is downloaded; of a local folder its model's file may name one.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inpaint.config import StorageLimits
+from inpaint.config.settings import StorageLimits
 from inpaint.storage.results import LITTER_SECONDS
 
 FRESH_SECONDS = 600

@@ -19,7 +19,7 @@ from PIL import Image
 
 from inpaint.core.geometry import Extent
 from inpaint.core.picture import BACKDROP, Picture
-from inpaint.core.text import file_stem
+from inpaint.core.words.text import file_stem
 from inpaint.errors import InvalidRequest, StorageFull
 
 FORMAT_BY_ENDING: Mapping[str, str] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF",

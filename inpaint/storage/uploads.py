@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from inpaint.config import PictureLimits
-from inpaint.core.coding_noise import without_coding_noise
+from inpaint.config.settings import PictureLimits
 from inpaint.core.geometry import Extent
-from inpaint.core.mask import Mask
+from inpaint.core.masks.coding_noise import without_coding_noise
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
 

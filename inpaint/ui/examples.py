@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inpaint.config import PictureLimits
-from inpaint.core.mask import Mask
+from inpaint.config.settings import PictureLimits
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 

@@ -16,7 +16,7 @@ from gradio.components import Component
 
 from inpaint.core.request import MAX_SEED
 from inpaint.core.spec import Limit, ModelSpec, Task
-from inpaint.ui.fetch_line import FetchLine
+from inpaint.ui.downloads.line import FetchLine
 
 OF_EVERY_MODEL = ("seed", "count")
 CANDIDATES_ON_PAGE = 4

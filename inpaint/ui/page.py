@@ -16,40 +16,40 @@ from gradio.route_utils import FnIndexInferError
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from inpaint.address import in_url
-from inpaint.config import AppConfig, parse_auth
-from inpaint.engines.registry import Choice, Models
+from inpaint.config.settings import AppConfig, parse_auth
 from inpaint.errors import ModelUnavailable
+from inpaint.models.catalog import Choice, Models
 from inpaint.service import Service
+from inpaint.startup.address import in_url
 from inpaint.storage.folder import FolderWatch, written_folders
 from inpaint.storage.quota import uploads_folder
 from inpaint.ui import words
-from inpaint.ui.bench import Bench
-from inpaint.ui.calls import Calls, Functions, NoSuchCall, no_such_call
-from inpaint.ui.chain import Chain
-from inpaint.ui.chain_handlers import ChainHandlers
-from inpaint.ui.connections import bound_foreign_logs, bounded_connections
-from inpaint.ui.doors import JSON_BYTES, Doors
-from inpaint.ui.edit_handlers import ANY_WORDS, EditHandlers, bind_edit
-from inpaint.ui.edit_tab import EditTab, build_edit_tab
+from inpaint.ui.downloads.fetcher import Fetcher, may_download
+from inpaint.ui.downloads.line import FetchHandlers
+from inpaint.ui.edit.handlers import ANY_WORDS, EditHandlers, bind_edit
+from inpaint.ui.edit.tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
-from inpaint.ui.fetch_line import FetchHandlers
-from inpaint.ui.fetching import Fetcher, may_download
 from inpaint.ui.form import able
-from inpaint.ui.generate_handlers import bind_generate
-from inpaint.ui.generate_tab import build_generate_tab
-from inpaint.ui.guard import Guard
-from inpaint.ui.headers import SecurityHeaders
-from inpaint.ui.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
-from inpaint.ui.http import bind_http, health_routes, unsaved_route
-from inpaint.ui.login import Attempts, LoginFirst, LoginThrottle
-from inpaint.ui.names import Names, signing_key
-from inpaint.ui.refused import refusals, refuse_addresses
-from inpaint.ui.session import KEPT_SECONDS, Session
-from inpaint.ui.sessions import PAGES_KEPT
+from inpaint.ui.generate.chain import Chain
+from inpaint.ui.generate.chain_handlers import ChainHandlers
+from inpaint.ui.generate.handlers import bind_generate
+from inpaint.ui.generate.run_panel import Bench
+from inpaint.ui.generate.tab import build_generate_tab
+from inpaint.ui.runs.session import KEPT_SECONDS, Session
+from inpaint.ui.security.connections import bound_foreign_logs, bounded_connections
+from inpaint.ui.security.guard import Guard
+from inpaint.ui.security.headers import SecurityHeaders
+from inpaint.ui.security.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
+from inpaint.ui.security.login import Attempts, LoginFirst, LoginThrottle
+from inpaint.ui.security.routes import JSON_BYTES, Doors
+from inpaint.ui.security.signed_names import Names, signing_key
+from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
+from inpaint.ui.server.api_errors import refusals, refuse_addresses
+from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call
+from inpaint.ui.server.sessions import PAGES_KEPT
+from inpaint.ui.server.uploading import UploadRoom
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
 from inpaint.ui.theme import build_theme
-from inpaint.ui.uploading import UploadRoom
 
 HERE = Path(__file__).parent
 THUMBNAIL_SIDE = 240
@@ -109,7 +109,7 @@ class Page(gr.Blocks):
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
             "share": settings.share or None, "auth": auth,
-            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "refusals.html"],
+            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "server" / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": [*health_routes(self.service, folders, options.get("auth", auth)), unsaved_route(self.service)],

@@ -9,13 +9,13 @@ from typing import Any
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
-from inpaint.core.text import first_graphemes
-from inpaint.core.vocabulary import names_known
-from inpaint.engines.downloads import size_text
-from inpaint.engines.registry import DEVICE_TITLES, FAMILIES, Models, bytes_to_fetch
-from inpaint.engines.weights import way_to
+from inpaint.core.words.text import first_graphemes
+from inpaint.core.words.vocabulary import names_known
 from inpaint.errors import EditCancelled, InpaintError
-from inpaint.ui.fetching import Fetch
+from inpaint.hub.download import size_text
+from inpaint.hub.weights import way_to
+from inpaint.models.catalog import DEVICE_TITLES, FAMILIES, Models, bytes_to_fetch
+from inpaint.ui.downloads.fetcher import Fetch
 
 STAGES: Mapping[str, str] = {
     "loading": "Loading the model", "prior": "Reading the words", "encoding": "Looking at the picture",

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from inpaint.core.composite import blending_mask, changed_outside, composite, looks_the_same, visible_rgb
 from inpaint.core.geometry import Bounds, Extent
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region
 from inpaint.errors import EmptyMask
-from tests.core.test_mask import hard_masks, soft_masks, squared_distance
+from tests.core.masks.test_mask import hard_masks, soft_masks, squared_distance
 from tests.fakes import block, noise
 
 bands = st.tuples(st.integers(-4, 8), st.integers(0, 12))

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inpaint.core.geometry import Bounds, Extent
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.core.region import Region, plan_region
 from inpaint.core.spec import WorkingLimits
 from inpaint.errors import InvalidRequest
-from tests.core.test_mask import hard_masks
+from tests.core.masks.test_mask import hard_masks
 from tests.fakes import noise
 
 KANDINSKY = WorkingLimits(multiple=64, native_pixels=589_824, max_pixels=1_048_576, context=0.5, max_upscale=3.0)

@@ -14,7 +14,7 @@ import torch
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, Report
-from inpaint.engines.kandinsky22 import Kandinsky22
+from inpaint.engines.kandinsky.engine import Kandinsky22
 from inpaint.errors import EditCancelled
 from tests.tiny_models import make_image_decoder, make_kandinsky, make_sdxl
 

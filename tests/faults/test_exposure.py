@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from inpaint.config import Settings
+from inpaint.config.settings import Settings
 from inpaint.errors import BadConfig
-from inpaint.ui.hosts import check_open, exposure
+from inpaint.ui.security.hosts import check_open, exposure
 from tests.serving import BARE, PATIENCE_SECONDS, ROOT, Serve, free_port
 
 WHAT_TO_DO = "Ask for one with --auth USER:PASSWORD, or say with --open that everybody may use it."

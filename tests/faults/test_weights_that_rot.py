@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from inpaint.cli import main
-from inpaint.config import DEFAULT_CONFIGS, load_config
-from inpaint.engines.locks import lock_of, lock_of_folder
-from inpaint.engines.registry import Models
+from inpaint.config.settings import DEFAULT_CONFIGS, load_config
 from inpaint.errors import BadConfig, ModelUnavailable
+from inpaint.hub.lockfile import lock_of, lock_of_folder
+from inpaint.models.catalog import Models
 from tests.fakes import block, noise, save
 
 ROOT = Path(__file__).parents[2]

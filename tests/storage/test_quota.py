@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inpaint.config import StorageLimits
+from inpaint.config.settings import StorageLimits
 from inpaint.storage import quota
 from inpaint.storage.quota import DAY, FRESH_SECONDS, RUN_NAME, UPLOAD_NAME, Housekeeper, Quota, sweep_one
 from inpaint.storage.results import new_results

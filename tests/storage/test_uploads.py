@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from inpaint.config import PictureLimits
+from inpaint.config.settings import PictureLimits
 from inpaint.core.geometry import Extent
 from inpaint.core.picture import Picture
 from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage

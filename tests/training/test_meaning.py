@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from inpaint.config import load_config
+from inpaint.config.settings import load_config
 from inpaint.core.request import SamplingParams
 from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, EngineOutput, Inpainter, Pixels, UseAsIs
-from inpaint.engines.patchmatch import Erase
-from inpaint.engines.registry import MINI, Models
+from inpaint.engines.erase.patchmatch import Erase
 from inpaint.errors import EditCancelled
+from inpaint.models.catalog import MINI, Models
 from inpaint.ui.examples import FOLDER
 from training import judge
 from training.things import THINGS, plain_prompt

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from inpaint.config import load_config
+from inpaint.config.settings import load_config
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.region import Region
 from inpaint.core.result import Progress
 from inpaint.core.spec import ModelSpec, Task
-from inpaint.engines import weights
-from inpaint.engines.locks import Lock, LockedFile, write_lock
 from inpaint.errors import InvalidRequest
+from inpaint.hub import weights
+from inpaint.hub.lockfile import Lock, LockedFile, write_lock
 from inpaint.ui import words
 
 SPECS = load_config(environment={}).models

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint.core.geometry import Extent
-from inpaint.core.mask import Mask
+from inpaint.core.masks.mask import Mask
 from inpaint.errors import BadMask
 from inpaint.ui.component import OwnComponent
 

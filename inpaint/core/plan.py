@@ -1,0 +1,76 @@
+"""What is decided of an edit before anything runs. Touches no pixel of the picture; knows no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from inpaint.core.composite import blending_mask
+from inpaint.core.geometry import Bounds, Extent
+from inpaint.core.masks.mask import Mask
+from inpaint.core.region import Region, plan_region
+from inpaint.core.request import EditRequest
+from inpaint.core.spec import WorkingLimits
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How the model will see a picture, decided before anything runs. region: where it looks.
+
+    limits: the working extents that it was chosen from.
+    """
+
+    region: Region
+    limits: WorkingLimits
+
+    def smaller(self) -> Self | None:
+        """The same crop at half the pixels, or None where the model takes no smaller extent."""
+        limits, crop = _halved(self.limits, self.region), self.region.crop
+        working = _working_extent(crop.extent, limits)
+        return replace(self, region=Region(crop, working), limits=limits) if working.area < self.region.working.area else None
+
+
+@dataclass(frozen=True, eq=False)
+class WholePlan(Plan):
+    """picture: all of it, but for what is cut off at two opposite edges so that nothing is squeezed."""
+
+    picture: Extent
+
+    def smaller(self) -> Self | None:
+        """The same picture at half the pixels, cut to that shape, or None where the model takes no smaller extent."""
+        limits = _halved(self.limits, self.region)
+        region = _middle_region(self.picture, limits)
+        return replace(self, region=region, limits=limits) if region.working.area < self.region.working.area else None
+
+
+@dataclass(frozen=True, eq=False)
+class EditPlan(Plan):
+    """opacity: of the new picture, upload space."""
+
+    opacity: Mask
+
+
+def plan_whole(extent: Extent, limits: WorkingLimits) -> WholePlan:
+    """A picture at the extent that the model paints best, cut to its shape: the model takes few shapes, and squeezes nothing."""
+    return WholePlan(_middle_region(extent, limits), limits, extent)
+
+
+def plan_edit(request: EditRequest, limits: WorkingLimits) -> EditPlan:
+    """Decide, and touch no pixel of the picture. Raises EmptyMask, InvalidRequest."""
+    opacity = blending_mask(request.mask, request.grow, request.feather)
+    return EditPlan(plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area), limits, opacity)
+
+
+def _middle_region(picture: Extent, limits: WorkingLimits) -> Region:
+    working = _working_extent(picture, limits)
+    return Region(Bounds.middle(picture, working), working)
+
+
+def _working_extent(extent: Extent, limits: WorkingLimits) -> Extent:
+    """For all of an extent, the one nearest to its shape."""
+    return plan_region(extent, Bounds.whole(extent), limits, "full").working
+
+
+def _halved(limits: WorkingLimits, region: Region) -> WorkingLimits:
+    half = max(region.working.area // 2, limits.multiple**2)
+    return replace(limits, max_pixels=half, native_pixels=limits.native_pixels and half)

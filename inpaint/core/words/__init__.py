@@ -1,0 +1,1 @@
+"""Prompts as text, and what a model with a small vocabulary takes from them."""

@@ -1,0 +1,1 @@
+"""One edit, from its plan to its finished picture. Knows no page, no queue and no file."""

@@ -1,0 +1,82 @@
+"""What a model sees of a picture: pixels at a working extent that can shrink when memory runs out. Knows no engine."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.core.composite import visible_rgb
+from inpaint.core.geometry import Extent
+from inpaint.core.picture import Picture
+from inpaint.core.plan import EditPlan, Plan
+from inpaint.core.region import Region
+from inpaint.core.request import SamplingParams
+
+Pixels = NDArray[np.uint8]
+
+
+class Sight(Protocol):
+    """Something of a working extent."""
+
+    @property
+    def extent(self) -> Extent:
+        """The working extent now."""
+        ...
+
+    def shrink(self) -> bool:
+        """From now on at half the pixels; False, and nothing changes, where there is no smaller extent."""
+        ...
+
+
+class PlannedSight:
+    """What a plan shows of a picture. picture: uint8 [h, w, 3] RGB."""
+
+    def __init__(self, whole: Picture, plan: Plan) -> None:
+        self._whole = whole
+        self._take(plan)
+
+    @property
+    def region(self) -> Region:
+        return self._plan.region
+
+    @property
+    def extent(self) -> Extent:
+        return self._plan.region.working
+
+    def shrink(self) -> bool:
+        plan = self._plan.smaller()
+        if plan is not None:
+            self._take(plan)
+        return plan is not None
+
+    def _take(self, plan: Plan) -> None:
+        self._plan = plan
+        self.picture: Pixels = plan.region.take_picture(visible_rgb(self._whole))
+
+
+class EditSight(PlannedSight):
+    """The work area of an edit, with its mask. mask: uint8 [h, w], only 0 and 255."""
+
+    def __init__(self, whole: Picture, plan: EditPlan) -> None:
+        self._opacity = plan.opacity
+        super().__init__(whole, plan)
+
+    def _take(self, plan: Plan) -> None:
+        super()._take(plan)
+        self.mask: Pixels = plan.region.take_mask(self._opacity)
+
+
+class NewSight:
+    """Nothing yet: a picture from words has the size that was asked for, and no other."""
+
+    def __init__(self, sampling: SamplingParams) -> None:
+        self._extent = Extent(sampling.width or 1, sampling.height or 1)
+
+    @property
+    def extent(self) -> Extent:
+        return self._extent
+
+    def shrink(self) -> bool:
+        return False

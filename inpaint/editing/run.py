@@ -1,0 +1,188 @@
+"""One edit, told in five steps. Knows no page, no queue and no file."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from inpaint.core.composite import changed_outside, composite
+from inpaint.core.geometry import Extent
+from inpaint.core.masks.mask import Mask
+from inpaint.core.picture import Picture
+from inpaint.core.plan import EditPlan, Plan
+from inpaint.core.region import Region
+from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
+from inpaint.core.result import Candidate, EditResult, Progress, StoppedAt
+from inpaint.editing.memory_fallback import MemoryLadder
+from inpaint.editing.model_view import EditSight, NewSight, PlannedSight, Sight
+from inpaint.engines.base import (
+    Engine,
+    EngineInput,
+    EngineOutput,
+    Generator,
+    Inpainter,
+    Pixels,
+    Reimaginer,
+    Report,
+    UseAsIs,
+)
+from inpaint.errors import BadOutput, EditCancelled
+
+Request = EditRequest | GenerateRequest | ReimagineRequest
+
+EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
+
+
+class EnoughMade(EditCancelled):
+    """Used as it is while a later candidate shows nothing yet: it is left out, and those before it are the result."""
+
+
+class StageClock:
+    """Passes progress on with the candidate it belongs to, and keeps how many seconds each stage took and where an early end was asked for.
+
+    It begins before the engine is opened, so that this counts too.
+    """
+
+    def __init__(self, report: Report, candidates: int = 1) -> None:
+        self._report = report
+        self.candidates = candidates
+        self.candidate = 1
+        self._stage, self._since = "", time.perf_counter()
+        self.seconds: dict[str, float] = {}
+        self.stopped_at: StoppedAt | None = None
+        self._notice = ""
+
+    def say(self, notice: str) -> None:
+        """A sentence for whoever watches, from now on."""
+        self._notice = notice
+
+    def __call__(self, progress: Progress) -> None:
+        """Raises what the report raises; of a UseAsIs that comes before a later candidate's second step, EnoughMade: after one step
+        there is but a blur."""
+        if progress.stage != self._stage:
+            self.stop()
+            self._stage = progress.stage
+        try:
+            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self.candidates,
+                                             notice=self._notice or progress.notice))
+        except UseAsIs:
+            if self.candidate > 1 and (progress.stage != "denoising" or progress.step <= 1):
+                raise EnoughMade from None
+            self.stopped_at = StoppedAt(self.candidate, progress.step, progress.total)
+            raise
+
+    def stop(self) -> None:
+        """End the stage that is running and book its time."""
+        now = time.perf_counter()
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._stage, self._since = "", now
+
+
+def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: StageClock) -> EditResult:
+    """Repaint the masked part; each candidate is sampled by itself with its own seed. Used as it is, the others are left out.
+
+    plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once. clock: of this
+    run, for as many candidates. Raises EditCancelled (from the clock's report), OutOfMemory, BadOutput.
+    """
+    sight = EditSight(request.picture, plan)
+
+    def paint(sampling: SamplingParams, clock: Report) -> EngineOutput:
+        return engine.inpaint(EngineInput(sight.picture, sight.mask, sampling), clock)
+
+    def paste(painted: Pixels, seed: int, clock: Report) -> Candidate:
+        clock(Progress("compositing"))
+        return _pasted(request, plan.opacity, sight.region, painted, seed)
+
+    result = _run(request, engine, sight, clock, paint, paste)
+    notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
+    return dataclasses.replace(_noticed(result, notices), region=sight.region, blend_band_px=request.blend_band_px)
+
+
+def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock) -> EditResult:
+    """First pictures from text; each candidate is sampled by itself with its own seed. Raises as run_edit does."""
+    def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
+        return Candidate(Picture(painted, request.model), seed, 0)
+
+    return _noticed(_run(request, engine, NewSight(request.sampling), clock, engine.generate, keep), request.notices)
+
+
+def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clock: StageClock) -> EditResult:
+    """Pictures anew from a picture, at its working extent, which is said where it is another; each candidate is sampled by itself
+    with its own seed. Raises as run_edit does."""
+    sight = PlannedSight(request.picture, plan)
+
+    def reimagine(sampling: SamplingParams, clock: Report) -> EngineOutput:
+        return engine.reimagine(sight.picture, sampling, clock)
+
+    def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
+        return Candidate(dataclasses.replace(request.picture, pixels=painted), seed, 0)
+
+    result = _run(request, engine, sight, clock, reimagine, keep)
+    return _noticed(result, [*request.picture.notices, *request.notices, *_size_words(request.picture.extent, plan.region)])
+
+
+def _run(request: Request, engine: Engine, sight: Sight, clock: StageClock,
+         attempt: Callable[[SamplingParams, Report], EngineOutput], finish: Callable[[Pixels, int, Report], Candidate]) -> EditResult:
+    """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
+    ladder = MemoryLadder(engine, sight, clock.say)
+    candidates: list[Candidate] = []
+    notices: list[str] = []
+    try:
+        for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
+            output = ladder.climb(functools.partial(attempt, sampling, clock), clock.candidate)
+            _check_output(output.picture, sight.extent)
+            candidates.append(finish(output.picture, sampling.seed, clock))
+            notices.extend(output.notices)
+            if clock.stopped_at:
+                break
+    except (EnoughMade, UseAsIs):
+        if not candidates:
+            raise
+        clock.stopped_at = None
+        notices.append(f"Ended after candidate {len(candidates)} of {request.count}, as asked.")
+    finally:
+        engine.restore()
+    clock.stop()
+    said = [*notices, *_stopped_words(clock), *ladder.given_up]
+    return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds, tuple(dict.fromkeys(said)),
+                      clock.stopped_at)
+
+
+def _stopped_words(clock: StageClock) -> list[str]:
+    if clock.stopped_at is None:
+        return []
+    at = f"topped at step {clock.stopped_at.step} of {clock.stopped_at.total}, as asked."
+    return [f"S{at}" if clock.candidates == 1 else f"Candidate {clock.stopped_at.candidate} of {clock.candidates}: s{at}"]
+
+
+def _noticed(result: EditResult, before: Sequence[str]) -> EditResult:
+    return dataclasses.replace(result, notices=tuple(dict.fromkeys([*before, *result.notices])))
+
+
+def _size_words(picture: Extent, region: Region) -> list[str]:
+    """That a result has another size than its picture, and what was left out of it."""
+    if region.working == picture:
+        return []
+    seen = "" if region.crop.extent == picture else f", of which the middle {region.crop.extent} px is seen"
+    return [f"The picture is made at {region.working} px (it was {picture}{seen})."]
+
+
+def _check_output(picture: Pixels, working: Extent) -> None:
+    """Nothing that a model may return wrong reaches a person's picture. Raises BadOutput."""
+    if picture.dtype != np.uint8 or picture.shape != (*working.shape, 3):
+        raise BadOutput(f"The model returned {picture.dtype} {picture.shape} instead of a picture of {working}.",
+                        "Try another seed or model.")
+
+
+def _by_candidate(sampling: SamplingParams, count: int) -> list[SamplingParams]:
+    return [dataclasses.replace(sampling, seed=sampling.seed + k) for k in range(count)]
+
+
+def _pasted(request: EditRequest, opacity: Mask, region: Region, painted: Pixels, seed: int) -> Candidate:
+    picture = composite(request.picture, region.restore(painted), opacity, region)
+    return Candidate(picture, seed, changed_outside(request.picture, picture, request.mask, request.blend_band_px))

@@ -1,0 +1,1 @@
+"""Engines that remove what is under the mask, without a prompt."""

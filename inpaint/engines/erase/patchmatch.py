@@ -1,0 +1,76 @@
+"""Erase without a prompt: PatchMatch on the CPU, from the picture's own texture. Knows no prompt and no diffusion.
+
+C. Barnes et al., "PatchMatch: A Randomized Correspondence Algorithm for Structural Image Editing", SIGGRAPH 2009, as the
+package pypatchmatch has it; where that package has no wheel, OpenCV's inpainting after A. Telea (2004), said so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint.core.result import Progress
+from inpaint.engines.base import EngineInput, EngineOutput, Report
+from inpaint.engines.erase.fill_client import fill
+
+Pixels = NDArray[np.uint8]
+
+PATCH_RADIUS = 5
+"""Of 2, 3, 5, 7, 9 tried on 18 holes in 6 photos: 5 continues roofs, petals and fur; 7 and more copy whole objects."""
+
+TELEA_RADIUS = 5
+NOTHING_TO_FILL_FROM = "Everything in the work area is painted: there is nothing to fill from, so it stays as it was."
+WITHOUT_PATCHMATCH = "PatchMatch is not installed for this machine; OpenCV's simpler fill was used."
+BROKEN_PATCHMATCH = "PatchMatch is installed, but its library cannot be loaded, so OpenCV's simpler fill was used. Installing pypatchmatch anew may mend it."
+
+
+@dataclass(frozen=True)
+class Erase:
+    """Fills the mask from the rest of the work area. The same seed gives the same fill."""
+
+    has_patchmatch: bool
+    why_not: str = WITHOUT_PATCHMATCH
+
+    @classmethod
+    def load(cls) -> Erase:
+        try:
+            from patchmatch import patchmatch_available
+        except ImportError:
+            return cls(False)
+        return cls(patchmatch_available, BROKEN_PATCHMATCH)
+
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        report(Progress("filling"))
+        if work.mask.all():
+            return EngineOutput(work.picture, (NOTHING_TO_FILL_FROM,))
+        if not self.has_patchmatch:
+            return EngineOutput(_telea(work.picture, work.mask), (self.why_not,))
+        return EngineOutput(_patchmatch(work, report))
+
+    def relieve(self) -> str | None:
+        """It needs little; only a smaller work area helps."""
+        return None
+
+    def relieve_last(self) -> str | None:
+        """Nothing that can be given up."""
+        return None
+
+    def restore(self) -> None:
+        """Nothing was given up."""
+
+
+def _telea(picture: Pixels, mask: Pixels) -> Pixels:
+    return np.asarray(cv2.inpaint(picture, mask, TELEA_RADIUS, cv2.INPAINT_TELEA), np.uint8)
+
+
+def _patchmatch(work: EngineInput, report: Report) -> Pixels:
+    """Mirrored outward to at least one whole patch a side: the search wants room for one."""
+    height, width = work.mask.shape
+    least = 2 * PATCH_RADIUS + 1
+    below, right = max(0, least - height), max(0, least - width)
+    picture = np.pad(work.picture, ((0, below), (0, right), (0, 0)), "symmetric")
+    mask = np.pad(work.mask, ((0, below), (0, right)), "symmetric")
+    return np.ascontiguousarray(fill(picture, mask, work.sampling.seed, PATCH_RADIUS, report)[:height, :width])

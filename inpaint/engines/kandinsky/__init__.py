@@ -1,0 +1,1 @@
+"""Kandinsky 2.2: prior, decoders, and the engine that joins them."""

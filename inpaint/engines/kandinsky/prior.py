@@ -1,0 +1,272 @@
+"""Kandinsky 2.2's prior: words to an image embedding, and the constant embedding that guides where no negative prompt does.
+
+Our own loop over diffusers' parts, bit for bit what KandinskyV22PriorPipeline gives (diffusers 0.42, pipelines/kandinsky2_2/):
+nothing here may change the order of the arithmetic. Knows no picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import PriorTransformer, UnCLIPScheduler
+from diffusers.utils.torch_utils import randn_tensor
+from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
+
+from inpaint.core.request import SamplingParams
+from inpaint.core.result import Progress
+from inpaint.engines.base import Report
+from inpaint.engines.kandinsky.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest, weights_identity
+from inpaint.engines.runtime.budget import WORDS_BYTES
+from inpaint.engines.runtime.checkpoint import Checkpoint
+from inpaint.engines.runtime.diffusion import cut_notices, make_scheduler, require_finite, seeded
+from inpaint.engines.runtime.lru import Recent
+from inpaint.engines.runtime.residency import Part, Residency
+from inpaint.errors import InvalidRequest
+
+MIN_PRIOR_STEPS = 2
+"""UnCLIPScheduler divides by the number of steps less one."""
+
+DEFAULT_PRIOR_STEPS, DEFAULT_GUIDANCE = 25, 4.0
+"""Where the request leaves a number out: the published examples' values."""
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What the prior reads, one row a text: embeds [n, d], states [n, 77, d], mask bool [n, 77]."""
+
+    embeds: torch.Tensor
+    states: torch.Tensor
+    mask: torch.Tensor
+
+    def after(self, other: Condition) -> Condition:
+        """other's rows first: unguided before guided, in one batch."""
+        return Condition(*(torch.cat([getattr(other, name), getattr(self, name)]) for name in ("embeds", "states", "mask")))
+
+
+class Prior:
+    """Words to image embedding (unCLIP's diffusion prior, arXiv 2204.06125). source: KandinskyV22PriorPipeline.
+
+    notices: what was done otherwise for the budget, since whoever reads them emptied them.
+    """
+
+    def __init__(self, residency: Residency, transformer: Part[Any], text_encoder: Part[Any], tokenizer: Any,
+                 scheduler: Any) -> None:
+        self._residency = residency
+        self._transformer, self._text_encoder = transformer, text_encoder
+        self._scheduler = scheduler
+        self._conditions: Recent[object, Condition] = Recent(1)
+        self.tokenizer = tokenizer
+        self.notices: list[str] = []
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype) -> Prior:
+        """Everything but the weights, which are brought when they are needed. Raises ModelUnavailable."""
+        return cls(residency, checkpoint.part(residency, PriorTransformer, "prior", dtype),
+                   checkpoint.part(residency, CLIPTextModelWithProjection, "text_encoder", dtype),
+                   checkpoint.load_tokenizer(), checkpoint.load_scheduler((UnCLIPScheduler,)))
+
+    @property
+    def parts(self) -> tuple[Part[Any], ...]:
+        """In the order of their use."""
+        return self._text_encoder, self._transformer
+
+    @property
+    def identity(self) -> str:
+        """All that decides its embeddings beside the request."""
+        return f"{self._text_encoder.key} {self._transformer.key} {arithmetic(self._residency.device)}"
+
+    def embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
+        """Sample the embeddings. With a negative prompt both are sampled side by side, so they share one stream of noise.
+
+        Raises EditCancelled (from report), BadOutput, ModelUnavailable, OutOfMemory.
+        """
+        generator = seeded(asked.seed)
+        scheduler = make_scheduler(self._scheduler, None)
+        scheduler.set_timesteps(asked.steps, device=self._residency.device)
+        condition = self._condition(asked, report)
+        with self._residency.holding(report, self._transformer, WORDS_BYTES, self.notices) as (transformer,):
+            report(Progress("prior", 0, asked.steps))
+            latents = self._sample(transformer, scheduler, condition, asked.guidance_scale, generator, report)
+        embeddings = transformer.post_process_latents(latents)  # streamed, it has its own two parameters only now
+        require_finite(embeddings, "prior")
+        negative = None if asked.negative_prompt is None else embeddings[1:]
+        return PriorEmbeddings(embeddings[:1], negative)
+
+    def _sample(self, transformer: Any, scheduler: Any, condition: Condition, guidance_scale: float,
+                generator: torch.Generator, report: Report) -> torch.Tensor:
+        guided = guidance_scale > 1
+        rows = condition.embeds.shape[0] // (2 if guided else 1)
+        shape = (rows, transformer.config.embedding_dim)
+        latents = randn_tensor(shape, generator=generator, device=torch.device(self._residency.device),
+                               dtype=condition.embeds.dtype)
+        latents = latents * scheduler.init_noise_sigma
+        for step, timestep in enumerate(scheduler.timesteps, start=1):
+            predicted = transformer(
+                torch.cat([latents] * 2) if guided else latents, timestep=timestep, proj_embedding=condition.embeds,
+                encoder_hidden_states=condition.states, attention_mask=condition.mask).predicted_image_embedding
+            if guided:
+                predicted = guide(predicted, guidance_scale)
+            following = scheduler.timesteps[step] if step < len(scheduler.timesteps) else None
+            latents = scheduler.step(predicted, timestep=timestep, sample=latents, generator=generator,
+                                     prev_timestep=following).prev_sample
+            report(Progress("prior", step, len(scheduler.timesteps)))
+        return latents
+
+    def _condition(self, asked: PriorRequest, report: Report) -> Condition:
+        """Kept for the next candidate, which has the same words and another seed."""
+        key = (asked.prompt, asked.negative_prompt, asked.guidance_scale > 1, arithmetic(self._residency.device))
+        known = self._conditions.get(key)
+        if known is None:
+            with self._residency.holding(report, self._text_encoder, WORDS_BYTES, self.notices) as (text_encoder,):
+                report(Progress("prior", 0, asked.steps))
+                known = self._read_all(text_encoder, asked)
+            self._conditions.keep(key, known)
+        return known
+
+    def _read_all(self, text_encoder: Any, asked: PriorRequest) -> Condition:
+        texts = [asked.prompt] if asked.negative_prompt is None else [asked.prompt, asked.negative_prompt]
+        guided = self._read(text_encoder, texts)
+        if asked.guidance_scale <= 1:
+            return guided
+        return guided.after(self._read(text_encoder, [asked.negative_prompt or ""] * len(texts)))
+
+    def _read(self, text_encoder: Any, texts: list[str]) -> Condition:
+        tokens = self.tokenizer(texts, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True,
+                                return_tensors="pt")
+        device = self._residency.device
+        output = text_encoder(tokens.input_ids.to(device))
+        return Condition(output.text_embeds, output.last_hidden_state, tokens.attention_mask.bool().to(device))
+
+
+class ZeroEmbedding:
+    """The embedding of an empty picture, that guides where no negative prompt does: a constant of the checkpoint.
+
+    Its image encoder is the largest part of the model (1.8 billion parameters of 4.9) and is needed for nothing else, so
+    it is loaded once for this, and dropped. notices: as the prior's.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype, folder: Path) -> None:
+        self._residency = residency
+        self._dtype = dtype
+        self._file = EmbeddingFile(folder, zero_identity(checkpoint, residency.device, dtype))
+        self._encoder = checkpoint.part(residency, CLIPVisionModelWithProjection, "image_encoder", dtype)
+        self._known: torch.Tensor | None = None
+        self.notices: list[str] = []
+
+    def get(self, report: Report) -> torch.Tensor:
+        """[1, d] on the device. Raises ModelUnavailable, OutOfMemory, BadOutput, EditCancelled."""
+        if self._known is None:
+            stored = self._file.read()
+            self._known = self._compute(report) if stored is None else stored.to(self._residency.device)
+        return self._known
+
+    def _compute(self, report: Report) -> torch.Tensor:
+        try:
+            with self._residency.holding(report, self._encoder, WORDS_BYTES, self.notices) as (encoder,):
+                side = encoder.config.image_size
+                empty = torch.zeros(1, 3, side, side).to(device=self._residency.device, dtype=self._dtype)
+                embedding = encoder(empty).image_embeds
+                del encoder
+        finally:
+            self._residency.drop(self._encoder)
+        require_finite(embedding, "image encoder")
+        self._file.write(embedding)
+        return embedding
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """What a decoder paints after: positive [1, d]; negative [1, d], or None where it paints unguided."""
+
+    positive: torch.Tensor
+    negative: torch.Tensor | None
+
+
+class Conditioner:
+    """From a request's words to what a decoder needs, with everything that was computed before.
+
+    recent: shared by all engines of a process, since the key names the weights.
+    """
+
+    def __init__(self, prior: Prior, zero: ZeroEmbedding, recent: Recent[Any, PriorEmbeddings]) -> None:
+        self._prior = prior
+        self._zero = zero
+        self._recent = recent
+
+    @property
+    def parts(self) -> tuple[Part[Any], ...]:
+        return self._prior.parts
+
+    def parts_for(self, sampling: SamplingParams) -> tuple[Part[Any], ...]:
+        """What this request still needs: nothing where its embeddings are known."""
+        return self.parts if self._recent.get(self._key(prior_request(sampling))) is None else ()
+
+    def prepare(self, sampling: SamplingParams, report: Report) -> None:
+        """Before a run: make the constant embedding, where it is needed and not known, before anything else takes its image
+        encoder's room."""
+        self._prior.notices.clear()
+        self._zero.notices.clear()
+        if decoder_guidance(sampling) > 1 and prior_request(sampling).negative_prompt is None:
+            self._zero.get(report)
+
+    def read(self, sampling: SamplingParams, report: Report) -> Guidance:
+        """Raises EditCancelled (from report), BadOutput, InvalidRequest, ModelUnavailable, OutOfMemory."""
+        known = self._embed(prior_request(sampling), report)
+        if decoder_guidance(sampling) <= 1:
+            return Guidance(known.positive, None)
+        return Guidance(known.positive, self._zero.get(report) if known.negative is None else known.negative)
+
+    def notices(self, sampling: SamplingParams) -> tuple[str, ...]:
+        """Of the latest run: a sentence for each text that was too long, and what was done otherwise for the budget."""
+        return (*cut_notices(self._prior.tokenizer, sampling), *self._zero.notices, *self._prior.notices)
+
+    def _embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
+        known = self._recent.get(self._key(asked))
+        if known is None:
+            known = self._prior.embed(asked, report)
+            self._recent.keep(self._key(asked), known)
+        return known
+
+    def _key(self, asked: PriorRequest) -> tuple[str, PriorRequest]:
+        return self._prior.identity, asked
+
+
+def prior_request(sampling: SamplingParams) -> PriorRequest:
+    """The part of a request that the prior sees; an empty negative prompt is none. Raises InvalidRequest."""
+    steps = sampling.prior_num_inference_steps or DEFAULT_PRIOR_STEPS
+    if steps < MIN_PRIOR_STEPS:
+        raise InvalidRequest("prior_num_inference_steps", f"The prior needs at least {MIN_PRIOR_STEPS} steps.")
+    guidance_scale = DEFAULT_GUIDANCE if sampling.prior_guidance_scale is None else sampling.prior_guidance_scale
+    return PriorRequest(sampling.prompt, sampling.negative_prompt or None, steps, guidance_scale, sampling.seed)
+
+
+def decoder_guidance(sampling: SamplingParams) -> float:
+    """The decoder's guidance scale; up to 1 it is off."""
+    return DEFAULT_GUIDANCE if sampling.guidance_scale is None else sampling.guidance_scale
+
+
+def arithmetic(device: str) -> str:
+    """What does the arithmetic, beside the weights and their number format: another one may round otherwise."""
+    kind = torch.device(device).type
+    return f"{kind} {torch.get_num_threads() if kind == 'cpu' else 0} {torch.__version__}"
+
+
+def zero_identity(checkpoint: Checkpoint, device: str, dtype: torch.dtype) -> str:
+    """All that decides the bits of a zero embedding: the weights, the number format, and what does the arithmetic.
+
+    Raises ModelUnavailable where the image encoder is not there.
+    """
+    try:
+        weights = weights_identity(checkpoint.folder / "image_encoder")
+    except (OSError, ValueError):
+        raise checkpoint.unavailable(f"The image encoder of {checkpoint.model} is missing.") from None
+    return f"{weights} {dtype} {arithmetic(device)}"
+
+
+def guide(predicted: torch.Tensor, guidance_scale: float) -> torch.Tensor:
+    """Classifier-free guidance (arXiv 2207.12598). predicted: [2n, ...], the unguided half first -> [n, ...]."""
+    unguided, guided = predicted.chunk(2)
+    return unguided + guidance_scale * (guided - unguided)

@@ -1,0 +1,223 @@
+"""Inpainting with whatever diffusers' own pipelines can: Stable Diffusion 1.5, SDXL, FLUX and others.
+
+Runs diffusers' pipeline unchanged and stands round it: cancel, checks, preview. Knows no model by name and no hub.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from inpaint.core.geometry import Extent
+from inpaint.core.request import SamplingParams
+from inpaint.core.result import Progress
+from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report, UseAsIs
+from inpaint.engines.pipelines.autoencoder import AutoencoderGate, Encoded, standing_in, unscaled
+from inpaint.engines.pipelines.estimate import Estimate
+from inpaint.engines.pipelines.folder import open_inpaint_pipeline
+from inpaint.engines.pipelines.parts import EngineOfParts, PipelineParts
+from inpaint.engines.runtime.checkpoint import open_checkpoint
+from inpaint.engines.runtime.diffusion import SCHEDULERS, cut_notices, guard_memory, make_scheduler, seeded, to_pixels
+from inpaint.engines.runtime.preview import LatentColours, PreviewTimer
+from inpaint.engines.runtime.residency import Residency
+from inpaint.errors import InvalidRequest
+
+Clock = Callable[[], float]
+
+NO_STEPS_LEFT = "After adjusting the num_inference_steps by strength"
+"""How every pipeline's own refusal begins. How strength and steps become a number differs between them; 1 / steps is one step in all."""
+
+CONTROLS = ("num_inference_steps", "guidance_scale", "strength", "negative_prompt")
+PACKED = 3
+"""Dimensions of latents where 2 x 2 cells are one token, as in FLUX."""
+
+PROMPTS_KEPT = 2
+"""FLUX's pipeline reads prompt and negative prompt one after the other."""
+
+
+class DiffusersInpaint(EngineOfParts):
+    """An Inpainter. Not for two threads at once."""
+
+    def __init__(self, pipeline: Any, parts: PipelineParts, clock: Clock = time.monotonic) -> None:
+        super().__init__(parts)
+        self._pipeline = pipeline
+        self._scheduler = pipeline.scheduler
+        self._clock = clock
+        self._gate = AutoencoderGate(pipeline.vae, lambda: parts.take("vae"))
+        # All candidates of a job, and the next job with the same words, read them once.
+        self._encode_prompt = lru_cache(PROMPTS_KEPT)(pipeline.encode_prompt)
+        pipeline.set_progress_bar_config(disable=True)
+
+    @classmethod
+    def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, variant: str | None = None, way: str = "",
+             residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
+        """Open a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
+
+        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, way: the name in the registry and
+        how to get it, for messages. residency: shared by all engines of a process; by itself an engine has its own. Raises
+        ModelUnavailable, EditCancelled (from report).
+        """
+        report(Progress("loading"))
+        checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
+        return cls(*open_inpaint_pipeline(checkpoint, dtype, residency or Residency(device)), clock)
+
+    def bring(self, report: Report) -> None:
+        """Load now what a run needs, as far as it fits."""
+        self._parts.bring(report)
+
+    @property
+    def pipeline(self) -> str:
+        """The name of diffusers' class."""
+        return type(self._pipeline).__name__
+
+    @property
+    def size_multiple(self) -> int:
+        """Both sides of a working extent are multiples of it."""
+        return self._pipeline.image_processor.config.vae_scale_factor
+
+    @property
+    def _takes(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(type(self._pipeline).__call__).parameters
+
+    def lacks(self, controls: Iterable[str]) -> list[str]:
+        """Which of these the pipeline does not take, or takes without effect."""
+        takes = self._takes
+        other_guidance = takes.get("true_cfg_scale")
+        without_effect = {"negative_prompt"} if other_guidance is not None and other_guidance.default <= 1 else set[str]()
+        return sorted(name for name in controls if name not in {*takes, "scheduler"} - without_effect)
+
+    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+        """Repaint the masked part, at a working extent whose sides are multiples of size_multiple.
+
+        What the request leaves out is the pipeline's own. The mask is widened to whole latent cells: a cell of which
+        only a part is to be repainted would be shown to the model grey, but kept. Raises EditCancelled (from report),
+        OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
+        """
+        height, width = work.picture.shape[:2]
+        if work.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
+            raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
+                             f"of {self.size_multiple}")
+        with self._parts.run(Extent(width, height), report, lambda: self._pipeline.num_timesteps):
+            painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
+        return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
+
+    @property
+    def _reader(self) -> Any:
+        """The tokenizer that reads farthest: a second one that stops earlier loses no words."""
+        parts = self._pipeline.components
+        return max((part for name, part in parts.items() if name.startswith("tokenizer") and part is not None),
+                   key=lambda tokenizer: tokenizer.model_max_length)
+
+    def _paint(self, work: EngineInput, report: Report) -> EngineOutput:
+        scheduler = self._pipeline.scheduler = self._fresh_scheduler(work.sampling)
+        cell: int = self._pipeline.vae_scale_factor
+        mask = whole_cells(work.mask, cell)
+        run = _Run(self._pipeline, LivePreview(work.picture, mask, cell, self._clock), self._gate, report)
+        with self._gate.open(report), run.estimate.watching(scheduler), \
+                standing_in(self._pipeline, encode_prompt=self._encode_prompt):
+            pictures = self._call(work.picture, mask, work.sampling, run)
+        return EngineOutput((pictures[0] * 255).round().astype(np.uint8), run.notices)
+
+    def _call(self, picture: Pixels, mask: Pixels, sampling: SamplingParams, run: _Run) -> Any:
+        """float32 [1, h, w, 3] in 0 .. 1, as diffusers makes PIL pictures of; at least one step is done."""
+        wanted = {name: getattr(sampling, name) for name in CONTROLS}
+        given = {name: value for name, value in wanted.items() if value not in (None, "")}
+        height, width = mask.shape
+
+        def paint() -> Any:
+            return self._pipeline(prompt=sampling.prompt, image=Image.fromarray(picture), mask_image=Image.fromarray(mask),
+                                  height=height, width=width, generator=seeded(sampling.seed), output_type="np",
+                                  callback_on_step_end=run.on_step_end, **given).images
+
+        try:
+            return paint()
+        except ValueError as error:
+            if not str(error).startswith(NO_STEPS_LEFT):
+                raise
+        steps: int = given.get("num_inference_steps") or self._takes["num_inference_steps"].default
+        strength: float = given.get("strength", self._takes["strength"].default)
+        run.notices = (f"A strength of {strength:g} is less than one of {steps} steps: one step was done.",)
+        given["strength"] = next(strength for strength in (1 / steps, math.nextafter(1 / steps, 1)) if int(steps * strength) == 1)
+        return paint()
+
+    def _fresh_scheduler(self, sampling: SamplingParams) -> Any:
+        own, name = self._scheduler, sampling.scheduler
+        if name is not None and name in SCHEDULERS and SCHEDULERS[name] not in {*own.compatibles, type(own)}:
+            raise InvalidRequest("scheduler", f"This checkpoint cannot be sampled with {name}.", "Leave the scheduler out.")
+        return make_scheduler(own, name)
+
+
+class _Run:
+    """What happens between the steps of one run."""
+
+    def __init__(self, pipeline: Any, preview: LivePreview, gate: AutoencoderGate, report: Report) -> None:
+        self._pipeline = pipeline
+        self._preview = preview
+        self._gate = gate
+        self._report = report
+        self.estimate = Estimate()
+        self.notices: tuple[str, ...] = ()
+
+    def on_step_end(self, pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        """Asked to use it as it is, the pipeline skips its other steps and decodes x0."""
+        total = pipeline.num_timesteps
+        try:
+            self._report(Progress("denoising", step + 1, total, self._preview_now()))
+        except UseAsIs:
+            if self.estimate.latest is None:
+                raise
+            pipeline._interrupt = True  # diffusers' documented way; its public side only reads
+            return {"latents": self.estimate.latest.to(tensors["latents"].dtype)}
+        return {}
+
+    def _preview_now(self) -> Pixels | None:
+        encoded, latents = self._gate.first, self.estimate.latest
+        if encoded is None or latents is None or not self._preview.is_due():
+            return None
+        if latents.ndim == PACKED:
+            height, width = encoded.picture.shape[-2:]
+            latents = self._pipeline._unpack_latents(latents, height, width, self._pipeline.vae_scale_factor)
+        return self._preview.of(encoded, unscaled(latents, self._pipeline.vae.config))
+
+
+class LivePreview:
+    """Small pictures of what a run is heading for, with the original outside the mask. mask: uint8 [h, w], of whole cells."""
+
+    def __init__(self, picture: Pixels, mask: Pixels, cell: int, clock: Clock) -> None:
+        height, width = mask.shape
+        cells = picture.reshape(height // cell, cell, width // cell, cell, 3)
+        self._original = cells.mean(axis=(1, 3)).round().astype(np.uint8)
+        self._repainted = mask[::cell, ::cell, None] > 0
+        self._colours: LatentColours | None = None
+        self._timer = PreviewTimer(clock)
+
+    def is_due(self) -> bool:
+        """True at first, then now and then; asking counts as showing one."""
+        return self._timer.is_due()
+
+    def of(self, encoded: Encoded, latents: torch.Tensor) -> Pixels:
+        """uint8 [h / cell, w / cell, 3]. latents: x0 as the autoencoder would have made it, [1, c, h / cell, w / cell]."""
+        if self._colours is None:
+            given = to_pixels((encoded.picture.float() * 0.5 + 0.5).clamp(0, 1))
+            self._colours = LatentColours.fit(_on_cpu(encoded.latents), given)
+        return np.where(self._repainted, self._colours.picture(_on_cpu(latents)), self._original)
+
+
+def whole_cells(mask: Pixels, cell: int) -> Pixels:
+    """The mask (uint8 [h, w], sides multiples of cell) widened to every cell that it touches."""
+    height, width = mask.shape
+    touched = mask.reshape(height // cell, cell, width // cell, cell).max(axis=(1, 3))
+    return touched.repeat(cell, axis=0).repeat(cell, axis=1)
+
+
+def _on_cpu(latents: torch.Tensor) -> NDArray[np.float32]:
+    return latents[0].float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""What all engines share: device, memory budget, residency of parts, checkpoints, previews."""

@@ -1,0 +1,1 @@
+"""The line under a model that is not on disk, and the download it starts."""

@@ -1,0 +1,117 @@
+"""Downloads that a person asks for on the page: one at a time over all people, on a thread of its own. Knows no widgets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from inpaint.config.settings import Settings
+from inpaint.core.spec import ModelSpec, Task
+from inpaint.errors import Busy, EditCancelled, InpaintError
+from inpaint.hub import download as hub
+from inpaint.jobs.worker import told
+from inpaint.models.catalog import FAMILIES
+from inpaint.ui.security.hosts import is_private
+
+TELLING_SHARE = 0.01
+"""Of what is to be fetched: before so much of it has come, its pace tells nothing."""
+
+
+def may_download(settings: Settings, environment: Mapping[str, str]) -> bool:
+    """The setting; where it is auto, only a server that nobody but this machine reaches fills its disk for whoever asks."""
+    if settings.page_downloads != "auto":
+        return settings.page_downloads == "on"
+    return is_private(settings, environment)
+
+
+class Fetch:
+    """One download. done_bytes of all_bytes; all_bytes is 0 until the hub was asked. error: what it ended with, if badly.
+
+    fetched_bytes: of missing_bytes, what came since it began; what was here is only checked, which takes no transfer. person: who began it. number: from 1, in the order of beginning.
+    """
+
+    def __init__(self, spec: ModelSpec, task: Task, person: str = "", number: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self.spec, self.person, self.number = spec, person, number
+        self.task: Task = task
+        self.done_bytes, self.all_bytes = 0, 0
+        self.fetched_bytes, self.missing_bytes = 0, 0
+        self._fetching_seconds, self._heard = 0.0, clock()
+        self._clock = clock
+        self.error: InpaintError | None = None
+        self._finished, self._cancelled = threading.Event(), threading.Event()
+
+    @property
+    def is_finished(self) -> bool:
+        return self._finished.is_set()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """From what was fetched up to now; None where that is too little to tell, and where nothing more is to be fetched."""
+        left = self.missing_bytes - self.fetched_bytes
+        if left <= 0 or self.fetched_bytes < self.missing_bytes * TELLING_SHARE:
+            return None
+        return self._fetching_seconds * left / self.fetched_bytes
+
+    @property
+    def parts(self) -> Sequence[str]:
+        return FAMILIES[self.spec.family][self.task].parts
+
+    def brings(self, spec: ModelSpec, task: Task) -> bool:
+        return (self.spec.name, self.parts) == (spec.name, FAMILIES[spec.family][task].parts)
+
+    def cancel(self) -> None:
+        """Takes effect at the next report, every few megabytes."""
+        self._cancelled.set()
+
+    def report(self, transfer: hub.Transfer) -> None:
+        now = self._clock()
+        if transfer.fetched_bytes > self.fetched_bytes:
+            self._fetching_seconds += now - self._heard
+        self._heard, self.fetched_bytes = now, transfer.fetched_bytes
+        self.done_bytes, self.all_bytes = transfer.done_bytes, transfer.all_bytes
+        if self._cancelled.is_set():
+            raise EditCancelled("The download was stopped.", "What is complete stays; starting it again goes on from there.")
+
+    def run(self, plan: Callable[..., Any], download: Callable[..., object]) -> None:
+        try:
+            decided = plan(self.spec, self.parts)
+            self.missing_bytes = decided.missing_bytes
+            self.report(hub.Transfer("", 0, decided.all_bytes))
+            download(decided, self.report)
+        except BaseException as error:  # a thread of its own: whoever follows is told
+            self.error = told(error, "a download")
+        finally:
+            self._finished.set()
+
+
+class Fetcher:
+    """plan, download: of hub/download.py, or what a test puts in their place."""
+
+    def __init__(self, plan: Callable[..., Any] = hub.plan, download: Callable[..., object] = hub.download) -> None:
+        self._plan, self._download = plan, download
+        self._latest: Fetch | None = None
+        self._lock = threading.Lock()
+
+    def start(self, spec: ModelSpec, task: Task, person: str = "") -> Fetch:
+        """Begin, or join the download of the same parts that is going. Raises Busy."""
+        with self._lock:
+            going = self.current
+            if going is not None and going.brings(spec, task):
+                return going
+            if going is not None:
+                raise Busy(f"{going.spec.title} is being downloaded.", "One download at a time: wait for it, or stop it first.")
+            fetch = self._latest = Fetch(spec, task, person, self._latest.number + 1 if self._latest else 1)
+            threading.Thread(target=fetch.run, args=(self._plan, self._download), name="inpaint-download", daemon=True).start()
+            return fetch
+
+    @property
+    def current(self) -> Fetch | None:
+        fetch = self._latest
+        return fetch if fetch is not None and not fetch.is_finished else None
+
+    def numbered(self, number: int) -> Fetch | None:
+        """The latest download, going or ended, if that is its number."""
+        fetch = self._latest
+        return fetch if fetch is not None and fetch.number == number else None

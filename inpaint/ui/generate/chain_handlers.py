@@ -1,0 +1,123 @@
+"""The chain's events: showing one of its pictures, opening one of the person's own, handing one to the Edit tab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from inpaint.errors import Busy, InpaintError, InvalidRequest
+from inpaint.service import Service
+from inpaint.storage.results import save_picture
+from inpaint.storage.uploads import Upload, read_picture
+from inpaint.ui import words
+from inpaint.ui.edit.handlers import EditHandlers
+from inpaint.ui.generate.chain import Chain, Link
+from inpaint.ui.generate.strip import strip_links
+from inpaint.ui.generate.tab import NO_PICTURE, GenerateTab
+from inpaint.ui.runs.identity import Desks, account_of, person_of
+from inpaint.ui.runs.session import KEPT_SECONDS
+from inpaint.ui.stage.stage import make_proxy
+
+Updates = dict[Any, Any]
+Values = Mapping[Component, Any]
+
+THUMBNAIL_SIDE = 160
+STILL_GOING = ("Your last run is still going.", "Wait for it, or cancel it first.")
+
+
+class ChainHandlers:
+    """Each public method answers one event. chain, shown: states: all pictures, and the number of the one that is looked at.
+
+    editor: where "Edit this" puts the picture. desks: the pictures that are being made, by page.
+    """
+
+    def __init__(self, service: Service, tab: GenerateTab, tabs: gr.Tabs, editor: EditHandlers) -> None:
+        self.service, self.tab, self.tabs, self.editor = service, tab, tabs, editor
+        self.chain, self.shown = gr.State(Chain(), time_to_live=KEPT_SECONDS), gr.State(0)
+        self.desks: Desks[Any] = Desks()
+
+    def view(self) -> list[Any]:
+        """What `grown` and `showing` may change."""
+        tab = self.tab
+        return [self.chain, self.shown, tab.empty, tab.picture, tab.line, tab.strip, tab.again, tab.edit, tab.download, tab.message]
+
+    def grown(self, chain: Chain, paths: Sequence[Path], made: str, lines: Sequence[str] = ("",)) -> Updates:
+        """The chain with new pictures, which are on disk already; the first of them is shown. lines: what is told of each."""
+        grown = chain.grown([(str(path), self._thumbnail(path), line) for path, line in zip(paths, lines, strict=True)], made)
+        return self.restored(grown, grown.links[-min(len(paths), len(grown.links))].number)
+
+    def restored(self, chain: Chain, number: int) -> Updates:
+        """All of a chain, with one picture shown; nothing for an empty one."""
+        link = chain.find(number)
+        if link is None:
+            return {self.tab.message: gr.skip()}
+        return {self.chain: chain, **self._showing(link),
+                self.tab.strip: gr.update(links=strip_links(chain), shown=link.number)}
+
+    def choose(self, values: Values, event: gr.EventData) -> Updates:
+        """Show another picture of the chain."""
+        link = values[self.chain].find(event.number)
+        return {self.tab.message: gr.skip()} if link is None else self._showing(link)
+
+    def open(self, values: Values, request: gr.Request) -> Updates:
+        """A picture of the person's own joins the chain."""
+        try:
+            self._claim_page(request)
+            path = values[self.tab.open]
+            if not isinstance(path, str):
+                raise InvalidRequest("image", "No picture arrived.", "Try again.")
+            limits = self.service.config.settings.pictures
+            picture = read_picture(Upload.handed_in(Path(path), limits), limits)
+            with self.service.new_results(picture.name, [1]) as (kept,):
+                save_picture(picture, kept)
+            return self.grown(values[self.chain], [kept], "opened") | {self.tab.message: words.notice_html(list(picture.notices))}
+        except InpaintError as error:
+            return {self.tab.message: words.error_html(error)}
+
+    def take_result(self, values: Values, request: gr.Request) -> Updates:
+        """The Edit tab's chosen result joins the chain."""
+        try:
+            self._claim_page(request)
+            path = self.editor.chosen_result(values)
+            return self.grown(values[self.chain], [path], "edited") | {self.tabs: gr.Tabs(selected="generate"),
+                                                                       self.tab.fold: gr.update(open=True)}
+        except InpaintError as error:
+            return {self.editor.tab.message: words.error_html(error)}
+
+    def edit_this(self, values: Values, request: gr.Request) -> Updates:
+        """The shown picture becomes the Edit tab's; not while a run there would end on another picture."""
+        try:
+            self._claim_page(request)
+            upload = Upload.own(Path(self.shown_link(values).path))
+            self.editor.desks.occupy(person_of(request), str(request.session_hash))
+            return self.editor.opened(upload) | {self.tabs: gr.Tabs(selected="edit"), self.tab.message: ""}
+        except InpaintError as error:
+            return {self.tab.message: words.error_html(error)}
+
+    def shown_link(self, values: Values) -> Link:
+        """Raises InvalidRequest where nothing is shown."""
+        link = values[self.chain].find(values[self.shown])
+        if link is None:
+            raise InvalidRequest("image", NO_PICTURE)
+        return link
+
+    def _showing(self, link: Link) -> Updates:
+        return {self.shown: link.number, self.tab.empty: gr.update(visible=False),
+                self.tab.picture: gr.update(value=link.path, visible=True), self.tab.line: words.line_html(link.line), self.tab.strip: gr.update(shown=link.number),
+                self.tab.again: gr.update(visible=self.tab.reimagine is not None), self.tab.edit: gr.update(visible=True),
+                self.tab.download: gr.update(value=link.path, visible=True)}
+
+    def _thumbnail(self, path: Path) -> str:
+        limits = self.service.config.settings.pictures
+        return make_proxy(read_picture(Upload.own(path), limits).pixels, THUMBNAIL_SIDE)[0]
+
+    def _claim_page(self, request: gr.Request) -> None:
+        """From now on no earlier run takes this page over. Raises Busy where one of its own is going."""
+        person, seat = person_of(request), str(request.session_hash)
+        if self.editor.own_job(request) or self.desks.unfinished(person, seat) or self.service.worker.current(account_of(request), seat):
+            raise Busy(*STILL_GOING)
+        self.desks.occupy(person, seat)

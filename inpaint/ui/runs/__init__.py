@@ -1,0 +1,1 @@
+"""A run as a page follows it: who asks, what is open, how progress is shown."""

@@ -1,0 +1,1 @@
+"""What stands before Gradio: which hosts, origins, routes, connections and logins are let in."""

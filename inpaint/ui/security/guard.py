@@ -1,0 +1,183 @@
+"""What stands before Gradio: which names are answered, no foreign page, our own routes ask for the login, a browser keeps its person.
+
+Knows no widgets and no jobs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inpaint.ui.security.hosts import Hosts
+from inpaint.ui.security.signed_names import PERSON_COOKIE, Names, named
+
+READING_METHODS = frozenset({"GET", "HEAD"})
+FORWARDED = (b"x-forwarded-", b"forwarded")
+SHOWN_CHARACTERS = 80
+"""Of a name that a stranger sent, in an answer and in the log."""
+
+TOLD_AGAIN_SECONDS, TOLD_AT_ONCE = 60.0, 64
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """ASGI middleware before everything. It sees who is really connected, so nothing before it may read forwarded headers."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts | None = None, names: Names | None = None) -> None:
+        self._app = app
+        self._hosts = hosts or Hosts()
+        self._names = names or Names(secrets.token_bytes())
+        self._told = Told()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        believed = self._without_foreign_claims(scope)
+        headers = Headers(scope=believed)
+        host = _asked_as(headers)
+        if not self._hosts.answers_to(host):
+            await self._refuse(421, _unknown_name(host), ("an unknown name", host), scope, receive, send)
+        elif foreign := self._foreign_page(scope, headers, host):
+            await self._refuse(403, _foreign(foreign, host), (f"a page of {_shown(foreign)}", host), scope, receive, send)
+        else:
+            known, has_name = named(believed, self._names)
+            told = send if has_name else _with_person(self._names, known, send)
+            await self._app(known, receive, _without_cors(told, self._hosts.is_space))
+
+    def _foreign_page(self, scope: Scope, headers: Headers, host: str) -> str:
+        """The Origin that may not ask this, a preflight included; "" where all is well, as for a program, which sends none.
+
+        A browser lets any page post a form or an upload to localhost; the answer is hidden from it, but the work would be done.
+        """
+        if scope["type"] == "http" and scope["method"] in READING_METHODS:
+            return ""
+        return next((origin or "nowhere" for origin in headers.getlist("origin") if not self._hosts.is_own(origin, host)), "")
+
+    def _without_foreign_claims(self, scope: Scope) -> Scope:
+        """The request without forwarded headers, unless a trusted proxy sent them: Gradio believes them from anyone."""
+        peer = scope["client"][0] if scope.get("client") else None
+        if self._hosts.trusts(peer):
+            return scope
+        kept = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(FORWARDED)]
+        if len(kept) < len(scope["headers"]) and self._told.is_new(("forwarded", str(peer))):
+            log.warning("forwarded headers of %s are not believed; FORWARDED_ALLOW_IPS names the proxies that are", peer)
+        return {**scope, "headers": kept}
+
+    async def _refuse(self, status: int, sentence: str, who: tuple[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+        if self._told.is_new(who):
+            log.warning("refused: %s asked for %s", who[0], _shown(who[1]))
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await JSONResponse({"error": sentence}, status, {"X-Content-Type-Options": "nosniff"})(scope, receive, send)
+
+
+class Told:
+    """What was logged of late: each thing once a minute, and a bounded number of things, so that no stranger can fill the log."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._when: dict[tuple[str, str], float] = {}
+
+    def is_new(self, thing: tuple[str, str]) -> bool:
+        now = self._clock()
+        self._when = {known: when for known, when in self._when.items() if now - when < TOLD_AGAIN_SECONDS}
+        if thing in self._when or len(self._when) >= TOLD_AT_ONCE:
+            return False
+        self._when[thing] = now
+        return True
+
+
+class Login:
+    """ASGI middleware of a single route, so that no path leads past it, whatever prefixes a proxy puts before it.
+
+    auth: (user, password), or None where there is no login. Gradio's own login does not cover routes that are not its own.
+    """
+
+    def __init__(self, app: ASGIApp, auth: tuple[str, str] | None) -> None:
+        self._app = app
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        knows = self._auth is None or has_login(Headers(scope=scope), self._auth)
+        refusal = PlainTextResponse("Log in first.", 401, {"WWW-Authenticate": 'Basic realm="inpaint"'})
+        await (self._app if knows else refusal)(scope, receive, send)
+
+
+def has_login(headers: Headers, auth: tuple[str, str]) -> bool:
+    """HTTP Basic with the app's own user and password, compared in constant time."""
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(given, ":".join(auth).encode())
+
+
+def _asked_as(headers: Headers) -> str:
+    """The name a request is for: what a trusted proxy forwards (the first, where several are in a row), else its one Host."""
+    forwarded = headers.get("x-forwarded-host", "").partition(",")[0].strip()
+    hosts = headers.getlist("host")
+    return forwarded or (hosts[0] if len(hosts) == 1 else "")
+
+
+def _unknown_name(host: str) -> str:
+    return f"This server does not answer to the name {_shown(host)}; its owner can allow it with INPAINT_ALLOWED_HOSTS."
+
+
+def _foreign(origin: str, host: str) -> str:
+    return (f"A page of {_shown(origin)} may not use this server, which was asked for as {_shown(host)}; if that is where you opened "
+            "Inpaint, its owner can allow the name with INPAINT_ALLOWED_HOSTS.")
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:SHOWN_CHARACTERS])[1:-1] or "(none)"
+
+
+def _without_cors(send: Send, is_space: bool) -> Send:
+    """No other site may read an answer, and no login is sent along with another site's requests.
+
+    Gradio allows every origin, with credentials, and sets its login for all sites. On a Space, the page lies in a frame of the
+    hub's own page, where a stricter cookie would not be sent.
+    """
+    async def own(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [(name, value if is_space or name.lower() != b"set-cookie" else _lax(value))
+                                              for name, value in message.get("headers", ())
+                                              if not name.lower().startswith(b"access-control-")]}
+        await send(message)
+
+    return own
+
+
+def _lax(cookie: bytes) -> bytes:
+    return re.sub(rb"samesite=none", b"SameSite=Lax", cookie, flags=re.IGNORECASE)
+
+
+def _with_person(names: Names, scope: Scope, send: Send) -> Send:
+    """Give a browser that opens the page a name of its own, so that it finds its running job again after a reload.
+
+    The page is known by being HTML: its path may have any prefix.
+    """
+    async def with_name(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            address = scope["client"][0] if scope.get("client") else ""
+            if headers.get("content-type", "").startswith("text/html") and (name := names.new(address)):
+                headers.append("set-cookie", f"{PERSON_COOKIE}={name}; Path=/; HttpOnly; SameSite=Lax")
+        await send(message)
+
+    return with_name

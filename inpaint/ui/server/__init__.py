@@ -1,0 +1,1 @@
+"""The HTTP contract, and how the page is served."""

@@ -1,0 +1,225 @@
+"""The HTTP contract: /edit, /generate, /reimagine and /models for gradio_client, /healthz and /readyz for whoever watches the server.
+
+Takes files through Gradio's own upload checks and every other value as plain JSON. Knows no widgets of the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+from gradio.components.api_component import Api
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from inpaint.core.picture import Picture
+from inpaint.core.request import EditRequest, ReimagineRequest
+from inpaint.core.result import EditResult
+from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
+from inpaint.jobs.worker import Job
+from inpaint.saving import Kept, keep_edit, keep_generated
+from inpaint.service import Service
+from inpaint.storage.folder import FolderWatch
+from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.ui.runs.identity import account_of
+from inpaint.ui.runs.poll import follow, is_listening, until_heard
+from inpaint.ui.security.guard import Login
+from inpaint.ui.server.sessions import CallSessions
+
+NUMBER: dict[str, Any] = {"type": "number"}
+TEXT: dict[str, Any] = {"type": "string"}
+SWITCH: dict[str, Any] = {"type": "boolean"}
+ANYTHING: dict[str, Any] = {}
+EDIT_VALUES: dict[str, dict[str, Any]] = {
+    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
+    "guidance_scale": NUMBER, "strength": NUMBER, "scheduler": TEXT, "prior_num_inference_steps": NUMBER,
+    "prior_guidance_scale": NUMBER, "count": NUMBER, "grow": NUMBER, "feather": NUMBER, "tone_match": ANYTHING,
+    "work_area": TEXT, "invert_mask": SWITCH,
+}
+GENERATE_VALUES: dict[str, dict[str, Any]] = {
+    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
+    "guidance_scale": NUMBER, "width": NUMBER, "height": NUMBER, "count": NUMBER,
+}
+REIMAGINE_VALUES: dict[str, dict[str, Any]] = {
+    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
+    "guidance_scale": NUMBER, "strength": NUMBER, "scheduler": TEXT, "prior_num_inference_steps": NUMBER,
+    "prior_guidance_scale": NUMBER, "count": NUMBER,
+}
+
+CALLER_HAS_GONE = "The caller has gone."
+
+
+class Endpoints:
+    """The calls, each from plain values to plain data; an error becomes the call's error with its sentence."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._sessions = CallSessions()
+
+    async def edit(self, request: gr.Request, image: str | None, mask: str | None, prompt: Any = None,
+                   negative_prompt: Any = None, model: Any = None, seed: Any = None, num_inference_steps: Any = None,
+                   guidance_scale: Any = None, strength: Any = None, scheduler: Any = None,
+                   prior_num_inference_steps: Any = None, prior_guidance_scale: Any = None, count: Any = None,
+                   grow: Any = None, feather: Any = None, tone_match: Any = None, work_area: Any = None,
+                   invert_mask: Any = None) -> tuple[list[str], dict[str, object]]:
+        """Repaint the masked part of a picture. Returns (result files, report)."""
+        values = {name: value for name, value in locals().items() if name in EDIT_VALUES}
+        self._sessions.begin(request)
+        with _as_call_error():
+            wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
+            plan = await asyncio.to_thread(self.service.plan, wanted)
+            result = await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan))
+            return _answered(await asyncio.to_thread(keep_edit, self.service, wanted, result))
+
+    async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
+                       seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None, width: Any = None,
+                       height: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
+        """Make a first picture from text. Returns (result files, report)."""
+        values = {name: value for name, value in locals().items() if name in GENERATE_VALUES}
+        self._sessions.begin(request)
+        with _as_call_error():
+            wanted = self.service.generate_request(values)
+            result = await _outcome(self.service.start_generate(wanted, account_of(request)))
+            return _answered(await asyncio.to_thread(keep_generated, self.service, wanted.model, result))
+
+    async def reimagine(self, request: gr.Request, image: str | None, prompt: Any = None, negative_prompt: Any = None,
+                        model: Any = None, seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None,
+                        strength: Any = None, scheduler: Any = None, prior_num_inference_steps: Any = None,
+                        prior_guidance_scale: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
+        """Make a picture anew from a picture and words. Returns (result files, report)."""
+        values = {name: value for name, value in locals().items() if name in REIMAGINE_VALUES}
+        self._sessions.begin(request)
+        with _as_call_error():
+            wanted = await asyncio.to_thread(self._reimagine_request, image, values)
+            result = await _outcome(self.service.start_reimagine(wanted, account_of(request)))
+            return _answered(await asyncio.to_thread(keep_generated, self.service, wanted.picture.name, result))
+
+    def models(self, request: gr.Request) -> list[dict[str, object]]:
+        """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
+        self._sessions.begin(request)
+        return [_without_places(model) for model in self.service.models.describe()]
+
+    def _edit_request(self, image: str | None, mask: str | None, values: dict[str, Any]) -> EditRequest:
+        limits = self.service.config.settings.pictures
+        picture: Picture = read_picture(self._uploaded("image", image), limits)
+        return self.service.edit_request(picture, read_mask(self._uploaded("mask", mask), picture.extent, limits), values)
+
+    def _reimagine_request(self, image: str | None, values: dict[str, Any]) -> ReimagineRequest:
+        picture = read_picture(self._uploaded("image", image), self.service.config.settings.pictures)
+        return self.service.reimagine_request(picture, values)
+
+    def _uploaded(self, field: str, path: str | None) -> Upload:
+        """path: given by Gradio after its own check that it lies among the uploads."""
+        if path is None:
+            raise InvalidRequest(field, f"The {field} is missing.", "Send it as a file.")
+        self.service.housekeeper.sweep_soon()
+        return Upload.handed_in(Path(path), self.service.config.settings.pictures)
+
+
+def bind_http(service: Service) -> None:
+    """Declare the endpoints. Called inside the Blocks context; their components are never shown."""
+    endpoints = Endpoints(service)
+    with gr.Column(visible=False):
+        image, mask = gr.File(type="filepath", label="image"), gr.File(type="filepath", label="mask")
+        files, report = gr.File(file_count="multiple", label="result files"), gr.JSON(label="report")
+        _declare("edit", endpoints.edit, [image, mask, *_plain(EDIT_VALUES)], [files, report])
+        _declare("generate", endpoints.generate, _plain(GENERATE_VALUES), [files, report])
+        _declare("reimagine", endpoints.reimagine, [image, *_plain(REIMAGINE_VALUES)], [files, report])
+        _declare("models", endpoints.models, [], [gr.JSON(label="models")])
+
+
+def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] | None) -> list[Route]:
+    """/healthz: the process lives. /readyz: 200 where an edit can be served, else 503 and why. /metrics: figures for Prometheus.
+
+    The last two ask for the login; /healthz tells nothing and must answer a container's probe.
+    """
+
+    def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    def readyz(request: Request) -> JSONResponse:
+        able = [spec.name for spec in service.models.specs.values() if service.models.is_available(spec)]
+        reason = _why_not_ready(service, folders, bool(able))
+        told = {"reason": reason} if reason else {}
+        return JSONResponse({"ready": not reason, "models": able, **told}, 503 if reason else 200)
+
+    def metrics(request: Request) -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    login = [Middleware(Login, auth=auth)]
+    return [Route("/healthz", healthz), Route("/readyz", readyz, middleware=login), Route("/metrics", metrics, middleware=login)]
+
+
+def unsaved_route(service: Service) -> Route:
+    """Results that the disk did not take, for whoever was told their address, which cannot be guessed: Gradio's login does not cover it."""
+
+    def download(request: Request) -> Response:
+        file = service.shelf.find(request.path_params["key"])
+        if file is None:
+            return JSONResponse({"error": "This result is not in memory any more."}, 404)
+        name = quote(file.name)
+        return Response(file.data, media_type="image/png", headers={"Content-Disposition": f"attachment; filename*=utf-8''{name}",
+                                                                   "Cache-Control": "no-store"})
+
+    return Route("/kept/{key}/{name}", download)
+
+
+def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> str:
+    """One sentence that names no place of this machine; "" where all is well."""
+    if not service.worker.is_accepting:
+        return "The server is stopping."
+    if service.worker.is_hung:
+        return "The running job says nothing any more."
+    if not folders.is_writable:
+        return "The folder for uploads and results cannot be written."
+    return service.space.shortage or ("" if has_model else "No model is on this machine.")
+
+
+def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+    gr.Button(visible=False).click(call, inputs, outputs, api_name=name, concurrency_limit=None, show_progress="hidden")
+
+
+def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
+    return [Api(None, schema, name) for name, schema in values.items()]  # pyright: ignore[reportArgumentType]
+
+
+async def _outcome(job: Job[EditResult]) -> EditResult:
+    """The result of a caller's job. The job ends at once where the caller cancels the call or leaves, since no page will come back for
+    it; one who never listens at all leaves it the time that a closed page's has."""
+    try:
+        await until_heard(job)
+        async with aclosing(follow(job)) as looks:
+            async for _ in looks:
+                if not is_listening():
+                    raise EditCancelled(CALLER_HAS_GONE)
+    except (asyncio.CancelledError, EditCancelled):  # Gradio cancels the task of a call that its caller cancelled
+        job.cancel(EditCancelled(CALLER_HAS_GONE))
+        raise
+    return job.outcome()
+
+
+def _without_places(model: dict[str, Any]) -> dict[str, object]:
+    """Of a local folder its name alone."""
+    sources = {part: Path(place).name if Path(place).is_absolute() else place for part, place in model["sources"].items()}
+    return {**model, "sources": sources}
+
+
+def _answered(kept: Kept) -> tuple[list[str], dict[str, object]]:
+    """A caller gets the files themselves; where they lie on this machine is not its business."""
+    return list(map(str, kept.paths)), {**kept.report, "outputs": [Path(output).name for output in kept.report["outputs"]]}
+
+
+@contextmanager
+def _as_call_error() -> Generator[None, None, None]:
+    """Turns our errors into the call's error, whose sentence reaches the caller."""
+    try:
+        yield
+    except InpaintError as error:
+        raise gr.Error(str(error), print_exception=False) from None

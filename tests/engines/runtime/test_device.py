@@ -1,0 +1,72 @@
+"""Which device is there, without torch."""
+
+from __future__ import annotations
+
+import ctypes
+from types import SimpleNamespace
+
+import pytest
+
+from inpaint.engines.runtime import device
+from inpaint.engines.runtime.device import allocated_bytes, free_bytes, probe_device
+from inpaint.errors import BadConfig
+
+
+class Driver:
+    """libcuda as ctypes shows it."""
+
+    def __init__(self, count: int, broken: bool = False) -> None:
+        self.count, self.broken = count, broken
+
+    def cuInit(self, flags: int) -> int:
+        return 100 if self.broken else 0
+
+    def cuDeviceGetCount(self, pointer: object) -> int:
+        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = self.count
+        return 0
+
+
+@pytest.mark.parametrize(("driver", "expected"), [(Driver(2), "cuda"), (Driver(0), "cpu"), (Driver(2, broken=True), "cpu")],
+                         ids=["two GPUs", "none visible", "a driver that does not start"])
+def test_auto_asks_the_driver(driver: Driver, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.sys, "platform", "linux")
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda name: driver)
+    assert probe_device() == expected
+
+
+@pytest.mark.parametrize(("system", "machine", "expected"), [("darwin", "arm64", "mps"), ("darwin", "x86_64", "cpu"), ("linux", "x86_64", "cpu")])
+def test_auto_without_a_driver(system: str, machine: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(device.sys, "platform", system)
+    monkeypatch.setattr(device.platform, "machine", lambda: machine)
+    monkeypatch.setattr(device.ctypes, "CDLL", missing)
+    assert probe_device() == expected
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [("cpu", "cpu"), ("cuda", "cuda"), ("cuda:1", "cuda"), ("mps", "mps")])
+def test_a_device_by_name_is_taken_at_its_word(wanted: str, kind: str) -> None:
+    assert probe_device(wanted) == kind
+
+
+@pytest.mark.parametrize("wanted", ["gpu", "cuda:one", "cuda:", "", "CPU", "cuda\n"])
+def test_other_names_are_refused(wanted: str) -> None:
+    with pytest.raises(BadConfig, match="There is no device"):
+        probe_device(wanted)
+
+
+def torch_with(begun: bool) -> SimpleNamespace:
+    return SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: begun, memory_allocated=lambda: 7, mem_get_info=lambda: (3, 9)))
+
+
+@pytest.mark.parametrize(("torch", "allocated", "free"), [
+    pytest.param(None, 0, 5, id="not imported"), pytest.param(SimpleNamespace(), 0, 5, id="begun to be imported"),
+    pytest.param(SimpleNamespace(cuda=SimpleNamespace()), 0, 5, id="half imported"),
+    pytest.param(torch_with(False), 0, 5, id="on no GPU yet"), pytest.param(torch_with(True), 7, 3, id="on a GPU"),
+])
+def test_memory_is_told_whatever_another_thread_does_with_torch(torch: object, allocated: int, free: int,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(device.sys.modules, "torch", torch)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr("inpaint.engines.runtime.budget.free_ram_bytes", lambda: 5)
+    assert (allocated_bytes(), free_bytes()) == (allocated, free)
