@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from inpaint.config.settings import QueueLimits
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report
-from inpaint.jobs.worker import Job, Worker
+from inpaint.jobs.job import Job
+from inpaint.jobs.worker import Worker
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from inpaint.startup.environment import drop_foreign_variables, restart_with_doc
 from inpaint.startup.flags import Parser, add_settings
 
 if TYPE_CHECKING:
+    from inpaint.core.report import RunReport
     from inpaint.core.spec import ModelSpec, Task
     from inpaint.hub.verify import Verdict
     from inpaint.service import Service
@@ -147,7 +148,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _edit(options: argparse.Namespace) -> int:
-    from inpaint.service import save_edit
+    from inpaint.saving import NamedFiles
     from inpaint.storage.results import check_extent
     from inpaint.storage.uploads import Upload, read_mask, read_picture
 
@@ -160,23 +161,24 @@ def _edit(options: argparse.Namespace) -> int:
         mask = read_mask(Upload.from_path(mask_file, limits), picture.extent, limits)
     check_extent(paths[0], picture.extent)
     request = service.edit_request(picture, mask, _values(options))
-    result = watched(service.start_edit(request, person="command line"))
-    _print_report(save_edit(request, result, paths), options.json)
+    saved = watched(service.start_edit(request, person="command line", destination=NamedFiles(paths)))
+    _print_report(saved.report, options.json)
     return 0
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from inpaint.service import save_generated
+    from inpaint.saving import NamedFiles
 
     paths = _outputs(options)
     service = _service(options)
-    result = watched(service.start_generate(service.generate_request(_values(options)), person="command line"))
-    _print_report(save_generated(result, paths), options.json)
+    request = service.generate_request(_values(options))
+    saved = watched(service.start_generate(request, person="command line", destination=NamedFiles(paths)))
+    _print_report(saved.report, options.json)
     return 0
 
 
 def _reimagine(options: argparse.Namespace) -> int:
-    from inpaint.service import save_generated
+    from inpaint.saving import NamedFiles
     from inpaint.storage.uploads import Upload, read_picture
 
     photo = Path(options.photo)
@@ -186,7 +188,8 @@ def _reimagine(options: argparse.Namespace) -> int:
     with quiet_libraries():
         picture = read_picture(Upload.from_path(photo, limits), limits)
     request = service.reimagine_request(picture, _values(options))
-    _print_report(save_generated(watched(service.start_reimagine(request, person="command line")), paths), options.json)
+    saved = watched(service.start_reimagine(request, person="command line", destination=NamedFiles(paths)))
+    _print_report(saved.report, options.json)
     return 0
 
 
@@ -297,21 +300,15 @@ def _outputs(options: argparse.Namespace, inputs: Sequence[Path] = ()) -> list[P
     return paths
 
 
-def _print_report(report: dict[str, object], as_json: bool) -> None:
-    from inpaint.service import band_line
-
+def _print_report(report: RunReport, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(report, indent=2))
+        say(json.dumps(report.to_json(), indent=2))
         return
-    for notice in _texts(report["notices"]):
+    for notice in report.notices:
         tell(f"inpaint: {notice}")
-    say("\n".join(_texts(report["outputs"])))
-    if "changed_outside" in report:
-        tell(f"{band_line(report)}. Seed {report['seed']}.")
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
+    say("\n".join(report.outputs))
+    if report.check is not None:
+        tell(f"{report.check.sentence} Seed {report.sampling.seed}.")
 
 
 def _model_table(specs: Sequence[ModelSpec]) -> str:

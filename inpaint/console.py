@@ -8,14 +8,15 @@ import io
 import os
 import sys
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from inpaint.errors import StorageFull
 
 if TYPE_CHECKING:
-    from inpaint.core.result import EditResult
     from inpaint.hub.download import Transfer
-    from inpaint.jobs.worker import Job
+    from inpaint.jobs.job import Job
+
+Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 10
 """How long a cancelled job may take to stop before the process leaves anyway; nothing is half-written either way."""
@@ -108,7 +109,7 @@ def quiet_libraries() -> Generator[None]:
         os.close(nothing)
 
 
-def watched(job: Job[EditResult]) -> EditResult:
+def watched(job: Job[Result]) -> Result:
     """Waits for a job with a progress bar on a terminal, and returns its result. Ctrl-C cancels the job and waits for it to stop."""
     from tqdm import tqdm
 
@@ -123,7 +124,7 @@ def watched(job: Job[EditResult]) -> EditResult:
     return job.outcome()
 
 
-def _draw(bar: Any, job: Job[EditResult]) -> None:
+def _draw(bar: Any, job: Job[Any]) -> None:
     if job.progress is None:
         return
     bar.set_description_str(job.progress.stage, refresh=False)

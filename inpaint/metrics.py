@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from inpaint.core.result import EditResult
 from inpaint.engines.runtime.device import allocated_bytes
-from inpaint.jobs.worker import Job, Worker
+from inpaint.jobs.job import Job
+from inpaint.jobs.worker import Worker
 from inpaint.models.catalog import Models
+from inpaint.saving import Saved
 
 SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 """Bucket bounds: an erase takes half a second, a large edit on a CPU a quarter of an hour."""
@@ -41,9 +42,9 @@ class Metrics:
         """A job that an earlier server began and never ended."""
         self._jobs.labels(model, "interrupted").inc()
 
-    def ended(self, job: Job[EditResult]) -> None:
+    def ended(self, job: Job[Saved]) -> None:
         self._jobs.labels(job.cost.model, job.state).inc()
-        for stage, seconds in (job.result.seconds if job.result else {}).items():
+        for stage, seconds in (job.result.report.seconds if job.result else {}).items():
             self._stages.labels(job.cost.model, stage).observe(seconds)
 
     def text(self) -> bytes:

@@ -1,64 +1,123 @@
-"""Keeps what a server's job made: on disk, else in memory for a while, which is said. Knows no widgets."""
+"""Writes a finished run's pictures and proves what they hold. The worker calls this before a job counts as done. Knows no widgets."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from inpaint.core.composite import changed_outside, looks_the_same
 from inpaint.core.picture import Picture
+from inpaint.core.report import PromiseCheck, RunReport
 from inpaint.core.request import EditRequest
 from inpaint.core.result import EditResult
 from inpaint.errors import StorageFull
-from inpaint.service import Service, save_edit, save_generated
-from inpaint.storage.results import Saved, result_name, save_picture
-from inpaint.storage.unsaved import encode_result
+from inpaint.storage.previews import Preview, preview_of
+from inpaint.storage.quota import Housekeeper
+from inpaint.storage.results import SavedFile, new_results, result_name, save_picture
+from inpaint.storage.unsaved import Shelf, encode_result
 
 NOT_KEPT = "This result is not kept; download it now."
 log = logging.getLogger(__name__)
 
-Write = Callable[[Picture, Path], Saved]
+Write = Callable[[Picture, Path], SavedFile]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A result. paths: its files; none where the disk did not take them, and then downloads: their addresses, relative to the page's."""
+class Saved:
+    """A finished run. paths: its files, one a candidate; none where the disk did not take them, and then the report has downloads.
 
-    paths: Sequence[Path]
-    report: dict[str, Any]
-    downloads: Sequence[str] = ()
+    previews: one a candidate, for showing; no full-size pixels stay in memory.
+    """
 
-
-def keep_edit(service: Service, request: EditRequest, result: EditResult) -> Kept:
-    return _keep(service, request.picture.name, result, lambda paths, write: save_edit(request, result, paths, write))
-
-
-def keep_generated(service: Service, name: str, result: EditResult) -> Kept:
-    return _keep(service, name, result, lambda paths, write: save_generated(result, paths, write))
+    paths: tuple[Path, ...]
+    report: RunReport
+    previews: tuple[Preview, ...]
 
 
-def _keep(service: Service, name: str, result: EditResult, save: Callable[[Sequence[Path], Write], dict[str, object]]) -> Kept:
-    seeds = [candidate.seed for candidate in result.candidates]
-    try:
-        with service.new_results(name, seeds) as paths:
-            return Kept(paths, save(paths, save_picture))
-    except StorageFull as error:
-        log.error("a result could not be written and is in memory only: %s", error)
-        return _in_memory(service, [Path(result_name(name, seed)) for seed in seeds], save, error)
+Destination = Callable[[EditResult, EditRequest | None], Saved]
+"""Saves a run. The request is that of an edit, whose picture and mask are needed to prove the result; None for other runs."""
 
 
-def _in_memory(service: Service, paths: Sequence[Path], save: Callable[[Sequence[Path], Write], dict[str, object]],
-               error: StorageFull) -> Kept:
-    files: list[tuple[str, bytes]] = []
+class NamedFiles:
+    """Saves to the files that the command line names. Raises StorageFull."""
 
-    def write(picture: Picture, path: Path) -> Saved:
-        saved, data = encode_result(picture, path)
-        files.append((path.name, data))
-        return saved
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
 
-    report: dict[str, Any] = save(paths, write)
-    downloads = [file.address for file in service.shelf.take(files)]
-    why = "The disk is full." if error.is_full else "The folder for results cannot be written."
-    return Kept((), {**report, "notices": [*report["notices"], f"{why} {NOT_KEPT}"], "downloads": downloads}, downloads)
+    def __call__(self, result: EditResult, request: EditRequest | None) -> Saved:
+        return save_candidates(result, request, self._paths, save_picture)
+
+
+class ResultsFolder:
+    """Saves to a new folder among a server's results, and in memory where the disk refuses; the report then says so.
+
+    name: what the files are named after.
+    """
+
+    def __init__(self, data_dir: Path, housekeeper: Housekeeper, shelf: Shelf, name: str) -> None:
+        self._data_dir, self._housekeeper, self._shelf, self._name = data_dir, housekeeper, shelf, name
+
+    def __call__(self, result: EditResult, request: EditRequest | None) -> Saved:
+        seeds = [candidate.seed for candidate in result.candidates]
+        try:
+            return save_candidates(result, request, new_results(self._data_dir, self._name, seeds), save_picture)
+        except StorageFull as error:
+            log.error("a result could not be written and is in memory only: %s", error)
+            return self._in_memory(result, request, [Path(result_name(self._name, seed)) for seed in seeds], error)
+        finally:
+            self._housekeeper.sweep_soon()
+
+    def _in_memory(self, result: EditResult, request: EditRequest | None, paths: Sequence[Path], error: StorageFull) -> Saved:
+        files: list[tuple[str, bytes]] = []
+
+        def write(picture: Picture, path: Path) -> SavedFile:
+            saved, data = encode_result(picture, path)
+            files.append((path.name, data))
+            return saved
+
+        saved = save_candidates(result, request, paths, write)
+        downloads = tuple(file.address for file in self._shelf.take(files))
+        why = "The disk is full." if error.is_full else "The folder for results cannot be written."
+        return replace(saved, paths=(), report=replace(saved.report.noted(f"{why} {NOT_KEPT}"), downloads=downloads))
+
+
+def save_candidates(result: EditResult, request: EditRequest | None, paths: Sequence[Path], write: Write) -> Saved:
+    """Writes every candidate with `write`, one path each, and reports on the files as a reader sees them.
+
+    Of an edit it counts what changed beyond the band, and looks whether anything changed at all. Raises what `write` raises.
+    """
+    each = [_save_one(candidate.picture, candidate.changed_outside, request, path, write)
+            for candidate, path in zip(result.candidates, paths, strict=True)]
+    same = [k for k, one in enumerate(each) if one.is_unchanged]
+    notices = (*_unchanged_notices(same, len(each)), *(notice for one in each for notice in one.notices))
+    check = PromiseCheck(max(one.changed_outside for one in each), result.blend_band_px, result.region) if request else None
+    report = RunReport.of(result, tuple(str(path) for path in paths), notices, check)
+    return Saved(tuple(paths), report, tuple(one.preview for one in each))
+
+
+@dataclass(frozen=True)
+class _One:
+    """What is kept of one written candidate; its pixels leave memory."""
+
+    preview: Preview
+    notices: tuple[str, ...]
+    changed_outside: int
+    is_unchanged: bool
+
+
+def _save_one(picture: Picture, counted: int, request: EditRequest | None, path: Path, write: Write) -> _One:
+    """counted: pixels that changed beyond the band, counted before the file was encoded; used where the format changes pixels."""
+    file = write(picture, path)
+    if request is not None and file.picture is not None:
+        counted = changed_outside(request.picture, file.picture, request.mask, request.blend_band_px)
+    is_unchanged = request is not None and looks_the_same(request.picture, file.picture or picture)
+    return _One(preview_of(picture.pixels), file.notices, counted, is_unchanged)
+
+
+def _unchanged_notices(same: Sequence[int], count: int) -> list[str]:
+    """Says which of the results, counted from 0, nobody could tell from the picture."""
+    if len(same) < count:
+        return [f"Candidate {k + 1} equals the picture: nothing visible changed inside the mask." for k in same]
+    return [f"Nothing visible changed inside the mask: {'the result equals' if count == 1 else 'all results equal'} the picture."]

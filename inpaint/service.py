@@ -10,13 +10,12 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inpaint.config.settings import AppConfig
-from inpaint.core.composite import changed_outside, looks_the_same
 from inpaint.core.masks.doubts import mask_doubts
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
@@ -34,20 +33,21 @@ from inpaint.core.request import (
     resolve_sampling,
     whole_number,
 )
-from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.core.words.vocabulary import vocabulary_notices
 from inpaint.errors import BadMask, EmptyMask, InvalidRequest, ModelUnavailable
 from inpaint.hub import weights
+from inpaint.jobs.eta import Pace
 from inpaint.jobs.executors import InThread
-from inpaint.jobs.queue import Pace
+from inpaint.jobs.job import Executor, Job, State
 from inpaint.jobs.work import EditWork, GenerateWork, ReimagineWork, Work, cost_of
-from inpaint.jobs.worker import Executor, Job, State, Worker
+from inpaint.jobs.worker import Worker
 from inpaint.metrics import Metrics
 from inpaint.models.catalog import Models
+from inpaint.saving import Destination, ResultsFolder, Saved
 from inpaint.storage.journal import Journal
 from inpaint.storage.quota import Housekeeper, uploads_folder
-from inpaint.storage.results import Saved, new_results, save_picture
+from inpaint.storage.results import new_results, save_picture
 from inpaint.storage.space import Space
 from inpaint.storage.unsaved import Shelf
 
@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
 DEFAULT_FEATHER = 6
 
 
-class Begun:
-    """Passes what the worker tells to the metrics and, on a server, to the journal of running jobs."""
+class JobRecords:
+    """Passes each job's beginning and end to the metrics and, on a server, to the journal of running jobs."""
 
     def __init__(self, journal: Journal | None, metrics: Metrics) -> None:
         self._journal, self._metrics = journal, metrics
@@ -66,7 +66,8 @@ class Begun:
             log.warning("an earlier server was stopped in the middle of a job", extra={"job": left.job, "model": left.model})
             metrics.interrupted(left.model)
 
-    def watch(self, job: Job[Any], state: State) -> None:
+    def on_state(self, job: Job[Any], state: State) -> None:
+        """Called by the worker, on its own threads: files may be written here."""
         name = f"{self._server}-{job.number}"
         if state != "running":
             self._metrics.ended(job)
@@ -96,9 +97,9 @@ class Service:
         executor: makes the one that runs the work, from the models and what past jobs took.
         """
         models, metrics, pace = Models(config), Metrics(), Pace()
-        begun = Begun(journal, metrics)
+        records = JobRecords(journal, metrics)
         queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf, away_seconds=math.inf)
-        worker = Worker(executor(models, pace), queue, begun.watch, pace)
+        worker = Worker(executor(models, pace), queue, records.on_state, pace)
         metrics.watch(worker, models)
         folders = (config.data_dir, uploads_folder(config.data_dir)) if journal else ()  # a command line writes to a place of its own
         space = Space(folders, config.settings.storage.free_megabytes)
@@ -149,33 +150,48 @@ class Service:
         """What would be done, before anything runs. Raises EmptyMask, InvalidRequest."""
         return plan_edit(request, self.models.limits(self.models.spec(request.model, "inpaint")))
 
-    def start_edit(self, request: EditRequest, person: str, seat: str = "", plan: EditPlan | None = None) -> Job[EditResult]:
-        """Queue an edit; the job keeps the request and sees no later change. seat: the page it comes from, if any.
+    def start_edit(self, request: EditRequest, person: str, page_id: str = "", plan: EditPlan | None = None,
+                   destination: Destination | None = None) -> Job[Saved]:
+        """Queues an edit; the job keeps the request and sees no later change.
 
+        page_id: the page it comes from, if any. destination: where the result is saved; a server's results folder if left out.
         Raises Busy, StorageFull, MachineError, EmptyMask, InvalidRequest.
         """
-        return self._start(EditWork(request, plan or self.plan(request)), person, seat)
+        save = destination or self.results_folder(request.picture.name)
+        return self._start(EditWork(request, plan or self.plan(request)), person, page_id, lambda result: save(result, request))
 
-    def start_generate(self, request: GenerateRequest, person: str, seat: str = "") -> Job[EditResult]:
-        """Queue a generation. Raises Busy, MachineError."""
-        return self._start(GenerateWork(request), person, seat)
+    def start_generate(self, request: GenerateRequest, person: str, page_id: str = "", name: str = "",
+                       destination: Destination | None = None) -> Job[Saved]:
+        """Queues a generation. name: what its files are named after; the model if left out. Raises Busy, StorageFull, MachineError."""
+        save = destination or self.results_folder(name or request.model)
+        return self._start(GenerateWork(request), person, page_id, lambda result: save(result, None))
 
-    def start_reimagine(self, request: ReimagineRequest, person: str, seat: str = "") -> Job[EditResult]:
-        """Queue a picture made anew. Raises Busy, MachineError, InvalidRequest."""
+    def start_reimagine(self, request: ReimagineRequest, person: str, page_id: str = "", name: str = "",
+                        destination: Destination | None = None) -> Job[Saved]:
+        """Queues a picture made anew. name: what its files are named after; the picture if left out.
+
+        Raises Busy, StorageFull, MachineError, InvalidRequest.
+        """
         limits = self.models.limits(self.models.spec(request.model, "image-to-image"))
-        return self._start(ReimagineWork(request, plan_whole(request.picture.extent, limits)), person, seat)
+        save = destination or self.results_folder(name or request.picture.name)
+        work = ReimagineWork(request, plan_whole(request.picture.extent, limits))
+        return self._start(work, person, page_id, lambda result: save(result, None))
 
-    @contextlib.contextmanager
-    def new_results(self, name: str, seeds: Sequence[int]) -> Generator[list[Path]]:
-        """Paths to write the results of one run to. What is too much then leaves, soon. Raises StorageFull."""
+    def keep_picture(self, picture: Picture) -> Path:
+        """Writes a picture among the results, as it is, and returns its path. Raises StorageFull."""
         try:
-            yield new_results(self.config.data_dir, name, seeds)
+            (path,) = new_results(self.config.data_dir, picture.name, [1])
+            return save_picture(picture, path).path
         finally:
             self.housekeeper.sweep_soon()
 
-    def _start(self, work: Work, person: str, seat: str) -> Job[EditResult]:
+    def results_folder(self, name: str) -> ResultsFolder:
+        """Returns where a server saves a run, whose files are named after `name`."""
+        return ResultsFolder(self.config.data_dir, self.housekeeper, self.shelf, name)
+
+    def _start(self, work: Work, person: str, page_id: str, save: Callable[[Any], Saved]) -> Job[Saved]:
         self.space.check()
-        return self.worker.submit(work, person, seat, cost_of(work))
+        return self.worker.submit(work, person, page_id, cost_of(work), save)
 
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
         if model not in (None, ""):
@@ -191,60 +207,6 @@ class Service:
         """Asked last: a request that is wrong is told so, whatever this machine has."""
         if not self.models.is_available(spec, task):
             raise weights.missing(spec)
-
-
-def save_edit(request: EditRequest, result: EditResult, paths: Sequence[Path],
-              write: Callable[[Picture, Path], Saved] = save_picture) -> dict[str, object]:
-    """Write every candidate, then count on the saved files what changed beyond the band, and look whether anything changed at all.
-    Returns the report.
-
-    Raises StorageFull.
-    """
-    saved = [write(candidate.picture, path) for candidate, path in zip(result.candidates, paths, strict=True)]
-    same = [k for k, file in enumerate(saved) if looks_the_same(request.picture, file.picture or result.candidates[k].picture)]
-    result = replace(result, notices=(*result.notices, *_unchanged_words(same, len(saved))))
-    counts = [candidate.changed_outside if file.picture is None
-              else changed_outside(request.picture, file.picture, request.mask, request.blend_band_px)
-              for candidate, file in zip(result.candidates, saved, strict=True)]
-    return _report(result, saved) | {
-        "region": {"crop": result.region.crop.as_list(), "working": [result.region.working.width, result.region.working.height]}
-        if result.region else None,
-        "changed_outside": max(counts), "blend_band_px": result.blend_band_px}
-
-
-def _unchanged_words(same: Sequence[int], count: int) -> list[str]:
-    """Which of the results, counted from 0, nobody could tell from the picture."""
-    if len(same) < count:
-        return [f"Candidate {k + 1} equals the picture: nothing visible changed inside the mask." for k in same]
-    return [f"Nothing visible changed inside the mask: {'the result equals' if count == 1 else 'all results equal'} the picture."]
-
-
-def save_generated(result: EditResult, paths: Sequence[Path],
-                   write: Callable[[Picture, Path], Saved] = save_picture) -> dict[str, object]:
-    """Write every candidate. Returns the report. Raises StorageFull."""
-    return _report(result, [write(c.picture, path) for c, path in zip(result.candidates, paths, strict=True)])
-
-
-def band_line(report: Mapping[str, object]) -> str:
-    """The sentence that every edit carries."""
-    return f"{report['changed_outside']} px changed beyond the {report['blend_band_px']} px blend band"
-
-
-def notices_of(report: Mapping[str, object]) -> list[str]:
-    """What was done otherwise than asked, or is probably not what was meant."""
-    told = report["notices"]
-    return [str(notice) for notice in told] if isinstance(told, list) else []
-
-
-def _report(result: EditResult, saved: Sequence[Saved]) -> dict[str, object]:
-    settings = {name: getattr(result.sampling, name) for name in ("prompt", "negative_prompt", "scheduler", *SAMPLING_FIELDS)}
-    notices = [*result.notices, *(notice for file in saved for notice in file.notices)]
-    return {"outputs": [str(file.path) for file in saved], "model": result.model, "seed": result.sampling.seed,
-            "seeds": [candidate.seed for candidate in result.candidates],
-            "settings": {name: value for name, value in settings.items() if value not in (None, "")},
-            "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-            "stopped_at": asdict(result.stopped_at) if result.stopped_at else None,
-            "notices": list(dict.fromkeys(notices))}
 
 
 def _sampling(values: Values) -> dict[str, object]:

@@ -32,8 +32,8 @@ ALLOWED = {
     "inpaint.jobs.work": {"inpaint.jobs", "inpaint.core", "inpaint.editing", "inpaint.engines.base"},
     "inpaint.jobs.executors": {"inpaint.jobs", "inpaint.core", "inpaint.models", "inpaint.engines.base"},
     "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
-    "inpaint.saving": {"inpaint.core", "inpaint.service", "inpaint.storage"},
-    "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.models", "inpaint.engines", "inpaint.storage"},
+    "inpaint.saving": {"inpaint.core", "inpaint.storage"},
+    "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.models", "inpaint.engines", "inpaint.saving"},
     "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.hub"},
 }
 SHELL = {"app", "inpaint.__main__", "inpaint.cli", "inpaint.health", "inpaint.serve", "inpaint.service", "inpaint.ui"}

@@ -105,8 +105,8 @@ def test_the_service_that_http_calls_runs_it(service: Service) -> None:
     request = service.edit_request(picture, mask, {"model": "my-sd15", "prompt": "a cat", "strength": 1.0, "seed": 3, "count": 2})
     job = service.start_edit(request, "somebody")
     assert job.wait(60)
-    result = job.outcome()
-    assert [candidate.changed_outside for candidate in result.candidates] == [0, 0] and result.model == "my-sd15"
+    report = job.outcome().report
+    assert report.check is not None and report.check.changed_outside == 0 and report.model == "my-sd15" and report.seeds == (3, 4)
 
 
 def test_the_page_offers_it_with_its_controls(folder: Path, tmp_path: Path) -> None:

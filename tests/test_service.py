@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from PIL import Image
 from inpaint.config.settings import AppConfig
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.request import MAX_SEED
+from inpaint.core.request import MAX_SEED, EditRequest
+from inpaint.core.result import EditResult
 from inpaint.errors import BadMask, BadOutput, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs.work import EditWork, cost_of
 from inpaint.models.catalog import Models
-from inpaint.service import Service, band_line, notices_of, save_edit
+from inpaint.saving import NamedFiles, Saved
+from inpaint.service import Service
 from inpaint.storage.journal import Journal
 from tests.fakes import block, noise
 from tests.programmed import Programmed, raises
@@ -109,11 +113,30 @@ def test_a_plan_that_cannot_be_is_refused_before_a_model_is_loaded(values: dict[
     assert caught.value.exit_code == 2
 
 
-def test_the_job_keeps_what_was_asked_as_plain_data(service: Service) -> None:
-    request = service.edit_request(PICTURE, MASK, {"seed": 3})
-    job = service.start_edit(request, "ann")
-    assert job.wait(PATIENCE) and job.state == "done"
-    assert isinstance(job.work, EditWork) and job.work.request is request and job.cost == cost_of(job.work)
+def test_no_pixels_stay_in_memory_after_the_job(service: Service) -> None:
+    picture = Picture(noise(40, 50))
+    request = service.edit_request(picture, MASK, {"seed": 3, "count": 3})
+    expected, kept = cost_of(EditWork(request, service.plan(request))), [weakref.ref(picture)]
+
+    def remember(result: EditResult, request: EditRequest | None) -> Saved:
+        kept.extend(weakref.ref(candidate.picture) for candidate in result.candidates)
+        return service.results_folder("photo")(result, request)
+
+    job = service.start_edit(request, "ann", destination=remember)
+    del picture, request
+    assert job.wait(PATIENCE) and job.state == "done" and job.cost == expected and len(kept) == 4
+    last = time.monotonic() + PATIENCE
+    while any(pixels() is not None for pixels in kept):
+        gc.collect()
+        assert time.monotonic() < last, "the worker lets go of a job a moment after it ended"
+        time.sleep(0.01)
+    saved = job.outcome()
+    assert [path.is_file() for path in saved.paths] == [True] * 3 and len(saved.previews) == 3
+
+
+def test_a_result_is_on_disk_although_nobody_asks_for_it(service: Service) -> None:
+    assert service.start_edit(service.edit_request(PICTURE, MASK, {"count": 2}), "ann").wait(PATIENCE)
+    assert len(list((service.config.data_dir / "results").glob("*/*.png"))) == 2
 
 
 def test_the_command_line_s_own_job_is_never_taken_for_one_that_was_left(config: AppConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,9 +167,9 @@ def test_figures_tell_jobs_and_seconds_by_model_and_stage(config: AppConfig, tmp
 
 def edited(service: Service, folder: Path, values: dict[str, Any], picture: Picture = PICTURE, ending: str = ".png") -> dict[str, object]:
     request = service.edit_request(picture, MASK, {"seed": 3, **values})
-    job = service.start_edit(request, "ann")
+    job = service.start_edit(request, "ann", destination=NamedFiles([folder / f"out{k}{ending}" for k in range(request.count)]))
     assert job.wait(60)
-    return save_edit(request, job.outcome(), [folder / f"out{k}{ending}" for k in range(request.count)])
+    return job.outcome().report.to_json()
 
 
 def test_the_report(service: Service, tmp_path: Path) -> None:
@@ -154,7 +177,6 @@ def test_the_report(service: Service, tmp_path: Path) -> None:
     assert report["outputs"] == [str(tmp_path / "out0.png"), str(tmp_path / "out1.png")]
     assert report["seeds"] == [3, 4] and report["seed"] == 3 and report["model"] == "erase"
     assert report["changed_outside"] == 0 and report["blend_band_px"] == 7
-    assert band_line(report) == "0 px changed beyond the 7 px blend band"
     assert report["region"] == {"crop": [0, 0, 50, 40], "working": [50, 40]}
     assert {"filling", "compositing"} <= set(report["seconds"])
 
@@ -170,10 +192,9 @@ def test_the_report(service: Service, tmp_path: Path) -> None:
 def test_a_mask_that_is_nearly_nothing_is_said(values: dict[str, Any], said: list[str], service: Service, tmp_path: Path) -> None:
     picture, mask = Picture(values.pop("picture", noise(40, 50))), Mask(values.pop("mask", MASK.pixels))
     request = service.edit_request(picture, mask, {"model": "erase", "seed": 3, **values})
-    job = service.start_edit(request, "somebody")
+    job = service.start_edit(request, "somebody", destination=NamedFiles([tmp_path / f"out{k}.png" for k in range(request.count)]))
     assert job.wait(PATIENCE)
-    report = save_edit(request, job.outcome(), [tmp_path / f"out{k}.png" for k in range(request.count)])
-    notices = notices_of(report)
+    notices = job.outcome().report.notices
     assert len(notices) == len(said) and all(part in notice for part, notice in zip(said, notices, strict=True))
 
 

@@ -14,7 +14,7 @@ from inpaint.core.region import Region
 from inpaint.core.request import SamplingParams
 
 Pixels = NDArray[np.uint8]
-Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "filling", "compositing"]
+Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "filling", "compositing", "saving"]
 
 
 @dataclass(frozen=True, eq=False)

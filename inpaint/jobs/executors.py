@@ -20,7 +20,7 @@ from typing import Any
 from inpaint.core.result import EditResult, Progress
 from inpaint.engines.base import Report
 from inpaint.errors import EditCancelled, InpaintError, MachineError
-from inpaint.jobs.queue import Pace
+from inpaint.jobs.eta import Pace
 from inpaint.jobs.work import Work, cost_of, do
 from inpaint.models.catalog import Models
 

@@ -13,7 +13,7 @@ from inpaint.core.result import EditResult
 from inpaint.core.spec import Task
 from inpaint.editing.run import StageClock, run_edit, run_generate, run_reimagine
 from inpaint.engines.base import Report
-from inpaint.jobs.queue import Cost
+from inpaint.jobs.eta import Cost
 
 
 @dataclass(frozen=True, eq=False)

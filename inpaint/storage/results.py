@@ -49,7 +49,7 @@ EXIF_IFD, DATE_TAKEN, DATE_OF_FILE = 0x8769, 36867, 306
 
 
 @dataclass(frozen=True, eq=False)
-class Saved:
+class SavedFile:
     """A file on disk. picture: what a reader of the file sees; None where the format cannot hold the result as it is."""
 
     path: Path
@@ -110,7 +110,7 @@ def sweep(data_dir: Path, now: float) -> None:
                 litter.unlink()
 
 
-def save_picture(picture: Picture, path: Path) -> Saved:
+def save_picture(picture: Picture, path: Path) -> SavedFile:
     """Write by the path's ending, atomically (a reader sees the old file or the whole new one), and read back.
 
     Raises InvalidRequest for an unknown ending, StorageFull where the disk refuses.
@@ -120,9 +120,9 @@ def save_picture(picture: Picture, path: Path) -> Saved:
     write_atomically(path, encoded(_flattened(picture) if loses_alpha else picture, file_format))
     if file_format in LOSSLESS and not loses_alpha:
         with Image.open(path) as image:
-            return Saved(path, Picture(np.array(image), picture.name))
+            return SavedFile(path, Picture(np.array(image), picture.name))
     lost = [f"{file_format} holds no transparency; it was put on white."] if loses_alpha else []
-    return Saved(path, None, (*lost, f"{file_format} does not hold the pixels unchanged: "
+    return SavedFile(path, None, (*lost, f"{file_format} does not hold the pixels unchanged: "
                                      "the numbers of this report were computed before encoding."))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from inpaint.core.picture import Picture
-from inpaint.storage.results import Saved, encoded
+from inpaint.storage.results import SavedFile, encoded
 
 KEPT_SECONDS = 900.0
 MOST_BYTES = 512 * 10**6
@@ -66,8 +66,8 @@ class Shelf:
             del self._files[key]
 
 
-def encode_result(picture: Picture, path: Path) -> tuple[Saved, bytes]:
+def encode_result(picture: Picture, path: Path) -> tuple[SavedFile, bytes]:
     """As `save_picture` writes a result, without a disk: what a reader of the file sees, and the file."""
     data = encoded(picture, "PNG")
     with Image.open(io.BytesIO(data)) as image:
-        return Saved(path, Picture(np.array(image), picture.name)), data
+        return SavedFile(path, Picture(np.array(image), picture.name)), data

@@ -26,15 +26,18 @@ from inpaint.storage.quota import uploads_folder
 from inpaint.ui import words
 from inpaint.ui.downloads.fetcher import Fetcher, may_download
 from inpaint.ui.downloads.line import FetchHandlers
-from inpaint.ui.edit.handlers import ANY_WORDS, EditHandlers, bind_edit
+from inpaint.ui.edit.context import EditContext
+from inpaint.ui.edit.handlers import EditHandlers, bind_edit
+from inpaint.ui.edit.readiness import ANY_WORDS
 from inpaint.ui.edit.tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
 from inpaint.ui.form import able
 from inpaint.ui.generate.chain import Chain
 from inpaint.ui.generate.chain_handlers import ChainHandlers
 from inpaint.ui.generate.handlers import bind_generate
-from inpaint.ui.generate.run_panel import Bench
+from inpaint.ui.generate.run_panel import RunPanel
 from inpaint.ui.generate.tab import build_generate_tab
+from inpaint.ui.images import thumbnail_url
 from inpaint.ui.runs.session import KEPT_SECONDS, Session
 from inpaint.ui.security.connections import bound_foreign_logs, bounded_connections
 from inpaint.ui.security.guard import Guard
@@ -48,7 +51,7 @@ from inpaint.ui.server.api_errors import refusals, refuse_addresses
 from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
-from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
+from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage
 from inpaint.ui.theme import build_theme
 
 HERE = Path(__file__).parent
@@ -182,13 +185,14 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
             gr.HTML(words.THEME_BUTTON)
         with gr.Tabs(selected="edit", elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit"):
-                editor = EditHandlers(service, _build_edit(service, first, examples, bool(generating and reimagining)), edit_chip,
-                                      examples, fetches)
+                edit_tab = _build_edit(service, first, examples, bool(generating and reimagining))
+                editor = EditHandlers(EditContext(service, edit_tab, edit_chip, examples, fetches))
             if generating:
                 with gr.Tab("Generate", id="generate"):
                     tab = build_generate_tab(generating, reimagining)
-                bind_generate(Bench(ChainHandlers(service, tab, tabs, editor)), fetches, making_chip, page)
+                bind_generate(RunPanel(ChainHandlers(service, tab, tabs, editor)), fetches, making_chip, page)
         bind_edit(editor, page)
+        service.worker.every_look(editor.page.runs.drop_old)
         fetches.bind_page(page)
         bind_http(service)
     page.queue(max_size=MOST_EVENTS, api_open=False, default_concurrency_limit=QUICK_EVENTS)
@@ -214,4 +218,4 @@ def _known_at_first(models: Models) -> Mapping[str, str]:
 
 
 def _thumbnail(example: Example) -> dict[str, str]:
-    return {"name": example.shot.name, "title": example.shot.title, "url": make_proxy(example.picture.pixels, THUMBNAIL_SIDE)[0]}
+    return {"name": example.shot.name, "title": example.shot.title, "url": thumbnail_url(example.picture.pixels, THUMBNAIL_SIDE)}

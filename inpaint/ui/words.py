@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from inpaint.core.region import Region
+from inpaint.core.report import RunReport
 from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
 from inpaint.core.words.text import first_graphemes
@@ -20,7 +20,7 @@ from inpaint.ui.downloads.fetcher import Fetch
 STAGES: Mapping[str, str] = {
     "loading": "Loading the model", "prior": "Reading the words", "encoding": "Looking at the picture",
     "denoising": "Painting", "decoding": "Developing the picture", "filling": "Filling from the picture",
-    "compositing": "Setting it back into the picture",
+    "compositing": "Setting it back into the picture", "saving": "Saving",
 }
 
 REFUSED_LINE = '<p class="ip-message ip-error ip-refused" role="alert"></p>'
@@ -78,7 +78,7 @@ def error_html(error: InpaintError) -> str:
     return f'<div class="ip-message {kind}" role="alert"><strong>{escape(error.message)}</strong>{hint}</div>'
 
 
-def notice_html(notices: list[str]) -> str:
+def notice_html(notices: Sequence[str]) -> str:
     return "".join(f'<p class="ip-message">{escape(notice)}</p>' for notice in notices)
 
 
@@ -101,14 +101,14 @@ def plan_html(region: Region) -> str:
             f"at {size}. What it paints is set back into the full picture.</p>")
 
 
-def made_line(title: str, seed: int, report: Mapping[str, Any]) -> str:
-    """What made a picture. report: as the command line gives it."""
-    steps, stopped = report["settings"].get("num_inference_steps"), report["stopped_at"]
-    if stopped and report["seeds"][stopped["candidate"] - 1] == seed:
-        counted = f"{stopped['step']} of {stopped['total']} steps, "
+def made_line(title: str, seed: int, report: RunReport) -> str:
+    """Says which seed, steps, time and model made a picture. title: the model's."""
+    steps, stopped = report.sampling.num_inference_steps, report.stopped_at
+    if stopped and report.seeds[stopped.candidate - 1] == seed:
+        counted = f"{stopped.step} of {stopped.total} steps, "
     else:
         counted = f"{steps} step{'' if steps == 1 else 's'}, " if steps else ""
-    return f"Seed {seed}, {counted}{sum(report['seconds'].values()):.1f} s, {title}."
+    return f"Seed {seed}, {counted}{sum(report.seconds.values()):.1f} s, {title}."
 
 
 def line_html(line: str) -> str:

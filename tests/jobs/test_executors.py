@@ -34,10 +34,11 @@ from inpaint.errors import (
     ModelUnavailable,
     OutOfMemory,
 )
+from inpaint.jobs.eta import Cost, Pace
 from inpaint.jobs.executors import LOADED_PER_SECOND, LONGEST_SECONDS, SHORTEST_SECONDS, GpuProcess, InThread
-from inpaint.jobs.queue import Cost, Pace
+from inpaint.jobs.job import Executor
 from inpaint.jobs.work import GenerateWork, Work, cost_of
-from inpaint.jobs.worker import Executor, Worker
+from inpaint.jobs.worker import Worker
 from tests.lent_gpu import LentGpu
 from tests.programmed import STAGES, OneEngine, Programmed, edit_work, raises, waits_for, works
 

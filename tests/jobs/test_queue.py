@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from inpaint.core.geometry import Extent
 from inpaint.core.result import Progress, Stage
-from inpaint.jobs.queue import KINDS_KEPT, Cost, FairQueue, Pace, Stride
+from inpaint.jobs.eta import KINDS_KEPT, Cost, Pace, StepRate
+from inpaint.jobs.queue import FairQueue
 
 ARRIVALS = st.lists(st.sampled_from("abcd"), max_size=40)
 
@@ -149,11 +150,11 @@ def test_loading_and_what_follows_the_steps_are_learned_beside_the_pace() -> Non
     assert (pace.loading(large), pace.after_steps(large)) == (30.0, 0.0), "loading does not depend on the extent"
 
 
-def stride(*heard: tuple[float, int] | tuple[float, int, int], candidates: int = 1, stage: Stage = "denoising") -> Stride | None:
+def stride(*heard: tuple[float, int] | tuple[float, int, int], candidates: int = 1, stage: Stage = "denoising") -> StepRate | None:
     """heard: second, step of 50 and candidate."""
-    known: Stride | None = None
+    known: StepRate | None = None
     for second, step, *candidate in heard:
-        known = Stride.heard(known, Progress(stage, step, 50, None, *(candidate or [1]), candidates), second)
+        known = StepRate.updated(known, Progress(stage, step, 50, None, *(candidate or [1]), candidates), second)
     return known
 
 
@@ -172,7 +173,7 @@ def stride(*heard: tuple[float, int] | tuple[float, int, int], candidates: int =
     pytest.param(stride((0, 0, 1), (100, 50, 1), (120, 0, 2), (124, 1, 2), candidates=2), 124.0, 49 * 4 + 7, id="and finds its own"),
     pytest.param(stride((0, 0), (80, 40), (90, 0), (91, 1)), 91.0, 49 + 7, id="again, with less memory"),
 ])
-def test_what_is_left_of_a_run_by_its_own_steps(known: Stride | None, now: float, seconds: float | None) -> None:
+def test_what_is_left_of_a_run_by_its_own_steps(known: StepRate | None, now: float, seconds: float | None) -> None:
     assert known is not None
     assert known.left(now, after_steps=7.0) == (None if seconds is None else pytest.approx(seconds))
 
@@ -185,5 +186,5 @@ def test_other_stages_say_nothing_of_the_steps(stage: Stage) -> None:
 @pytest.mark.parametrize(("known", "seconds"), [(stride((0, 0), (100, 50)), 8.0), (stride((0, 0), (98, 49)), None),
                                                 (stride((0, 0), (100, 50), candidates=2), None)],
                          ids=["the last step was heard of", "an early end", "another candidate to come"])
-def test_what_follows_the_last_step_of_all(known: Stride | None, seconds: float | None) -> None:
+def test_what_follows_the_last_step_of_all(known: StepRate | None, seconds: float | None) -> None:
     assert known is not None and known.after_steps(108.0) == seconds

@@ -18,9 +18,10 @@ from inpaint.core.geometry import Extent
 from inpaint.core.result import Progress, Stage
 from inpaint.engines.base import Report, UseAsIs
 from inpaint.errors import Busy, EditCancelled, JobTimeout, MachineError
-from inpaint.jobs import worker as workers
-from inpaint.jobs.queue import Cost
-from inpaint.jobs.worker import NOBODY_CAME_BACK, Job, Worker
+from inpaint.jobs import job as jobs_clock
+from inpaint.jobs.eta import Cost
+from inpaint.jobs.job import ABANDONED, Job
+from inpaint.jobs.worker import Worker
 from tests.fakes import Calls
 
 PATIENCE = 30
@@ -152,7 +153,7 @@ def test_waiting_time_is_known_once_the_kind_has_run() -> None:
 def test_a_job_whose_watcher_left_goes_on_and_is_found_again() -> None:
     worker = Worker(Calls())
     gate = Gate()
-    job = worker.submit(gate, "ann", seat="page")
+    job = worker.submit(gate, "ann", page_id="page")
     with job.watched():
         assert gate.running.wait(PATIENCE)
     assert worker.current("ann") is job and not job.is_abandoned
@@ -171,7 +172,7 @@ def test_a_job_that_nobody_came_back_for_is_cancelled(runs: bool) -> None:
     if gate is not None:
         gate.open.set()
     assert job.wait(PATIENCE) and job.state == "cancelled"
-    assert job.error is not None and job.error.message == NOBODY_CAME_BACK
+    assert job.error is not None and job.error.message == ABANDONED
 
 
 def test_a_job_that_nobody_ever_came_to_watch_is_cancelled_too() -> None:
@@ -188,8 +189,9 @@ def test_who_left_while_waiting_stands_before_nobody(clock: list[float]) -> None
         with left.watched():
             assert worker.place(mine) == 2
         clock[0] = 61.0
-        assert worker.place(mine) == 1
-        assert left.state == "cancelled" and left.error is not None and left.error.message == NOBODY_CAME_BACK
+        assert worker.place(mine) == 1 and left.state == "waiting", "a question changes nothing"
+        worker.reap()
+        assert left.state == "cancelled" and left.error is not None and left.error.message == ABANDONED
         gate.open.set()
         assert mine.wait(PATIENCE)
 
@@ -288,7 +290,7 @@ def test_stopping_tells_those_who_wait_and_takes_no_more() -> None:
 
 def test_an_engine_that_does_not_stop_in_time_is_not_waited_for() -> None:
     told = list[str]()
-    worker = Worker(Calls(), watch=lambda job, state: told.append(state))
+    worker = Worker(Calls(), on_state=lambda job, state: told.append(state))
     gate = Gate()
     running = worker.submit(gate, "ann")
     assert gate.running.wait(PATIENCE)
@@ -307,7 +309,7 @@ def test_a_listener_hears_of_every_job_and_its_own_failure_ends_nothing() -> Non
         told.append((job.number, state))
         raise RuntimeError("the listener's own fault")
 
-    worker = Worker(Calls(), watch=listener)
+    worker = Worker(Calls(), on_state=listener)
     kept = worker.submit(stepping(), "ann")
     cancelled = worker.submit(quick, "ben")
     cancelled.cancel()
@@ -402,7 +404,7 @@ def until(true: Callable[[], bool]) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The jobs' clock, which stands still unless a test moves it."""
     now = [0.0]
-    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    monkeypatch.setattr(jobs_clock, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
     return now
 
 
@@ -498,12 +500,12 @@ def test_the_work_runs_in_the_context_of_whoever_asked() -> None:
 def test_two_pages_of_one_person_take_turns_and_neither_stops_the_other() -> None:
     worker = Worker(Calls())
     gate = blocked(worker)
-    first, second = worker.submit(quick, "ann", seat="page 1"), worker.submit(quick, "ann", seat="page 2")
-    stranger = worker.submit(quick, "ben", seat="page 3")
+    first, second = worker.submit(quick, "ann", page_id="page 1"), worker.submit(quick, "ann", page_id="page 2")
+    stranger = worker.submit(quick, "ben", page_id="page 3")
     assert worker.current("ann", "page 1") is first and worker.current("ann", "page 2") is second
     assert [worker.place(job) for job in (first, stranger, second)] == [1, 2, 3]
     with pytest.raises(Busy, match="still going"):
-        worker.submit(quick, "ann", seat="page 1")
+        worker.submit(quick, "ann", page_id="page 1")
     first.cancel()
     assert worker.current("ann", "page 1") is None and worker.current("ann", "page 2") is second
     gate.open.set()

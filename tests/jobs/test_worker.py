@@ -12,8 +12,10 @@ from inpaint.core.geometry import Extent
 from inpaint.core.result import Progress
 from inpaint.engines.base import Report
 from inpaint.errors import BadOutput, Busy, EditCancelled, InpaintError, MachineError, ModelUnavailable, OutOfMemory
-from inpaint.jobs.queue import Cost
-from inpaint.jobs.worker import OUR_FAULT, Job, Worker
+from inpaint.jobs.eta import Cost
+from inpaint.jobs.job import Job
+from inpaint.jobs.user_error import BUG
+from inpaint.jobs.worker import Worker
 from inpaint.logs import FIELDS, JsonLines, TextLines
 from tests.fakes import Calls, noise
 
@@ -73,15 +75,15 @@ def test_jobs_run_in_the_order_they_came(worker: Worker) -> None:
 
 def test_one_page_has_one_unfinished_job(worker: Worker) -> None:
     gate = Gate()
-    job = worker.submit(gate, "ann", seat="page")
+    job = worker.submit(gate, "ann", page_id="page")
     with pytest.raises(Busy, match="still going"):
-        worker.submit(gate, "ann", seat="page")
+        worker.submit(gate, "ann", page_id="page")
     assert worker.current("ann", "page") is job and worker.current("ann", "other page") is None
     assert worker.current("ben") is None
     gate.open.set()
     finished(job)
     assert worker.current("ann") is None
-    assert finished(worker.submit(lambda report: "again", "ann", seat="page")).outcome() == "again"
+    assert finished(worker.submit(lambda report: "again", "ann", page_id="page")).outcome() == "again"
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_never_runs(worker: Worker) -> None:
@@ -141,7 +143,7 @@ def test_a_cancel_before_the_last_report_wins_and_one_after_it_loses(worker: Wor
 def test_cancel_racing_with_the_end_leaves_one_whole_outcome() -> None:
     """Each round ends once and stays so. The first kind of task cannot be stopped any more, the last is always stopped in time."""
     told, outcomes = list[tuple[int, str]](), dict[int, set[str]]()
-    worker = Worker(Calls(), watch=lambda job, state: told.append((job.number, state)))
+    worker = Worker(Calls(), on_state=lambda job, state: told.append((job.number, state)))
     for round_ in range(300):
         started, last = threading.Event(), round_ % 8 == 7
 
@@ -215,7 +217,7 @@ def memory_runs_out_twice(report: Report) -> str:
                  id="an error for the person"),
     pytest.param(raises(EditCancelled()), [ended(logging.INFO, "cancelled", error="EditCancelled", reason="Cancelled.")], id="cancelled"),
     pytest.param(raises(ZeroDivisionError("in the model")), [
-        (logging.ERROR, "job failed", EVENT), ended(logging.WARNING, "failed", error="MachineError", reason=" ".join(OUR_FAULT))], id="a bug"),
+        (logging.ERROR, "job failed", EVENT), ended(logging.WARNING, "failed", error="MachineError", reason=" ".join(BUG))], id="a bug"),
 ])
 def test_the_log_tells_a_job_from_its_beginning_to_its_end(worker: Worker, caplog: pytest.LogCaptureFixture, task: Callable[[Report], str],
                                                           events: list[tuple[int, str, dict[str, object]]]) -> None:
@@ -250,7 +252,7 @@ def test_progress_keeps_the_last_preview_of_its_stage(worker: Worker) -> None:
     def task(report: Report) -> str:
         report(Progress("denoising", 1, 3, preview))
         report(Progress("denoising", 2, 3))
-        return "done"
+        raise BadOutput("NaN.")
 
     job = finished(worker.submit(task, "ann"))
     assert job.progress is not None and job.progress.step == 2 and job.progress.preview is preview

@@ -11,7 +11,7 @@ from inpaint.config.settings import Settings
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.errors import Busy, EditCancelled, InpaintError
 from inpaint.hub import download as hub
-from inpaint.jobs.worker import told
+from inpaint.jobs.user_error import as_user_error
 from inpaint.models.catalog import FAMILIES
 from inpaint.ui.security.hosts import is_private
 
@@ -81,7 +81,7 @@ class Fetch:
             self.report(hub.Transfer("", 0, decided.all_bytes))
             download(decided, self.report)
         except BaseException as error:  # a thread of its own: whoever follows is told
-            self.error = told(error, "a download")
+            self.error = as_user_error(error, "a download")
         finally:
             self._finished.set()
 

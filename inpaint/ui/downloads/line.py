@@ -19,7 +19,7 @@ from inpaint.models.catalog import Models
 from inpaint.ui import words
 from inpaint.ui.downloads.fetcher import Fetch, Fetcher
 from inpaint.ui.runs.identity import person_of
-from inpaint.ui.runs.updates import Telling
+from inpaint.ui.runs.updates import RepeatedUpdates
 
 Updates = dict[Any, Any]
 Wanted = Callable[[Mapping[Component, Any]], ModelSpec | None]
@@ -101,7 +101,7 @@ class FetchHandlers:
         if fetch is None:
             yield self._quiet()
             return
-        telling, can_stop = Telling(), fetch.person == person_of(request)
+        telling, can_stop = RepeatedUpdates(), fetch.person == person_of(request)
         while not fetch.is_finished:
             sentence = words.fetch_html(fetch)
             if telling.is_news(sentence):

@@ -11,16 +11,16 @@ from gradio.components import Component
 
 from inpaint.errors import Busy, InpaintError, InvalidRequest
 from inpaint.service import Service
-from inpaint.storage.results import save_picture
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.edit.handlers import EditHandlers
 from inpaint.ui.generate.chain import Chain, Link
 from inpaint.ui.generate.strip import strip_links
 from inpaint.ui.generate.tab import NO_PICTURE, GenerateTab
-from inpaint.ui.runs.identity import Desks, account_of, person_of
+from inpaint.ui.images import thumbnail_url
+from inpaint.ui.runs.identity import account_of, person_of
+from inpaint.ui.runs.resume import OpenRuns
 from inpaint.ui.runs.session import KEPT_SECONDS
-from inpaint.ui.stage.stage import make_proxy
 
 Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
@@ -38,7 +38,7 @@ class ChainHandlers:
     def __init__(self, service: Service, tab: GenerateTab, tabs: gr.Tabs, editor: EditHandlers) -> None:
         self.service, self.tab, self.tabs, self.editor = service, tab, tabs, editor
         self.chain, self.shown = gr.State(Chain(), time_to_live=KEPT_SECONDS), gr.State(0)
-        self.desks: Desks[Any] = Desks()
+        self.runs: OpenRuns[Any] = OpenRuns()
 
     def view(self) -> list[Any]:
         """What `grown` and `showing` may change."""
@@ -72,8 +72,7 @@ class ChainHandlers:
                 raise InvalidRequest("image", "No picture arrived.", "Try again.")
             limits = self.service.config.settings.pictures
             picture = read_picture(Upload.handed_in(Path(path), limits), limits)
-            with self.service.new_results(picture.name, [1]) as (kept,):
-                save_picture(picture, kept)
+            kept = self.service.keep_picture(picture)
             return self.grown(values[self.chain], [kept], "opened") | {self.tab.message: words.notice_html(list(picture.notices))}
         except InpaintError as error:
             return {self.tab.message: words.error_html(error)}
@@ -82,19 +81,19 @@ class ChainHandlers:
         """The Edit tab's chosen result joins the chain."""
         try:
             self._claim_page(request)
-            path = self.editor.chosen_result(values)
+            path = self.editor.results.chosen_result(values)
             return self.grown(values[self.chain], [path], "edited") | {self.tabs: gr.Tabs(selected="generate"),
                                                                        self.tab.fold: gr.update(open=True)}
         except InpaintError as error:
-            return {self.editor.tab.message: words.error_html(error)}
+            return {self.editor.page.tab.message: words.error_html(error)}
 
     def edit_this(self, values: Values, request: gr.Request) -> Updates:
         """The shown picture becomes the Edit tab's; not while a run there would end on another picture."""
         try:
             self._claim_page(request)
             upload = Upload.own(Path(self.shown_link(values).path))
-            self.editor.desks.occupy(person_of(request), str(request.session_hash))
-            return self.editor.opened(upload) | {self.tabs: gr.Tabs(selected="edit"), self.tab.message: ""}
+            self.editor.page.claim(request)
+            return self.editor.opening.opened(upload) | {self.tabs: gr.Tabs(selected="edit"), self.tab.message: ""}
         except InpaintError as error:
             return {self.tab.message: words.error_html(error)}
 
@@ -113,11 +112,11 @@ class ChainHandlers:
 
     def _thumbnail(self, path: Path) -> str:
         limits = self.service.config.settings.pictures
-        return make_proxy(read_picture(Upload.own(path), limits).pixels, THUMBNAIL_SIDE)[0]
+        return thumbnail_url(read_picture(Upload.own(path), limits).pixels, THUMBNAIL_SIDE)
 
     def _claim_page(self, request: gr.Request) -> None:
         """From now on no earlier run takes this page over. Raises Busy where one of its own is going."""
-        person, seat = person_of(request), str(request.session_hash)
-        if self.editor.own_job(request) or self.desks.unfinished(person, seat) or self.service.worker.current(account_of(request), seat):
+        person, page_id = person_of(request), str(request.session_hash)
+        if self.editor.page.own_job(request) or self.runs.unfinished(person, page_id) or self.service.worker.current(account_of(request), page_id):
             raise Busy(*STILL_GOING)
-        self.desks.occupy(person, seat)
+        self.runs.claim(person, page_id)

@@ -12,16 +12,16 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.core.words.text import first_graphemes
 from inpaint.errors import InvalidRequest
-from inpaint.jobs.worker import Job
+from inpaint.jobs.job import Job
+from inpaint.saving import Saved
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
 from inpaint.ui.downloads.line import FetchHandlers, Look
 from inpaint.ui.examples import Words
-from inpaint.ui.generate.run_panel import Bench, MakingDesk
+from inpaint.ui.generate.run_panel import OpenGeneration, RunPanel
 from inpaint.ui.generate.tab import NO_PICTURE, Making, size_choices
 
 Updates = dict[Any, Any]
@@ -42,9 +42,9 @@ class MakingHandlers(ABC):
 
     task: Task
 
-    def __init__(self, bench: Bench, making: Making, fetches: FetchHandlers) -> None:
-        self.bench, self.making, self.form, self.fetches = bench, making, making.form, fetches
-        self.service, self.chain = bench.service, bench.chain
+    def __init__(self, panel: RunPanel, making: Making, fetches: FetchHandlers) -> None:
+        self.panel, self.making, self.form, self.fetches = panel, making, making.form, fetches
+        self.service, self.chain = panel.service, panel.chain
 
     def of_size(self, spec: ModelSpec, wanted: str) -> Updates:
         """The sizes of a model; a form without them has nothing to show."""
@@ -55,7 +55,7 @@ class MakingHandlers(ABC):
         """Whether its button can be pressed, with the reason beside it where it cannot."""
 
     @abstractmethod
-    def start(self, values: Values, account: str, seat: str) -> MakingDesk:
+    def start(self, values: Values, account: str, page_id: str) -> OpenGeneration:
         """Queue what the form asks for. Raises InpaintError."""
 
     def spec(self, values: Values) -> ModelSpec:
@@ -79,12 +79,12 @@ class MakingHandlers(ABC):
         return filled | self._told(spec) | self.of_size(spec, ready.size) | self.readiness({**values, self.form.model: spec.name})
 
     async def run(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        async for updates in self.bench.make(partial(self.start, values), self.making.reason, request):
+        async for updates in self.panel.make(partial(self.start, values), self.making.reason, request):
             yield updates
 
     def restore(self, values: Values, request: gr.Request) -> Updates:
         """The words and settings of the run that was found again."""
-        given = self.bench.desk_of(request, self.task)
+        given = self.panel.desk_of(request, self.task)
         if given is None:
             return {self.making.run: gr.skip()}
         spec = self.service.models.spec(given["model"], self.task)
@@ -100,8 +100,8 @@ class MakingHandlers(ABC):
     def _told(self, spec: ModelSpec) -> Updates:
         return self.fetches.told(self.form.note, self.form.fetch, spec, self.task)
 
-    def _desk(self, job: Job[EditResult], given: Mapping[str, Any], values: Values, made: str, name: str) -> MakingDesk:
-        return MakingDesk(job, given, self.task, values[self.chain.chain], values[self.chain.shown], made, name)
+    def _desk(self, job: Job[Saved], given: Mapping[str, Any], values: Values, made: str) -> OpenGeneration:
+        return OpenGeneration(job, given, self.task, values[self.chain.chain], values[self.chain.shown], made)
 
 
 class Generating(MakingHandlers):
@@ -109,27 +109,27 @@ class Generating(MakingHandlers):
 
     task = "generate"
 
-    def __init__(self, bench: Bench, making: Making, fetches: FetchHandlers, chip: gr.HTML) -> None:
-        super().__init__(bench, making, fetches)
+    def __init__(self, panel: RunPanel, making: Making, fetches: FetchHandlers, chip: gr.HTML) -> None:
+        super().__init__(panel, making, fetches)
         self.chip = chip
 
     def of_size(self, spec: ModelSpec, wanted: str) -> Updates:
         sizes = size_choices(spec)
         known = [size for _, size in sizes]
-        return {self.bench.tab.size: gr.update(choices=sizes, value=wanted if wanted in known else known[0])}
+        return {self.panel.tab.size: gr.update(choices=sizes, value=wanted if wanted in known else known[0])}
 
     def readiness(self, values: Values) -> Updates:
         reason = self.missing(values)
         return {self.making.run: gr.update(interactive=not reason),
-                self.bench.tab.missing: words.reason_html(reason) if reason else "",
+                self.panel.tab.missing: words.reason_html(reason) if reason else "",
                 self.chip: words.chip_html(self.spec(values), self.service.models, self.task)}
 
-    def start(self, values: Values, account: str, seat: str) -> MakingDesk:
-        width, _, height = str(values[self.bench.tab.size]).partition("x")
+    def start(self, values: Values, account: str, page_id: str) -> OpenGeneration:
+        width, _, height = str(values[self.panel.tab.size]).partition("x")
         given = {**self.form.read(self.spec(values), values), "width": _pixels(width), "height": _pixels(height)}
         wanted = self.service.generate_request(given)
-        job = self.service.start_generate(wanted, account, seat)
-        return self._desk(job, given, values, "generated", first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS) or wanted.model)
+        job = self.service.start_generate(wanted, account, page_id, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS))
+        return self._desk(job, given, values, "generated")
 
 
 class Reimagining(MakingHandlers):
@@ -141,32 +141,33 @@ class Reimagining(MakingHandlers):
         reason = self.missing(values) if values[self.chain.chain].links else NO_PICTURE
         return {self.making.run: gr.update(interactive=not reason), self.making.reason: words.reason_html(reason) if reason else ""}
 
-    def start(self, values: Values, account: str, seat: str) -> MakingDesk:
+    def start(self, values: Values, account: str, page_id: str) -> OpenGeneration:
         limits = self.service.config.settings.pictures
         picture = read_picture(Upload.own(Path(self.chain.shown_link(values).path)), limits)
         given = self.form.read(self.spec(values), values)
         wanted = self.service.reimagine_request(picture, given)
-        job = self.service.start_reimagine(wanted, account, seat)
+        job = self.service.start_reimagine(wanted, account, page_id, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS))
         strength = wanted.sampling.strength
         made = "reimagined" if strength is None else f"reimagined, strength {strength:g}"
-        return self._desk(job, given, values, made, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS) or picture.name)
+        return self._desk(job, given, values, made)
 
 
-def bind_generate(bench: Bench, fetches: FetchHandlers, chip: gr.HTML, page: gr.Blocks) -> None:
+def bind_generate(panel: RunPanel, fetches: FetchHandlers, chip: gr.HTML, page: gr.Blocks) -> None:
     """Connect the Generate tab's events. Called inside the Blocks context."""
-    tab, chain, editor = bench.tab, bench.chain, bench.chain.editor
+    tab, chain, editor = panel.tab, panel.chain, panel.chain.editor.page
+    panel.service.worker.every_look(panel.runs.drop_old)
     looks: set[Block] = {chain.chain, chain.shown}
-    _bind_making(Generating(bench, tab.generate, fetches, chip), [tab.size], [tab.generate.run, tab.missing, chip], page)
+    _bind_making(Generating(panel, tab.generate, fetches, chip), [tab.size], [tab.generate.run, tab.missing, chip], page)
     if tab.reimagine:
-        _bind_reimagining(Reimagining(bench, tab.reimagine, fetches), tab.reimagine, page)
-    tab.cancel.click(bench.cancel, None, None, queue=False, **QUIET)
-    tab.as_is.click(bench.use_as_is, None, None, queue=False, **QUIET)
+        _bind_reimagining(Reimagining(panel, tab.reimagine, fetches), tab.reimagine, page)
+    tab.cancel.click(panel.cancel, None, None, queue=False, **QUIET)
+    tab.as_is.click(panel.use_as_is, None, None, queue=False, **QUIET)
     tab.strip.choose(chain.choose, looks, chain.view(), **QUIET)
     tab.open.upload(chain.open, {*looks, tab.open}, chain.view(), **QUIET)
     opened = [editor.session, editor.tab.stage, editor.tab.actions, editor.tab.message, editor.tab.plan, editor.tab.run]
     tab.edit.click(chain.edit_this, looks, [*opened, chain.tabs, tab.message], **QUIET)
-    page.load(bench.find_again, None, [*chain.view(), bench.found, chain.tabs], concurrency_limit=None, **QUIET)
-    bench.found.change(bench.follow_again, None, bench.view(), concurrency_limit=None, **QUIET)
+    page.load(panel.find_again, None, [*chain.view(), panel.found, chain.tabs], concurrency_limit=None, **QUIET)
+    panel.found.change(panel.follow_again, None, panel.view(), concurrency_limit=None, **QUIET)
 
 
 def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any], page: gr.Blocks) -> None:
@@ -176,23 +177,23 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
     seen = [*form.told(), *can_run]
     form.settings.bind(form.shown, form.chosen)
     form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], trigger_mode="always_last", **QUIET)
-    run = handlers.making.run.click(handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.bench.view(),
+    run = handlers.making.run.click(handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.panel.view(),
                                     concurrency_limit=None, **QUIET)
     run.then(None, js=SHOW_PICTURE, **QUIET)
     for ready, button in handlers.making.words:
         button.click(partial(handlers.fill, ready), chooses, [*form.filled(), *sizes, *can_run], **QUIET)
     page.load(handlers.look, chooses, seen, **QUIET)
     handlers.fetches.bind(form.fetch, handlers.task, handlers.spec, {form.model}, Look(handlers.look, chooses, seen))
-    handlers.bench.found.change(handlers.restore, chooses, [*form.filled(), *sizes, *can_run], **QUIET)
+    handlers.panel.found.change(handlers.restore, chooses, [*form.filled(), *sizes, *can_run], **QUIET)
 
 
 def _bind_reimagining(handlers: Reimagining, making: Making, page: gr.Blocks) -> None:
-    chain, tab, editor = handlers.chain, handlers.bench.tab, handlers.chain.editor
+    chain, tab, editor = handlers.chain, handlers.panel.tab, handlers.chain.editor.page
     can_run: list[Any] = [making.run, making.reason]
     _bind_making(handlers, [], can_run, page)
     chain.chain.change(handlers.readiness, {chain.chain, making.form.model}, can_run, **QUIET)
     tab.again.click(lambda: gr.update(open=True), None, tab.fold, js=SHOW_FOLD, **QUIET)
-    editor.tab.reimagine.click(chain.take_result, {chain.chain, editor.session, editor.tab.stage},
+    editor.tab.reimagine.click(chain.take_result, {chain.chain, editor.session},
                                [*chain.view(), chain.tabs, tab.fold, editor.tab.message], **QUIET)
 
 

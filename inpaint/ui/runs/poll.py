@@ -1,4 +1,4 @@
-"""Watching a job from an async handler. Knows no widgets."""
+"""Follows a job from an async handler. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from gradio.context import LocalContext
 from gradio.queueing import Event
 
-from inpaint.jobs.worker import Job, Worker
+from inpaint.jobs.job import Job
+from inpaint.jobs.worker import Worker
 from inpaint.ui import words
 
 Result = TypeVar("Result")
@@ -32,8 +33,8 @@ async def follow(job: Job[Result]) -> AsyncGenerator[Job[Result]]:
             await asyncio.sleep(POLL_SECONDS)
 
 
-def told_of(worker: Worker, job: Job[Any]) -> str:
-    """Where a job stands, as HTML."""
+def status_html(worker: Worker, job: Job[Any]) -> str:
+    """Returns where a job stands, as HTML."""
     return words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job), job.ending)
 
 

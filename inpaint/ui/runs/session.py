@@ -19,7 +19,7 @@ served copies on disk go then too; results lie elsewhere and are kept."""
 
 @dataclass(frozen=True)
 class Session:
-    """picture_id ties a mask from the stage to this picture; "" = nothing open. results: paths of files on disk.
+    """picture_id ties a mask from the stage to this picture; "" = nothing open. results: paths of files on disk; chosen: which of them is shown.
 
     path: the upload, on disk; of many pages that were left open no bytes stay in memory.
     """
@@ -29,6 +29,7 @@ class Session:
     proxy: Extent = Extent(1, 1)
     full: Extent = Extent(1, 1)
     results: tuple[str, ...] = ()
+    chosen: int = 0
 
     @classmethod
     def opened(cls, upload: Upload, proxy: Extent, full: Extent) -> Session:

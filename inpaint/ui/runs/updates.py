@@ -1,4 +1,4 @@
-"""What a handler that watches something tells its page, again and again. Knows no widgets."""
+"""The answers of a handler that follows something and updates its page again and again. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AT_LEAST_EVERY = 1.0
 """Seconds. Gradio looks whether a page is still there when it is told something."""
 
 
-class Telling:
+class RepeatedUpdates:
     """Each answer repeats the updates (gr.update) of the ones before it, and comes when there is something new.
 
     Gradio's client loses an answer that comes together with the next one: it turns the one into the other in place, before the
@@ -22,15 +22,15 @@ class Telling:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: Updates = {}
+        self._sent: Updates = {}
         self._last: tuple[object, ...] = ()
         self._since = 0.0
 
     def __call__(self, updates: Updates) -> Updates:
         plain = {part: value for part, value in updates.items() if not _is_update(value)}
-        merged = {part: {**self._told.get(part, {}), **update} for part, update in updates.items() if part not in plain}
-        self._told = {part: update for part, update in {**self._told, **merged}.items() if part not in plain}
-        return {**self._told, **plain}
+        merged = {part: {**self._sent.get(part, {}), **update} for part, update in updates.items() if part not in plain}
+        self._sent = {part: update for part, update in {**self._sent, **merged}.items() if part not in plain}
+        return {**self._sent, **plain}
 
     def is_news(self, *said: object) -> bool:
         """Whether one of these is another object than last time (equal texts are the same), or it is time to be heard from."""

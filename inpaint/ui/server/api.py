@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,10 +22,9 @@ from starlette.routing import Route
 
 from inpaint.core.picture import Picture
 from inpaint.core.request import EditRequest, ReimagineRequest
-from inpaint.core.result import EditResult
 from inpaint.errors import EditCancelled, InpaintError, InvalidRequest
-from inpaint.jobs.worker import Job
-from inpaint.saving import Kept, keep_edit, keep_generated
+from inpaint.jobs.job import Job
+from inpaint.saving import Saved
 from inpaint.service import Service
 from inpaint.storage.folder import FolderWatch
 from inpaint.storage.uploads import Upload, read_mask, read_picture
@@ -75,8 +75,7 @@ class Endpoints:
         with _as_call_error():
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
             plan = await asyncio.to_thread(self.service.plan, wanted)
-            result = await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan))
-            return _answered(await asyncio.to_thread(keep_edit, self.service, wanted, result))
+            return _answer(await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan)))
 
     async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
                        seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None, width: Any = None,
@@ -86,8 +85,7 @@ class Endpoints:
         self._sessions.begin(request)
         with _as_call_error():
             wanted = self.service.generate_request(values)
-            result = await _outcome(self.service.start_generate(wanted, account_of(request)))
-            return _answered(await asyncio.to_thread(keep_generated, self.service, wanted.model, result))
+            return _answer(await _outcome(self.service.start_generate(wanted, account_of(request))))
 
     async def reimagine(self, request: gr.Request, image: str | None, prompt: Any = None, negative_prompt: Any = None,
                         model: Any = None, seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None,
@@ -98,8 +96,7 @@ class Endpoints:
         self._sessions.begin(request)
         with _as_call_error():
             wanted = await asyncio.to_thread(self._reimagine_request, image, values)
-            result = await _outcome(self.service.start_reimagine(wanted, account_of(request)))
-            return _answered(await asyncio.to_thread(keep_generated, self.service, wanted.picture.name, result))
+            return _answer(await _outcome(self.service.start_reimagine(wanted, account_of(request))))
 
     def models(self, request: gr.Request) -> list[dict[str, object]]:
         """Every model: what it does, whether it is on this machine, its licence and its computed memory."""
@@ -190,7 +187,7 @@ def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
     return [Api(None, schema, name) for name, schema in values.items()]  # pyright: ignore[reportArgumentType]
 
 
-async def _outcome(job: Job[EditResult]) -> EditResult:
+async def _outcome(job: Job[Saved]) -> Saved:
     """The result of a caller's job. The job ends at once where the caller cancels the call or leaves, since no page will come back for
     it; one who never listens at all leaves it the time that a closed page's has."""
     try:
@@ -211,9 +208,10 @@ def _without_places(model: dict[str, Any]) -> dict[str, object]:
     return {**model, "sources": sources}
 
 
-def _answered(kept: Kept) -> tuple[list[str], dict[str, object]]:
+def _answer(saved: Saved) -> tuple[list[str], dict[str, object]]:
     """A caller gets the files themselves; where they lie on this machine is not its business."""
-    return list(map(str, kept.paths)), {**kept.report, "outputs": [Path(output).name for output in kept.report["outputs"]]}
+    names = tuple(Path(output).name for output in saved.report.outputs)
+    return list(map(str, saved.paths)), replace(saved.report, outputs=names).to_json()
 
 
 @contextmanager

@@ -24,12 +24,9 @@ from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.errors import BadMask
 from inpaint.ui.component import OwnComponent
+from inpaint.ui.images import PNG_PREFIX
 
 Pixels = NDArray[np.uint8]
-
-PROXY_LONG_SIDE = 1280
-NEUTRAL_GROUND = 214
-"""Grey shown behind transparent pixels: light enough for dark drawings, dark enough for white ones."""
 
 GROW_LIMIT_PX = 256
 FEATHER_LIMIT_PX = 256
@@ -42,7 +39,6 @@ _HERE = Path(__file__).parent
 _SCRIPTS = ("state.js", "distance.js", "strokes.js", "view.js", "sketch.js", "tools.js", "band.js", "png.js",
             "maskfile.js", "compare.js", "overlays.js", "opening.js", "outbox.js", "pointers.js", "keys.js",
             "controls.js", "main.js")
-_PNG_PREFIX = "data:image/png;base64,"
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 
 
@@ -121,36 +117,6 @@ def read_stage(value: object, picture_id: str, proxy: Extent, full: Extent) -> S
     )
 
 
-def make_proxy(pixels: Pixels, long_side: int = PROXY_LONG_SIDE) -> tuple[str, Extent]:
-    """(JPEG data URL, its extent), at most long_side px. pixels: uint8 [H, W], [H, W, 3] or [H, W, 4], RGB(A)."""
-    extent = proxy_extent(Extent.of(pixels), long_side)
-    if extent != Extent.of(pixels):
-        pixels = np.asarray(cv2.resize(pixels, (extent.width, extent.height), interpolation=cv2.INTER_AREA), np.uint8)
-    return data_url_jpeg(_on_neutral_ground(pixels), quality=90), extent
-
-
-def proxy_extent(full: Extent, long_side: int = PROXY_LONG_SIDE) -> Extent:
-    """The extent at which a picture is shown: never enlarged, no side under 1 px."""
-    if full.long_side <= long_side:
-        return full
-    scale = long_side / full.long_side
-    return Extent(max(1, round(full.width * scale)), max(1, round(full.height * scale)))
-
-
-def data_url_png(pixels: Pixels) -> str:
-    """A PNG data URL of uint8 [H, W], [H, W, 3] or [H, W, 4]; for masks and exact pictures."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=4)
-    return _PNG_PREFIX + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def data_url_jpeg(pixels: Pixels, quality: int = 80) -> str:
-    """A JPEG data URL of uint8 [H, W] or [H, W, 3]; for preview frames and thumbnails."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
 @cache
 def _template() -> str:
     # The style sheet rides in the template: Gradio evaluates css_template anew at every prop change, ten times a
@@ -197,10 +163,10 @@ def _decode_mask(url: str, proxy: Extent) -> Pixels | None:
     """uint8 [H, W] at proxy size, luminance over black; None where the text is empty."""
     if not url:
         return None
-    if len(url) > MAX_VALUE_CHARS or not url.startswith(_PNG_PREFIX):
+    if len(url) > MAX_VALUE_CHARS or not url.startswith(PNG_PREFIX):
         raise BadMask("The mask is not a PNG picture.")
     try:
-        return _open_png(base64.b64decode(url[len(_PNG_PREFIX):], validate=True), proxy)
+        return _open_png(base64.b64decode(url[len(PNG_PREFIX):], validate=True), proxy)
     except (binascii.Error, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         raise BadMask("The mask is not a PNG picture that can be read.") from None
 
@@ -227,11 +193,3 @@ def _to_upload_space(mask: Pixels, full: Extent) -> Mask | None:
         mask = np.asarray(cv2.resize(mask, (full.width, full.height), interpolation=cv2.INTER_LINEAR), np.uint8)
     hard = np.where(mask >= 128, 255, 0).astype(np.uint8)
     return Mask(hard) if hard.any() else None
-
-
-def _on_neutral_ground(pixels: Pixels) -> Pixels:
-    if pixels.ndim == 2 or pixels.shape[2] == 3:
-        return pixels
-    alpha = pixels[..., 3:].astype(np.uint16)
-    mixed = pixels[..., :3] * alpha + NEUTRAL_GROUND * (255 - alpha)
-    return (mixed // 255).astype(np.uint8)

@@ -16,15 +16,17 @@ from inpaint.core.geometry import Bounds
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.engines.base import EngineInput
-from inpaint.jobs.worker import Job
+from inpaint.jobs.job import Job
 from inpaint.models.catalog import Models
 from inpaint.service import Service
 from inpaint.storage.uploads import Upload
+from inpaint.ui.edit.context import EditContext
 from inpaint.ui.edit.handlers import EditHandlers
 from inpaint.ui.edit.tab import build_edit_tab
 from inpaint.ui.form import able
+from inpaint.ui.images import data_url_png
 from inpaint.ui.runs.identity import PERSON_COOKIE
-from inpaint.ui.stage.stage import Stage, data_url_png
+from inpaint.ui.stage.stage import Stage
 from tests.fakes import FakeEngine, Pixels, block, noise, run_apart, save
 
 PATIENCE = 30
@@ -48,7 +50,7 @@ def handlers(service: Service) -> EditHandlers:
     fetches: Any = SimpleNamespace(offer=lambda *of: {}, told=lambda *of: {}, can_fetch=lambda *of: False)
     with gr.Blocks():
         tab = build_edit_tab(able(service.models.specs.values(), "inpaint"), service.models.specs["erase"], Stage(render=False), "", {}, False)
-        return EditHandlers(service, tab, gr.HTML(), {}, fetches)
+        return EditHandlers(EditContext(service, tab, gr.HTML(), {}, fetches))
 
 
 def painted(picture_id: str, left: int) -> dict[str, object]:
@@ -58,19 +60,19 @@ def painted(picture_id: str, left: int) -> dict[str, object]:
 
 def opened(editor: EditHandlers, photo: Path) -> dict[Any, Any]:
     """What the widgets say once a photo is open, a square is painted and an edit is typed."""
-    values = {widget: widget.value for widget in editor.tab.inputs()} | {editor.tab.form.shown: "kandinsky-2.2", editor.tab.form.chosen: {}}
-    session = editor.opened(Upload.own(photo))[editor.session]
-    settings = editor.tab.form.settings.widgets
-    return values | {editor.session: session, editor.tab.stage: painted(session.picture_id, 10), editor.tab.form.prompt: "a red hat",
-                     editor.tab.form.model: "kandinsky-2.2", settings["num_inference_steps"]: 30, settings["seed"]: "7"}
+    values = {widget: widget.value for widget in editor.page.tab.inputs()} | {editor.page.tab.form.shown: "kandinsky-2.2", editor.page.tab.form.chosen: {}}
+    session = editor.opening.opened(Upload.own(photo))[editor.page.session]
+    settings = editor.page.tab.form.settings.widgets
+    return values | {editor.page.session: session, editor.page.tab.stage: painted(session.picture_id, 10), editor.page.tab.form.prompt: "a red hat",
+                     editor.page.tab.form.model: "kandinsky-2.2", settings["num_inference_steps"]: 30, settings["seed"]: "7"}
 
 
 def change_everything(editor: EditHandlers, values: dict[Any, Any]) -> None:
     """Other words, numbers and strokes, in place, and the events that come with them."""
-    settings = editor.tab.form.settings.widgets
-    values |= {editor.tab.form.prompt: "a blue dog", settings["num_inference_steps"]: 99, settings["seed"]: "8"}
-    values[editor.tab.stage].update(painted(values[editor.session].picture_id, 30))
-    editor.refresh(values)
+    settings = editor.page.tab.form.settings.widgets
+    values |= {editor.page.tab.form.prompt: "a blue dog", settings["num_inference_steps"]: 99, settings["seed"]: "8"}
+    values[editor.page.tab.stage].update(painted(values[editor.page.session].picture_id, 30))
+    editor.readiness.refresh(values)
 
 
 def test_what_is_changed_while_a_run_waits_changes_nothing_in_it(config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,15 +86,15 @@ def test_what_is_changed_while_a_run_waits_changes_nothing_in_it(config: AppConf
     before: Job[Any] = service.start_edit(other, "ben")
     assert engine.paint.running.wait(PATIENCE)
 
-    waited = list[Job[Any]]()
+    waited = list[Bounds]()
 
     async def run() -> list[dict[Any, Any]]:
         told = list[dict[Any, Any]]()
-        async for updates in editor.run(values, ANN):
+        async for updates in editor.running.run(values, ANN):
             told.append(updates)
-            mine = editor.own_job(ANN)
+            mine = editor.page.own_job(ANN)
             if mine is not None and mine.state == "waiting" and not waited:
-                waited.append(mine)
+                waited.append(mine.work.request.mask.bounds())
                 await asyncio.to_thread(change_everything, editor, values)
                 engine.paint.open.set()
         return told
@@ -101,5 +103,5 @@ def test_what_is_changed_while_a_run_waits_changes_nothing_in_it(config: AppConf
     assert before.wait(PATIENCE) and len(engine.seen) == 2
     seen = engine.seen[1].sampling
     assert (seen.prompt, seen.num_inference_steps, seen.seed) == ("a red hat", 30, 7)
-    assert waited[0].work.request.mask.bounds() == Bounds(10, 20, 20, 20)
-    assert "Seed 7, 30 steps" in shown[editor.tab.stage]["result"]["items"][0]["label"]
+    assert waited == [Bounds(10, 20, 20, 20)]
+    assert "Seed 7, 30 steps" in shown[editor.page.tab.stage]["result"]["items"][0]["label"]

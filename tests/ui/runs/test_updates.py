@@ -5,11 +5,11 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from inpaint.ui.runs.updates import AT_LEAST_EVERY, Telling
+from inpaint.ui.runs.updates import AT_LEAST_EVERY, RepeatedUpdates
 
 
 def test_an_answer_repeats_the_updates_before_it_and_plain_values_come_once() -> None:
-    telling = Telling()
+    telling = RepeatedUpdates()
     first = telling({"run": gr.update(visible=False), "stage": gr.update(running={"active": True}), "message": ""})
     second = telling({"stage": gr.update(preview={"url": "x"}), "progress": gr.update(value="1 s")})
     assert first == {"run": gr.update(visible=False), "stage": gr.update(running={"active": True}), "message": ""}
@@ -30,7 +30,7 @@ FRAME, NEXT_FRAME = object(), object()
 ])
 def test_what_is_news(said: tuple[object, ...], later: float, is_news: bool) -> None:
     now = [5.0]
-    telling = Telling(clock=lambda: now[0])
+    telling = RepeatedUpdates(clock=lambda: now[0])
     assert telling.is_news("1 s", FRAME)
     now[0] += later
     assert telling.is_news(*said) is is_news

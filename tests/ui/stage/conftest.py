@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from inpaint.ui.stage.stage import data_url_jpeg
+from inpaint.ui.images import data_url_jpeg
 from tests.ui.stage.stage_app import CSS, Seen, build_demo, photo
 from tests.ui.stage.stage_page import StagePage
 

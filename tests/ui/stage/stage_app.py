@@ -18,16 +18,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from inpaint.core.geometry import Extent
-from inpaint.ui.stage.stage import (
-    Stage,
-    StageValue,
-    data_url_jpeg,
-    data_url_png,
-    make_proxy,
-    proxy_extent,
-    read_stage,
-    upload_control,
-)
+from inpaint.storage.previews import preview_extent, preview_of
+from inpaint.ui.images import data_url_jpeg, data_url_png, preview_url
+from inpaint.ui.stage.stage import Stage, StageValue, read_stage, upload_control
 
 Update = dict[str, Any]
 Pixels = np.ndarray[Any, Any]
@@ -81,7 +74,8 @@ class Server:
         return gr.update(picture=self.picture_prop(pixels, Path(path).name), result={}, running={}, preview={})
 
     def picture_prop(self, pixels: Pixels, name: str) -> dict[str, Any]:
-        url, proxy = make_proxy(pixels)
+        preview = preview_of(pixels)
+        url, proxy = preview_url(preview), preview.extent
         picture_id = hashlib.sha256(pixels.tobytes()).hexdigest()[:12]
         self.seen.pictures[picture_id] = pixels
         return {"id": picture_id, "url": url, "width": proxy.width, "height": proxy.height,
@@ -89,7 +83,7 @@ class Server:
 
     def read(self, value: str) -> StageValue:
         full = Extent.of(self.seen.picture)
-        return read_stage(value, self.seen.picture_id, proxy_extent(full), full)
+        return read_stage(value, self.seen.picture_id, preview_extent(full), full)
 
     def run(self, value: str) -> str:
         self.seen.raw.append(value)
@@ -124,12 +118,12 @@ class Server:
 
     def result(self, count: int) -> Update:
         changed = [np.roll(self.seen.picture, shift, axis=2) for shift in (1, 2, 1, 2)][:count]
-        items = [{"url": make_proxy(each)[0], "label": f"seed {4710 + i}"} for i, each in enumerate(changed)]
+        items = [{"url": preview_url(preview_of(each)), "label": f"seed {4710 + i}"} for i, each in enumerate(changed)]
         line = "0 px changed beyond the 6 px blend band"
         return gr.update(result={"id": f"r{next(self.numbers)}", "items": items, "line": line}, running={})
 
     def ready_mask(self) -> Update:
-        proxy = proxy_extent(Extent.of(self.seen.picture))
+        proxy = preview_extent(Extent.of(self.seen.picture))
         mask = np.zeros(proxy.shape, np.uint8)
         mask[proxy.height // 4:proxy.height // 2, proxy.width // 4:proxy.width // 2] = 255
         return gr.update(mask={"id": f"m{next(self.numbers)}", "url": data_url_png(mask)})

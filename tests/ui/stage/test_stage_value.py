@@ -14,16 +14,8 @@ from PIL import Image
 
 from inpaint.core.geometry import Extent
 from inpaint.errors import BadMask
-from inpaint.ui.stage.stage import (
-    FEATHER_DEFAULT_PX,
-    MAX_VALUE_CHARS,
-    PROXY_LONG_SIDE,
-    Stage,
-    data_url_png,
-    make_proxy,
-    proxy_extent,
-    read_stage,
-)
+from inpaint.ui.images import data_url_png
+from inpaint.ui.stage.stage import FEATHER_DEFAULT_PX, MAX_VALUE_CHARS, Stage, read_stage
 
 PROXY = Extent(40, 30)
 FULL = Extent(160, 120)
@@ -156,28 +148,6 @@ def test_transparent_white_is_not_painted() -> None:
     read = read_stage({"mask": data_url_png(clear)}, "", PROXY, PROXY)
     assert read.mask is not None
     np.testing.assert_array_equal(read.mask.pixels, square())
-
-
-@pytest.mark.parametrize(("size", "shown"), [
-    ((4000, 3000), (1280, 960)), ((1280, 800), (1280, 800)), ((1281, 10), (1280, 10)), ((1, 1), (1, 1)),
-    ((16000, 20), (1280, 2)), ((20, 16000), (2, 1280)), ((16000, 1), (1280, 1)),
-], ids=str)
-def test_proxy_extent(size: tuple[int, int], shown: tuple[int, int]) -> None:
-    assert proxy_extent(Extent(*size)) == Extent(*shown)
-
-
-@pytest.mark.parametrize("shape", [(30, 40), (30, 40, 3), (30, 40, 4), (1, 1, 3), (20, 3000, 3)], ids=str)
-def test_proxy_is_a_small_jpeg(shape: tuple[int, ...]) -> None:
-    url, extent = make_proxy(np.full(shape, 90, np.uint8))
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as shown:
-        assert (shown.format, shown.size) == ("JPEG", (extent.width, extent.height))
-    assert extent.long_side <= PROXY_LONG_SIDE
-
-
-def test_transparent_picture_is_shown_on_a_neutral_ground() -> None:
-    url, _ = make_proxy(np.zeros((8, 8, 4), np.uint8))
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as shown:
-        assert 180 < np.asarray(shown.convert("L")).mean() < 240
 
 
 def test_stage_takes_all_its_props_and_no_other_events() -> None:
