@@ -22,10 +22,11 @@ help:
 run: .venv/inpaint-installed
 	$(python) app.py $(ARGS)
 
-# In the environment of an ordinary machine, so that no variable of this one hides a fault. One shell: if no browser can be had, the
-# variable is empty, and the browser tests are skipped by name.
+# In the environment of an ordinary machine, so that no variable of this one hides a fault. All tests but the browser's run at once on all
+# cores; the browser's run alone, since they drive a page, a server and a browser each. Exit code 5: ARGS chose no test of that half.
 test: .venv/inpaint-dev-installed check
-	browser=$$(sh scripts/find-browser.sh) && $(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest $(ARGS)
+	$(scrubbed) $(python) -m pytest -n auto --dist loadfile -m "not browser" $(ARGS) || [ $$? -eq 5 ]
+	browser=$$(sh scripts/find-browser.sh) && $(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest -m browser $(ARGS) || [ $$? -eq 5 ]
 
 check: lint types
 

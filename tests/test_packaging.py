@@ -170,7 +170,8 @@ def test_the_scrubbed_environment_holds_what_is_named_and_nothing_else(flags: li
 
 
 @pytest.mark.parametrize(("file", "line"), [(".ci/run", "exec sh scripts/scrubbed.sh --install make test"),
-                                            ("Makefile", '$(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest $(ARGS)')])
+                                            ("Makefile", '$(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest -m browser $(ARGS)'),
+                                            ("Makefile", '$(scrubbed) $(python) -m pytest -n auto --dist loadfile -m "not browser" $(ARGS)')])
 def test_the_tests_run_in_it(file: str, line: str) -> None:
     assert line in read(file)
 

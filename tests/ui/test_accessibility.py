@@ -20,6 +20,11 @@ RULES = {"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": [
     "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice", "experimental"]}}
 
 
+SETTLED = """() => document.getAnimations().every(
+    animation => animation.playState !== "running" || animation.effect.getComputedTiming().iterations === Infinity)"""
+"""In the middle of a transition a colour has not the contrast that it will have."""
+
+
 class Findings:
     """What axe found, by the state in which the page was."""
 
@@ -28,6 +33,7 @@ class Findings:
 
     def look(self, state: str) -> None:
         self.app.page.evaluate("scrollTo(0, 0)")  # halfway under the bar at the top a control has half its size
+        self.app.page.wait_for_function(SETTLED)
         found = Axe().run(self.app.page, options=RULES).response["violations"]
         lines = [f"{rule['id']}: {json.dumps(node['target'])} {node['html'][:120]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
         if lines:
