@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 
 Item = TypeVar("Item")
 

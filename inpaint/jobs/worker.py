@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from inpaint.config.settings import QueueLimits
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report, UseAsIs
+from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.errors import Busy, EditCancelled, InpaintError, JobTimeout, MachineError, OutOfMemory
 from inpaint.jobs.queue import Cost, FairQueue, Pace, Stride
 
@@ -54,7 +53,7 @@ class Executor(Protocol):
         """Whether UseAsIs, raised from `report`, reaches an engine that can end early."""
         ...
 
-    def run(self, work: Any, report: Report) -> Any:
+    def run(self, work: Any, report: ProgressCallback) -> Any:
         """Do it, and give the result. What `report` raises ends the work within a step and comes out of here."""
         ...
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from inpaint.core.progress import Progress
 from inpaint.core.region import Region
-from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
 from inpaint.core.words.text import first_graphemes
 from inpaint.core.words.vocabulary import names_known

@@ -19,9 +19,10 @@ from inpaint.core.composite import blending_mask
 from inpaint.core.geometry import Bounds
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
+from inpaint.core.progress import Progress
 from inpaint.core.region import Region, plan_region
 from inpaint.core.request import EditRequest, clean_prompt, resolve_prompt
-from inpaint.core.result import EditResult, Progress
+from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs.worker import Job, told
