@@ -14,7 +14,7 @@ from inpaint.errors import StorageFull
 
 if TYPE_CHECKING:
     from inpaint.core.result import EditResult
-    from inpaint.hub.download import Transfer
+    from inpaint.hub.transfer import Transfer
     from inpaint.jobs.worker import Job
 
 PATIENCE_SECONDS = 10
@@ -138,7 +138,7 @@ class PercentLines:
         self._said = 0
 
     def __call__(self, transfer: Transfer) -> None:
-        from inpaint.hub.download import size_text
+        from inpaint.hub.order import size_text
 
         twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
         if twentieth > self._said:
