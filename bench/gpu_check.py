@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from bench.memory import scene
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
 from inpaint.editing.run import StageClock
-from inpaint.engines.base import EngineInput, Report
+from inpaint.engines.base import EngineInput
 from inpaint.engines.kandinsky.engine import Kandinsky22
 from inpaint.engines.runtime.diffusion import DTYPES, release_memory, seeded
 from inpaint.engines.runtime.residency import Residency
@@ -151,7 +151,7 @@ def stock(setup: Setup) -> tuple[dict[str, float], float]:
     return clock.seconds, time.perf_counter() - started
 
 
-def stock_edit(setup: Setup, prior: Any, decoder: Any, report: Report) -> np.ndarray:
+def stock_edit(setup: Setup, prior: Any, decoder: Any, report: ProgressCallback) -> np.ndarray:
     """Its stages seen from outside, as ours are told: denoising begins with the UNet's first call."""
     from PIL import Image
 
@@ -173,7 +173,7 @@ def stock_edit(setup: Setup, prior: Any, decoder: Any, report: Report) -> np.nda
     return np.asarray(result.images[0])
 
 
-def waiting(device: str, clock: StageClock) -> Report:
+def waiting(device: str, clock: StageClock) -> ProgressCallback:
     """Waits for the card before the clock hears of the next stage, so that what was asked of it is booked to the stage that asked."""
     def report(progress: Progress) -> None:
         synchronize(device)

@@ -20,8 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from inpaint.config.settings import QueueLimits
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.jobs.job import Job
 from inpaint.jobs.worker import Worker
 
@@ -42,7 +41,7 @@ class Sleeps:
 
     can_end_early = False
 
-    def run(self, work: Callable[[Report], str], report: Report) -> str:
+    def run(self, work: Callable[[ProgressCallback], str], report: ProgressCallback) -> str:
         return work(report)
 
 
@@ -58,7 +57,7 @@ def run(clients: int, jobs: int, seconds: float, spans: list[tuple[float, float]
                 time.sleep(0.001)
             asked = time.perf_counter()
 
-            def task(report: Report, asked: float = asked) -> str:
+            def task(report: ProgressCallback, asked: float = asked) -> str:
                 started = time.perf_counter()
                 waits[client].append(started - asked)
                 report(Progress("denoising", 1, 1))

@@ -215,17 +215,18 @@ def _named(service: Service, name: str) -> ModelSpec:
 
 def _download(spec: ModelSpec, task: Task | None) -> None:
     """Says what it will fetch before it does. Ctrl-C keeps the files that are complete."""
-    from inpaint.hub import download
+    from inpaint.hub.download import download
+    from inpaint.hub.order import order_download
 
     try:
-        plan = download.plan(spec, _parts(spec, task) if task else None)
-        tell(f"inpaint: {plan.sentence}")
+        order = order_download(spec, _parts(spec, task) if task else None)
+        tell(f"inpaint: {order.sentence}")
         with byte_bar(PercentLines()) as report:
-            fetched = download.download(plan, report)
+            fetched = download(order, report)
     except KeyboardInterrupt:
         raise EditCancelled("The download was stopped; files that are complete are kept.",
                             f"Go on with: {spec.command}") from None
-    if plan.parcels:
+    if order.sources:
         tell(f"inpaint: {spec.title} is complete, and every file is as it should be."
               f"{'' if fetched else ' Nothing was fetched.'}")
 
@@ -328,7 +329,7 @@ def _state(spec: ModelSpec) -> str:
 
 def _size(spec: ModelSpec) -> str:
     """Bytes on the disk where they are locked; before that what follows from the parameter counts."""
-    from inpaint.hub.download import size_text
+    from inpaint.hub.order import size_text
     from inpaint.hub.verify import bytes_here
     from inpaint.models.catalog import bytes_to_fetch
 

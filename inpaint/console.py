@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from inpaint.errors import StorageFull
 
 if TYPE_CHECKING:
-    from inpaint.hub.download import Transfer
+    from inpaint.hub.transfer import Transfer
     from inpaint.jobs.job import Job
 
 Result = TypeVar("Result")
@@ -139,7 +139,7 @@ class PercentLines:
         self._said = 0
 
     def __call__(self, transfer: Transfer) -> None:
-        from inpaint.hub.download import size_text
+        from inpaint.hub.order import size_text
 
         twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
         if twentieth > self._said:

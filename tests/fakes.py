@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inpaint.core.result import Progress, Stage
+from inpaint.core.progress import Progress, ProgressCallback, Stage
 from inpaint.core.spec import WorkingLimits
-from inpaint.engines.base import EngineInput, EngineOutput, Report
+from inpaint.engines.base import EngineInput, EngineOutput
 
 Pixels = NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -45,7 +45,7 @@ class FakeEngine:
     notices: tuple[str, ...] = ()
     seen: list[EngineInput] = field(default_factory=list)
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         self.seen.append(work)
         for stage in self.stages:
             report(Progress(stage, 1, 1))
@@ -68,7 +68,7 @@ class Calls:
 
     can_end_early = True
 
-    def run(self, work: Callable[[Report], Any], report: Report) -> Any:
+    def run(self, work: Callable[[ProgressCallback], Any], report: ProgressCallback) -> Any:
         return work(report)
 
 

@@ -17,10 +17,10 @@ from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.progress import Progress, ProgressCallback, Stage, UseAsIs
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
-from inpaint.core.result import Progress, Stage
 from inpaint.core.spec import Task, WorkingLimits
-from inpaint.engines.base import EngineInput, EngineOutput, Report, UseAsIs
+from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.jobs.work import EditWork, GenerateWork, ReimagineWork, Work
 from tests.fakes import block, noise
 
@@ -42,13 +42,13 @@ class Programmed:
     diary: Path | None = None
     relieved: int = 0
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         return self._run(work.picture, work.sampling, report)
 
-    def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+    def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         return self._run(picture, sampling, report)
 
-    def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
+    def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         return self._run(np.zeros((sampling.height or 1, sampling.width or 1, 3), np.uint8), sampling, report)
 
     def relieve(self) -> str | None:
@@ -61,7 +61,7 @@ class Programmed:
     def restore(self) -> None:
         self.relieved = 0
 
-    def _run(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+    def _run(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         for stage, step in STAGES:
             total = sum(other == stage for other, _ in STAGES)
             with contextlib.suppress(UseAsIs):
@@ -116,7 +116,7 @@ class OneEngine:
     def bytes_to_load(self, spec: str, task: Task, is_first: bool) -> int:
         return self.to_load[not is_first]
 
-    def engine(self, spec: str, task: Task, report: Report) -> Any:
+    def engine(self, spec: str, task: Task, report: ProgressCallback) -> Any:
         report(Progress("loading"))
         self.loaded.does.get(("loading", 0), lambda: None)()
         return self.loaded

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from bench import gpu_check, memory, real_size, speed
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 from inpaint.editing.run import StageClock
 
 

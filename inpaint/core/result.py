@@ -1,38 +1,13 @@
-"""What comes back: progress while an edit runs, and the finished edit with its report. Knows no files."""
+"""The finished edit: its candidates and what its report tells. Knows no files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from inpaint.core.picture import Picture
 from inpaint.core.region import Region
 from inpaint.core.request import SamplingParams
-
-Pixels = NDArray[np.uint8]
-Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "filling", "compositing", "saving"]
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """Where a job is: step of total within a stage (1-based; 0 = the first has begun; total 0 = not counted), in candidate k of n
-    (1-based).
-
-    preview: uint8 [h, w, 3] RGB of the work area at any small size, or None. notice: what is done otherwise than asked since
-    it began, as a sentence.
-    """
-
-    stage: Stage
-    step: int = 0
-    total: int = 0
-    preview: Pixels | None = None
-    candidate: int = 1
-    candidates: int = 1
-    notice: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,22 +14,13 @@ from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.plan import EditPlan, Plan
+from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.region import Region
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
-from inpaint.core.result import Candidate, EditResult, Progress, StoppedAt
+from inpaint.core.result import Candidate, EditResult, StoppedAt
 from inpaint.editing.memory_fallback import MemoryLadder
 from inpaint.editing.model_view import EditSight, NewSight, PlannedSight, Sight
-from inpaint.engines.base import (
-    Engine,
-    EngineInput,
-    EngineOutput,
-    Generator,
-    Inpainter,
-    Pixels,
-    Reimaginer,
-    Report,
-    UseAsIs,
-)
+from inpaint.engines.base import Engine, EngineInput, EngineOutput, Generator, Inpainter, Pixels, Reimaginer
 from inpaint.errors import BadOutput, EditCancelled
 
 Request = EditRequest | GenerateRequest | ReimagineRequest
@@ -47,7 +38,7 @@ class StageClock:
     It begins before the engine is opened, so that this counts too.
     """
 
-    def __init__(self, report: Report, candidates: int = 1) -> None:
+    def __init__(self, report: ProgressCallback, candidates: int = 1) -> None:
         self._report = report
         self.candidates = candidates
         self.candidate = 1
@@ -91,10 +82,10 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: Sta
     """
     sight = EditSight(request.picture, plan)
 
-    def paint(sampling: SamplingParams, clock: Report) -> EngineOutput:
+    def paint(sampling: SamplingParams, clock: ProgressCallback) -> EngineOutput:
         return engine.inpaint(EngineInput(sight.picture, sight.mask, sampling), clock)
 
-    def paste(painted: Pixels, seed: int, clock: Report) -> Candidate:
+    def paste(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         clock(Progress("compositing"))
         return _pasted(request, plan.opacity, sight.region, painted, seed)
 
@@ -105,7 +96,7 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: Sta
 
 def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock) -> EditResult:
     """First pictures from text; each candidate is sampled by itself with its own seed. Raises as run_edit does."""
-    def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
+    def keep(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         return Candidate(Picture(painted, request.model), seed, 0)
 
     return _noticed(_run(request, engine, NewSight(request.sampling), clock, engine.generate, keep), request.notices)
@@ -116,10 +107,10 @@ def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clo
     with its own seed. Raises as run_edit does."""
     sight = PlannedSight(request.picture, plan)
 
-    def reimagine(sampling: SamplingParams, clock: Report) -> EngineOutput:
+    def reimagine(sampling: SamplingParams, clock: ProgressCallback) -> EngineOutput:
         return engine.reimagine(sight.picture, sampling, clock)
 
-    def keep(painted: Pixels, seed: int, clock: Report) -> Candidate:
+    def keep(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         return Candidate(dataclasses.replace(request.picture, pixels=painted), seed, 0)
 
     result = _run(request, engine, sight, clock, reimagine, keep)
@@ -127,7 +118,7 @@ def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clo
 
 
 def _run(request: Request, engine: Engine, sight: Sight, clock: StageClock,
-         attempt: Callable[[SamplingParams, Report], EngineOutput], finish: Callable[[Pixels, int, Report], Candidate]) -> EditResult:
+         attempt: Callable[[SamplingParams, ProgressCallback], EngineOutput], finish: Callable[[Pixels, int, ProgressCallback], Candidate]) -> EditResult:
     """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
     ladder = MemoryLadder(engine, sight, clock.say)
     candidates: list[Candidate] = []

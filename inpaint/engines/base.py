@@ -1,29 +1,21 @@
-"""What an engine takes and gives: plain data at the working extent. Imports no torch.
+"""The protocols of engines, and the plain data at the working extent that they take and return. Imports no torch.
 
-An engine reports progress by calling `report`; whoever watches may raise EditCancelled from it, and the engine lets it pass;
-UseAsIs asks it to finish with what is there.
+An engine reports its progress through a ProgressCallback. It lets every EditCancelled that the callback raises pass; only
+UseAsIs asks it to finish early with the picture it has (inpaint/core/progress.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint.core.progress import ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.errors import EditCancelled
 
 Pixels = NDArray[np.uint8]
-Report = Callable[[Progress], None]
-
-
-class UseAsIs(EditCancelled):
-    """Raised from `report` after a step of denoising: finish now with the picture predicted so far. An engine that cannot lets it pass,
-    and the job counts as cancelled, unless other candidates are finished."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +57,7 @@ class Engine(Protocol):
 class Inpainter(Engine, Protocol):
     """Repaints the masked part of a picture."""
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         """Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
         ...
 
@@ -73,7 +65,7 @@ class Inpainter(Engine, Protocol):
 class Reimaginer(Engine, Protocol):
     """Makes a picture anew from a picture and words."""
 
-    def reimagine(self, picture: Pixels, sampling: SamplingParams, report: Report) -> EngineOutput:
+    def reimagine(self, picture: Pixels, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         """picture: uint8 [h, w, 3] RGB at the working extent; the output has the same. sampling.strength: 0 .. 1, how far
         from it. Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
         ...
@@ -82,6 +74,6 @@ class Reimaginer(Engine, Protocol):
 class Generator(Engine, Protocol):
     """Makes a picture from text."""
 
-    def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
+    def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         """Raises EditCancelled (from report), OutOfMemory, BadOutput."""
         ...

@@ -13,8 +13,9 @@ from pathlib import Path
 from inpaint.core.spec import ModelSpec, Source
 from inpaint.errors import ModelUnavailable
 from inpaint.hub import weights
-from inpaint.hub.download import Report, Transfer, repo_folder
+from inpaint.hub.cache import repo_folder, snapshot_folder
 from inpaint.hub.lockfile import Lock, has_size, lock_of, sha256_of
+from inpaint.hub.transfer import Transfer, TransferCallback
 
 LOST_LOCK = "its lock is missing or damaged"
 
@@ -52,7 +53,7 @@ def bytes_here(spec: ModelSpec) -> int:
                for name, file in lock.files.items() if has_size(_snapshot(source, lock) / name, file.size))
 
 
-def verify(spec: ModelSpec, report: Report) -> Verdict:
+def verify(spec: ModelSpec, report: TransferCallback) -> Verdict:
     """Check all sources of a model; one that was never downloaded is no damage.
 
     report: hears of the bytes of one source after another; what it raises stops the check and passes through.
@@ -117,10 +118,10 @@ def _is_here(source: Source) -> bool:
 
 
 def _snapshot(source: Source, lock: Lock) -> Path:
-    return Path(source.repo_id) if source.is_local else repo_folder(source) / "snapshots" / lock.commit
+    return Path(source.repo_id) if source.is_local else snapshot_folder(source, lock.commit)
 
 
-def _damage(folder: Path, lock: Lock, report: Report) -> Iterator[str]:
+def _damage(folder: Path, lock: Lock, report: TransferCallback) -> Iterator[str]:
     before, all_bytes = 0, sum(file.size for file in lock.files.values())
     for name, file in lock.files.items():
         def tell(done: int, name: str = name, before: int = before) -> None:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 
 NEW_SHARE = 0.4
 """Weight of the newest job in the learned average: three jobs are enough to follow a machine that became busy."""

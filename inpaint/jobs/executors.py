@@ -17,8 +17,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from inpaint.core.result import EditResult, Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
+from inpaint.core.result import EditResult
 from inpaint.errors import EditCancelled, InpaintError, MachineError
 from inpaint.jobs.eta import Pace
 from inpaint.jobs.work import Work, cost_of, do
@@ -46,7 +46,7 @@ class InThread:
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    def run(self, work: Work, report: Report) -> EditResult:
+    def run(self, work: Work, report: ProgressCallback) -> EditResult:
         """Raises what `do` raises, and ModelUnavailable."""
         return do(work, partial(_engine, self._models, work), report)
 
@@ -89,7 +89,7 @@ class GpuProcess:
 
         self._call = gpu(duration=self.seconds)(in_gpu_process)
 
-    def run(self, work: Work, report: Report) -> EditResult:
+    def run(self, work: Work, report: ProgressCallback) -> EditResult:
         """Raises what `do` raises there, and MachineError where no GPU is lent or it is taken away."""
         if not self._models.has_weights(self._models.spec(work.request.model, work.task), work.task):
             return InThread(self._models).run(work, report)
@@ -110,7 +110,7 @@ class GpuProcess:
         return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, math.ceil(MARGIN * guess + loading)))
 
 
-def told_by(run: Callable[[Report], EditResult]) -> Generator[Message]:
+def told_by(run: Callable[[ProgressCallback], EditResult]) -> Generator[Message]:
     """A run's progress, then its result or its error, as messages. Closed early, the run is cancelled at the report it waits
     in, and has ended when `close` returns.
 
@@ -143,7 +143,7 @@ def told_by(run: Callable[[Report], EditResult]) -> Generator[Message]:
         thread.join()
 
 
-def _heard(messages: Generator[Message], report: Report) -> EditResult:
+def _heard(messages: Generator[Message], report: ProgressCallback) -> EditResult:
     """report: raises to cancel; whoever closes the messages then stops the run."""
     for message in messages:
         if isinstance(message, Progress):
@@ -155,7 +155,7 @@ def _heard(messages: Generator[Message], report: Report) -> EditResult:
     raise MachineError("The GPU was taken away before the picture was done.", "Try again, or with fewer steps.")
 
 
-def _engine(models: Models, work: Work, report: Report) -> Any:
+def _engine(models: Models, work: Work, report: ProgressCallback) -> Any:
     return models.engine(models.spec(work.request.model, work.task), work.task, report)
 
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from inpaint.config.settings import QueueLimits
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report, UseAsIs
+from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.errors import EditCancelled, InpaintError, JobTimeout
 from inpaint.jobs.eta import Cost, StepRate
 from inpaint.jobs.user_error import as_user_error
@@ -36,7 +35,7 @@ class Executor(Protocol):
         """Whether UseAsIs, raised from `report`, reaches an engine that can end early."""
         ...
 
-    def run(self, work: Any, report: Report) -> Any:
+    def run(self, work: Any, report: ProgressCallback) -> Any:
         """Does the work and returns its output. What `report` raises ends the work within one step and is raised from here."""
         ...
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from inpaint.core.geometry import Extent
 from inpaint.core.plan import EditPlan, Plan
+from inpaint.core.progress import ProgressCallback
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest
 from inpaint.core.result import EditResult
 from inpaint.core.spec import Task
 from inpaint.editing.run import StageClock, run_edit, run_generate, run_reimagine
-from inpaint.engines.base import Report
 from inpaint.jobs.eta import Cost
 
 
@@ -60,7 +60,7 @@ class ReimagineWork:
 Work = EditWork | GenerateWork | ReimagineWork
 
 
-def do(work: Work, open_engine: Callable[[Report], Any], report: Report) -> EditResult:
+def do(work: Work, open_engine: Callable[[ProgressCallback], Any], report: ProgressCallback) -> EditResult:
     """open_engine: gives that of the work's model and task; what it takes counts as loading.
 
     Raises what that raises, and what the run raises: EditCancelled (from report), OutOfMemory, BadOutput.

@@ -13,9 +13,9 @@ from typing import Any
 
 from inpaint.config.settings import AppConfig
 from inpaint.config.toml_file import TomlFile
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind, ModelSpec, Source, Task, WorkingLimits
-from inpaint.engines.base import Generator, Inpainter, Reimaginer, Report
+from inpaint.engines.base import Generator, Inpainter, Reimaginer
 from inpaint.engines.runtime.budget import (
     DENOISER_PIXEL_BYTES,
     GB,
@@ -67,13 +67,13 @@ def _hush_libraries() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+def _load_kandinsky22(spec: ModelSpec, runtime: Runtime, report: ProgressCallback) -> Inpainter:
     from inpaint.engines.kandinsky.engine import Kandinsky22
 
     return _fitting(spec, Kandinsky22.load(**_kandinsky22(spec, runtime, "decoder"), report=report), "its MoVQ")
 
 
-def _load_kandinsky22_image(spec: ModelSpec, runtime: Runtime, report: Report) -> Reimaginer:
+def _load_kandinsky22_image(spec: ModelSpec, runtime: Runtime, report: ProgressCallback) -> Reimaginer:
     from inpaint.engines.kandinsky.engine import Kandinsky22ImageToImage
 
     engine = Kandinsky22ImageToImage.load(**_kandinsky22(spec, runtime, "image_decoder"), report=report)
@@ -92,13 +92,13 @@ def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, A
             "residency": runtime.residency, "recent": runtime.recent, "compiler": Compiler() if runtime.compiles else None}
 
 
-def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: Report) -> Generator:
+def _load_sdxl(spec: ModelSpec, runtime: Runtime, report: ProgressCallback) -> Generator:
     from inpaint.engines.pipelines.text_to_image import SdxlTextToImage
 
     return SdxlTextToImage.load(**_pipeline(spec, runtime), report=report)
 
 
-def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+def _load_diffusers_inpaint(spec: ModelSpec, runtime: Runtime, report: ProgressCallback) -> Inpainter:
     """Also raises BadConfig: which controls a pipeline has is known once its repository is here."""
     from inpaint.engines.pipelines.inpaint import DiffusersInpaint
 
@@ -129,7 +129,7 @@ def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
             "variant": spec.sources["pipeline"].variant, "model": spec.name, "way": weights.way_to(spec), "residency": runtime.residency}
 
 
-def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: Report) -> Inpainter:
+def _load_patchmatch(spec: ModelSpec, runtime: Runtime, report: ProgressCallback) -> Inpainter:
     from inpaint.engines.erase.patchmatch import Erase
 
     return Erase.load()
@@ -147,7 +147,7 @@ class Ability:
     """
 
     parts: tuple[str, ...]
-    load: Callable[[ModelSpec, Runtime, Report], Any]
+    load: Callable[[ModelSpec, Runtime, ProgressCallback], Any]
     working: WorkingLimits | None = None
     controls: frozenset[str] = frozenset()
     turns: tuple[Turn, ...] = ()
@@ -299,7 +299,7 @@ class Models:
         raise ModelUnavailable("No model that paints from words is on this machine.",
                                f"{weights.way_to(self.specs[HEART], 'one')} - or leave the prompt out to erase.")
 
-    def engine(self, spec: ModelSpec, task: Task, report: Report) -> Any:
+    def engine(self, spec: ModelSpec, task: Task, report: ProgressCallback) -> Any:
         """The engine of a spec for a task; it loads its weights when it runs. Raises ModelUnavailable, EditCancelled (from report)."""
         key: tuple[str, Task] = (spec.name, task)
         if key in self._engines:
@@ -312,7 +312,7 @@ class Models:
         self._engines[key] = ability.load(spec, self._runtime, report)
         return self._engines[key]
 
-    def bring(self, spec: ModelSpec, task: Task, report: Report) -> None:
+    def bring(self, spec: ModelSpec, task: Task, report: ProgressCallback) -> None:
         """Load a model's weights now, on the thread that calls. Raises as `engine` does."""
         engine = self.engine(spec, task, report)
         if self.has_weights(spec, task):

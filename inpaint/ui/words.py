@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from inpaint.core.progress import Progress
 from inpaint.core.region import Region
 from inpaint.core.report import RunReport
-from inpaint.core.result import Progress
 from inpaint.core.spec import BYTES_PER_PARAMETER, ModelSpec, Task
 from inpaint.core.words.text import first_graphemes
 from inpaint.core.words.vocabulary import names_known
 from inpaint.errors import EditCancelled, InpaintError
-from inpaint.hub.download import size_text
+from inpaint.hub.order import size_text
 from inpaint.hub.weights import way_to
 from inpaint.models.catalog import DEVICE_TITLES, FAMILIES, Models, bytes_to_fetch
 from inpaint.ui.downloads.fetcher import Fetch

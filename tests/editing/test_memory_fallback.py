@@ -13,12 +13,13 @@ from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
-from inpaint.core.result import EditResult, Progress
+from inpaint.core.result import EditResult
 from inpaint.core.spec import WorkingLimits
 from inpaint.editing import memory_fallback
 from inpaint.editing.run import StageClock, run_edit, run_generate, run_reimagine
-from inpaint.engines.base import EngineInput, EngineOutput, Report
+from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.errors import EditCancelled, OutOfMemory
 from tests.fakes import block, noise
 
@@ -37,16 +38,16 @@ class Cramped:
     gave_last: bool = False
     seen: list[Extent] = field(default_factory=list)
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         return self._made(Extent.of(work.picture), report)
 
-    def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+    def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         return self._made(Extent.of(picture), report)
 
-    def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
+    def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         return self._made(Extent(sampling.width or 0, sampling.height or 0), report)
 
-    def _made(self, extent: Extent, report: Report) -> EngineOutput:
+    def _made(self, extent: Extent, report: ProgressCallback) -> EngineOutput:
         report(Progress("denoising", 1, 1))
         self.seen.append(extent)
         if extent.area > self.room + self.given * self.worth and not self.gave_last:
@@ -143,7 +144,7 @@ def test_what_was_given_up_stays_so_for_the_other_candidates_and_not_for_the_nex
 
 def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> None:
     class Later(Cramped):
-        def _made(self, extent: Extent, report: Report) -> EngineOutput:
+        def _made(self, extent: Extent, report: ProgressCallback) -> EngineOutput:
             self.room = 2048 if self.seen else 4096
             return super()._made(extent, report)
 

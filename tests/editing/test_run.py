@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams, WorkArea
-from inpaint.core.result import EditResult, Progress, StoppedAt
+from inpaint.core.result import EditResult, StoppedAt
 from inpaint.core.spec import WorkingLimits
 from inpaint.editing.run import EVERYTHING_PAINTED, StageClock, run_edit, run_reimagine
-from inpaint.engines.base import EngineInput, EngineOutput, Report, UseAsIs
+from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.errors import BadOutput, EditCancelled, EmptyMask, OutOfMemory
 from tests.fakes import ANY_EXTENT, MULTIPLES_OF_64, FakeEngine, block, noise, paints, returns_its_input
 
@@ -137,7 +138,7 @@ def test_extreme_pictures(shape: tuple[int, int], limits: WorkingLimits) -> None
 class Patient(FakeEngine):
     """Can be ended early after each of nine steps."""
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         report(Progress("prior"))
         try:
             for step in range(10):
@@ -151,7 +152,7 @@ class Patient(FakeEngine):
 class Stubborn(Patient):
     """Cannot: it lets the request pass."""
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         report(Progress("denoising", 5, 9))
         return EngineOutput(work.picture)
 
@@ -193,7 +194,7 @@ def test_an_engine_that_cannot_end_early_is_cancelled_by_it() -> None:
 
 def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
     class Anew(FakeEngine):
-        def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+        def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
             return EngineOutput(255 - picture)
 
     original = Picture(noise(32, 32), "beach", b"profile", "2024:05:06 07:08:09", ("was CMYK",))
@@ -224,7 +225,7 @@ OF_64 = WorkingLimits(multiple=64, max_pixels=1_048_576, native_pixels=262_144, 
 ])
 def test_a_picture_made_anew_is_cut_not_squeezed_and_its_size_is_said(size: tuple[int, int], notices: list[str]) -> None:
     class Anew(FakeEngine):
-        def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: Report) -> EngineOutput:
+        def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
             return EngineOutput(picture)
 
     asked = ReimagineRequest(Picture(noise(size[1], size[0])), "fake", SamplingParams())

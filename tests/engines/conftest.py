@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, Report
+from inpaint.engines.base import EngineInput
 from inpaint.engines.kandinsky.engine import Kandinsky22
 from inpaint.errors import EditCancelled
 from tests.tiny_models import make_image_decoder, make_kandinsky, make_sdxl
@@ -94,7 +94,7 @@ def load(learned: Repositories, tmp_path: Path) -> Load:
     return load_engine
 
 
-def edit(engine: Kandinsky22, report: Report | None = None, work: EngineInput | None = None) -> np.ndarray:
+def edit(engine: Kandinsky22, report: ProgressCallback | None = None, work: EngineInput | None = None) -> np.ndarray:
     return engine.inpaint(work or an_edit(), report or Watcher()).picture
 
 

@@ -21,8 +21,11 @@ from inpaint.cli import main
 from inpaint.config.settings import DEFAULT_CONFIGS, load_config
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import EditCancelled, ModelUnavailable, StorageFull
-from inpaint.hub import download, lockfile, weights
+from inpaint.hub import lockfile, weights
+from inpaint.hub.download import RESERVE, download
 from inpaint.hub.lockfile import lock_of
+from inpaint.hub.order import order_download, size_text
+from inpaint.hub.transfer import Transfer
 from tests.hub_stand_in import Hub, commit_of, environment, point_at, running_hub, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -423,7 +426,7 @@ def test_a_login_opens_what_is_gated(run: Run, hub: Hub, monkeypatch: pytest.Mon
 
 
 def test_a_disk_that_is_too_small_is_told_before_any_weights_are_fetched(run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, download.RESERVE + 5_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, RESERVE + 5_000))
     assert run.fails("--download", "tiny") == (
         f"inpaint: Tiny needs 11 kB more and 1.1 GB to spare in {run.folder / 'home' / 'hub'}, where 1.1 GB are free. "
         "Make room there, or choose another folder with --cache-dir or INPAINT_CACHE_DIR.")
@@ -458,37 +461,37 @@ def test_what_the_disk_refuses_is_not_the_networks_fault(error: OSError, said: s
     def fail(*_: object) -> Path:
         raise error
 
-    monkeypatch.setattr(download, "_fetch", fail)
+    monkeypatch.setattr("inpaint.hub.order.fetch", fail)
     line = run.fails("--download", "tiny")
     assert said in line and ("network" in line) is ("folder" not in line and "disk" not in line)
 
 
 def test_who_watches_may_cancel(run: Run, hub: Hub) -> None:
-    def stop(transfer: download.Transfer) -> None:
+    def stop(transfer: Transfer) -> None:
         if transfer.done_bytes > len(WEIGHTS) // 2:
             raise EditCancelled
 
-    plan = download.plan(run.spec, ["pipeline"])
+    order = order_download(run.spec, ["pipeline"])
     with pytest.raises(EditCancelled):
-        download.download(plan, stop)
+        download(order, stop)
     assert not run.leftovers() and not run.lock.exists()
-    heard: list[download.Transfer] = []
-    download.download(plan, heard.append)
+    heard: list[Transfer] = []
+    download(order, heard.append)
     assert [t.done_bytes for t in heard] == sorted(t.done_bytes for t in heard)
-    assert heard[-1].done_bytes == heard[-1].all_bytes == plan.all_bytes == sum(map(len, TINY.values()))
+    assert heard[-1].done_bytes == heard[-1].all_bytes == order.all_bytes == sum(map(len, TINY.values()))
 
 
 def test_what_was_here_is_not_counted_as_fetched(run: Run, hub: Hub) -> None:
-    plan = download.plan(run.spec, ["pipeline"])
+    order = order_download(run.spec, ["pipeline"])
     hub.faults.hidden = {"tokenizer/vocab.json"}
     with pytest.raises(ModelUnavailable):
-        download.download(plan, lambda transfer: None)
+        download(order, lambda transfer: None)
     hub.faults.hidden.clear()
-    heard: list[download.Transfer] = []
-    rest = download.plan(run.spec, ["pipeline"]).missing_bytes
-    download.download(plan, heard.append)
+    heard: list[Transfer] = []
+    rest = order_download(run.spec, ["pipeline"]).missing_bytes
+    download(order, heard.append)
     assert [t.fetched_bytes for t in heard if t.file == UNET] and not any(t.fetched_bytes for t in heard if t.file == UNET)
-    assert heard[-1].fetched_bytes == rest and heard[-1].done_bytes == plan.all_bytes
+    assert heard[-1].fetched_bytes == rest and heard[-1].done_bytes == order.all_bytes
     assert [t.fetched_bytes for t in heard] == sorted(t.fetched_bytes for t in heard)
 
 
@@ -496,15 +499,15 @@ def test_the_folder_of_locks_may_be_full(run: Run, monkeypatch: pytest.MonkeyPat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download, "write_lock", full)
+    monkeypatch.setattr("inpaint.hub.download.write_lock", full)
     with pytest.raises(StorageFull, match="lock file"):
-        download.download(download.plan(run.spec, ["pipeline"]), lambda _: None)
+        download(order_download(run.spec, ["pipeline"]), lambda _: None)
 
 
 @pytest.mark.parametrize("part", ["pipeline", "extra"])
-def test_a_plan_is_plain_data_and_fetches_no_weights(part: str, run: Run, hub: Hub) -> None:
-    plan = download.plan(run.spec, [part])
-    assert (plan.model, plan.licence, plan.missing_bytes > 0, len(plan.origins)) == ("tiny", "MIT", True, 1)
+def test_an_order_is_plain_data_and_fetches_no_weights(part: str, run: Run, hub: Hub) -> None:
+    order = order_download(run.spec, [part])
+    assert (order.model, order.licence, order.missing_bytes > 0, len(order.origins)) == ("tiny", "MIT", True, 1)
     assert {name.partition(":")[2] for name in hub.fetched()} == {"model_index.json"}
 
 
@@ -517,7 +520,7 @@ def test_a_models_file_sets_neither_cache_nor_lock(key: str, run: Run) -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 kB"), (1, "1 kB"), (1_000, "1 kB"), (999_999, "1000 kB"), (1_500_000, "2 MB"),
                                              (10_123_000_000, "10.1 GB")])
 def test_sizes_in_words(count: int, text: str) -> None:
-    assert download.size_text(count) == text
+    assert size_text(count) == text
 
 
 class TestAsAProcess:

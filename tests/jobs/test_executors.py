@@ -21,9 +21,9 @@ import spaces
 from gradio.context import LocalContext
 
 from inpaint.core.geometry import Extent
+from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.request import GenerateRequest, SamplingParams
-from inpaint.core.result import EditResult, Progress, StoppedAt
-from inpaint.engines.base import UseAsIs
+from inpaint.core.result import EditResult, StoppedAt
 from inpaint.errors import (
     BadOutput,
     Busy,

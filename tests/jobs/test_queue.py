@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress, Stage
+from inpaint.core.progress import Progress, Stage
 from inpaint.jobs.eta import KINDS_KEPT, Cost, Pace, StepRate
 from inpaint.jobs.queue import FairQueue
 

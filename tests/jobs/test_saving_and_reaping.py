@@ -9,8 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from inpaint.config.settings import QueueLimits
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.errors import MachineError, StorageFull
 from inpaint.jobs.job import ABANDONED, Job
 from inpaint.jobs.worker import Worker
@@ -19,7 +18,7 @@ from tests.fakes import Calls
 PATIENCE = 30
 
 
-def quick(report: Report) -> str:
+def quick(report: ProgressCallback) -> str:
     return "painted"
 
 
@@ -79,7 +78,7 @@ def test_questions_change_nothing(ask: Callable[[Worker, Job[str]], object], mon
     worker = Worker(Calls(), QueueLimits(away_seconds=1e9), on_state=lambda job, state: told.append(state))
     running, gate = threading.Event(), threading.Event()
 
-    def hold(report: Report) -> str:
+    def hold(report: ProgressCallback) -> str:
         running.set()
         assert gate.wait(PATIENCE)
         return "painted"
@@ -98,7 +97,7 @@ def test_questions_change_nothing(ask: Callable[[Worker, Job[str]], object], mon
 def test_who_was_left_in_the_queue_is_taken_out_while_another_job_runs() -> None:
     is_over = threading.Event()
 
-    def steps(report: Report) -> str:
+    def steps(report: ProgressCallback) -> str:
         while not is_over.wait(0.005):
             report(Progress("denoising", 1, 2))
         return "painted"

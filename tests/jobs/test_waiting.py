@@ -15,8 +15,7 @@ import pytest
 
 from inpaint.config.settings import QueueLimits
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress, Stage
-from inpaint.engines.base import Report, UseAsIs
+from inpaint.core.progress import Progress, ProgressCallback, Stage, UseAsIs
 from inpaint.errors import Busy, EditCancelled, JobTimeout, MachineError
 from inpaint.jobs import job as jobs_clock
 from inpaint.jobs.eta import Cost
@@ -33,16 +32,16 @@ class Gate:
     def __init__(self) -> None:
         self.running, self.open = threading.Event(), threading.Event()
 
-    def __call__(self, report: Report) -> str:
+    def __call__(self, report: ProgressCallback) -> str:
         self.running.set()
         assert self.open.wait(PATIENCE)
         report(Progress("denoising", 1, 1))
         return "painted"
 
 
-def stepping(until: Callable[[], bool] = lambda: False) -> Callable[[Report], str]:
+def stepping(until: Callable[[], bool] = lambda: False) -> Callable[[ProgressCallback], str]:
     """A task that reports until it is stopped from outside."""
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         step, last = 0, time.monotonic() + PATIENCE
         while not until() and time.monotonic() < last:
             step += 1
@@ -60,7 +59,7 @@ def blocked(worker: Worker) -> Gate:
     return gate
 
 
-def quick(report: Report) -> str:
+def quick(report: ProgressCallback) -> str:
     return "done"
 
 
@@ -80,7 +79,7 @@ def test_twenty_clients_with_two_hundred_jobs_are_all_served_fairly() -> None:
     waits: dict[str, list[int]] = {}
 
     def client(name: str) -> None:
-        def task(report: Report, asked: int) -> str:
+        def task(report: ProgressCallback, asked: int) -> str:
             with lock:
                 turns.append(name)
                 waits.setdefault(name, []).append(len(turns) - asked)
@@ -200,7 +199,7 @@ def test_who_left_while_waiting_stands_before_nobody(clock: list[float]) -> None
 def test_a_job_that_takes_too_long_is_stopped_and_says_so(clock: list[float], seconds: float, said: str) -> None:
     worker = Worker(Calls(), QueueLimits(job_seconds=seconds, away_seconds=1e9, stall_seconds=1e9))
 
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         clock[0] += seconds + 1
         report(Progress("denoising", 1, 9))
         return "done"
@@ -214,7 +213,7 @@ def test_a_job_that_takes_too_long_is_stopped_and_says_so(clock: list[float], se
 
 
 def test_keep_reaches_an_engine_that_can() -> None:
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         for step in range(1, 1000):
             try:
                 report(Progress("denoising", step, 1000))
@@ -237,7 +236,7 @@ def test_keep_reaches_an_engine_that_can() -> None:
     (2, "compositing", 0, False)], ids=str)
 def test_keep_is_asked_for_where_there_is_a_picture(candidate: int, stage: Stage, step: int, is_asked: bool) -> None:
     """Of this candidate a step, or the candidates before it."""
-    def task(report: Report) -> bool:
+    def task(report: ProgressCallback) -> bool:
         try:
             report(Progress(stage, step, 9, candidate=candidate, candidates=2))
         except UseAsIs:
@@ -253,7 +252,7 @@ def test_keep_is_asked_for_where_there_is_a_picture(candidate: int, stage: Stage
 
 
 def test_keep_before_the_first_step_waits_for_it() -> None:
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         report(Progress("prior", 1, 1))
         report(Progress("denoising", 0, 1))
         with pytest.raises(UseAsIs):
@@ -352,7 +351,7 @@ def test_a_cancelled_job_lets_go_of_what_its_run_held() -> None:
 
     held = list[weakref.ref[Tensor]]()
 
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         tensor = Tensor()
         held.append(weakref.ref(tensor))
         while True:
@@ -373,7 +372,7 @@ def test_a_cancelled_job_lets_go_of_what_its_run_held() -> None:
 
 
 def test_an_early_end_and_the_loading_teach_no_pace() -> None:
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         report(Progress("loading"))
         time.sleep(0.3)
         with contextlib.suppress(UseAsIs):
@@ -432,7 +431,7 @@ def test_what_is_left_of_a_run(clock: list[float], learned: tuple[float, float, 
         loading, computed, after_steps = learned
         worker.pace.learn(KNOWN, computed, loading, after_steps)
 
-    def task(report: Report) -> list[float | None]:
+    def task(report: ProgressCallback) -> list[float | None]:
         seen, mine = list[float | None](), worker.current("ann")
         assert mine is not None
         for seconds, said in script:
@@ -471,7 +470,7 @@ def test_a_hung_engine_ends_its_job_and_those_that_wait_for_their_watchers(clock
 def test_an_engine_that_talks_is_not_hung(clock: list[float]) -> None:
     worker = Worker(Calls(), QueueLimits(stall_seconds=900, away_seconds=1e9, job_seconds=1e9))
 
-    def task(report: Report) -> list[bool]:
+    def task(report: ProgressCallback) -> list[bool]:
         hung = list[bool]()
         for silence in (800, 800, 800, 1000, 800):
             clock[0] += silence

@@ -9,8 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.errors import BadOutput, Busy, EditCancelled, InpaintError, MachineError, ModelUnavailable, OutOfMemory
 from inpaint.jobs.eta import Cost
 from inpaint.jobs.job import Job
@@ -31,8 +30,8 @@ class NotEvenAnException(BaseException):
     pass
 
 
-def raises(error: BaseException) -> Callable[[Report], str]:
-    def task(report: Report) -> str:
+def raises(error: BaseException) -> Callable[[ProgressCallback], str]:
+    def task(report: ProgressCallback) -> str:
         raise error
     return task
 
@@ -48,7 +47,7 @@ class Gate:
     def __init__(self, steps: int = 1) -> None:
         self.running, self.open, self.steps = threading.Event(), threading.Event(), steps
 
-    def __call__(self, report: Report) -> str:
+    def __call__(self, report: ProgressCallback) -> str:
         report(Progress("denoising"))
         self.running.set()
         assert self.open.wait(PATIENCE)
@@ -125,7 +124,7 @@ def test_a_cancel_before_the_last_report_wins_and_one_after_it_loses(worker: Wor
     mine = list[Job[str]]()
     known = threading.Event()
 
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         assert known.wait(PATIENCE)
         for step in range(3):
             if step == cancelled_after:
@@ -147,7 +146,7 @@ def test_cancel_racing_with_the_end_leaves_one_whole_outcome() -> None:
     for round_ in range(300):
         started, last = threading.Event(), round_ % 8 == 7
 
-        def task(report: Report, started: threading.Event = started, steps: int = 10**9 if last else round_ % 8) -> str:
+        def task(report: ProgressCallback, started: threading.Event = started, steps: int = 10**9 if last else round_ % 8) -> str:
             started.set()
             for step in range(steps):
                 report(Progress("denoising", step, steps))
@@ -203,7 +202,7 @@ def ended(level: int, state: str, **why: str) -> tuple[int, str, dict[str, objec
     return level, "job ended", {**EVENT, "extent": "64 x 64", "state": state, **why}
 
 
-def memory_runs_out_twice(report: Report) -> str:
+def memory_runs_out_twice(report: ProgressCallback) -> str:
     for notice in ("", "Memory ran out, so one.", "Memory ran out, so one.", "Memory ran out, so two."):
         report(Progress("denoising", 1, 2, notice=notice))
     return "painted"
@@ -219,7 +218,7 @@ def memory_runs_out_twice(report: Report) -> str:
     pytest.param(raises(ZeroDivisionError("in the model")), [
         (logging.ERROR, "job failed", EVENT), ended(logging.WARNING, "failed", error="MachineError", reason=" ".join(BUG))], id="a bug"),
 ])
-def test_the_log_tells_a_job_from_its_beginning_to_its_end(worker: Worker, caplog: pytest.LogCaptureFixture, task: Callable[[Report], str],
+def test_the_log_tells_a_job_from_its_beginning_to_its_end(worker: Worker, caplog: pytest.LogCaptureFixture, task: Callable[[ProgressCallback], str],
                                                           events: list[tuple[int, str, dict[str, object]]]) -> None:
     with caplog.at_level(logging.INFO, logger="inpaint.jobs.worker"):
         finished(worker.submit(task, "ann", cost=MINI))
@@ -249,7 +248,7 @@ def test_two_bugs_are_two_errors(worker: Worker) -> None:
 def test_progress_keeps_the_last_preview_of_its_stage(worker: Worker) -> None:
     preview = noise(4, 4)
 
-    def task(report: Report) -> str:
+    def task(report: ProgressCallback) -> str:
         report(Progress("denoising", 1, 3, preview))
         report(Progress("denoising", 2, 3))
         raise BadOutput("NaN.")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inpaint.config.settings import AppConfig, load_config
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 from inpaint.core.spec import DeviceKind, Limit, Source, Task
 from inpaint.errors import BadConfig, EditCancelled, InvalidRequest, ModelUnavailable
 from inpaint.hub.lockfile import Lock

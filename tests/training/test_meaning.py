@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from inpaint.config.settings import load_config
+from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Inpainter, Pixels, UseAsIs
+from inpaint.engines.base import EngineInput, EngineOutput, Inpainter, Pixels
 from inpaint.engines.erase.patchmatch import Erase
 from inpaint.errors import EditCancelled
 from inpaint.models.catalog import MINI, Models

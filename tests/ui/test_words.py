@@ -11,8 +11,8 @@ import pytest
 
 from inpaint.config.settings import load_config
 from inpaint.core.geometry import Bounds, Extent
+from inpaint.core.progress import Progress
 from inpaint.core.region import Region
-from inpaint.core.result import Progress
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.errors import InvalidRequest
 from inpaint.hub import weights

@@ -17,8 +17,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.engines.erase import fill_process
 from inpaint.errors import BadOutput, InpaintError, MachineError, OutOfMemory
 
@@ -44,7 +43,7 @@ ANOTHER_TRY = "Try another seed, or a slightly different mask."
 PLEASE_REPORT = "This is a fault of Inpaint or of its installation, not of your picture: please report it with the log."
 
 
-def fill(picture: Pixels, mask: Pixels, seed: int, patch_size: int, report: Report) -> Pixels:
+def fill(picture: Pixels, mask: Pixels, seed: int, patch_size: int, report: ProgressCallback) -> Pixels:
     """The picture with its masked pixels filled by PatchMatch: uint8 [h, w, 3] in and out; mask uint8 [h, w], 255 = fill.
 
     Whatever `report` raises ends the process and comes out of here. Raises OutOfMemory, BadOutput, MachineError.
@@ -62,7 +61,7 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.upper() in INHERITED}
 
 
-def _exchange(request: bytes, report: Report) -> tuple[int, bytes, bytes]:
+def _exchange(request: bytes, report: ProgressCallback) -> tuple[int, bytes, bytes]:
     """The exit status of the process, what it wrote to stdout, and to stderr.
 
     Each stream has a thread of its own: `Popen.communicate` with a timeout loses what it has not sent by then (CPython 3.11), and
@@ -99,7 +98,7 @@ def _send(stdin: IO[bytes], request: bytes) -> None:
         stdin.flush()
 
 
-def _wait_for(streams: tuple[Future[bytes], ...], report: Report) -> None:
+def _wait_for(streams: tuple[Future[bytes], ...], report: ProgressCallback) -> None:
     """Until the process has closed both, asking between looks whether to go on."""
     pending: set[Future[bytes]] = set(streams)
     while pending:

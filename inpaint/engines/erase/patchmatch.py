@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Report
+from inpaint.core.progress import Progress, ProgressCallback
+from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.engines.erase.fill_client import fill
 
 Pixels = NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Erase:
             return cls(False)
         return cls(patchmatch_available, BROKEN_PATCHMATCH)
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         report(Progress("filling"))
         if work.mask.all():
             return EngineOutput(work.picture, (NOTHING_TO_FILL_FROM,))
@@ -66,7 +66,7 @@ def _telea(picture: Pixels, mask: Pixels) -> Pixels:
     return np.asarray(cv2.inpaint(picture, mask, TELEA_RADIUS, cv2.INPAINT_TELEA), np.uint8)
 
 
-def _patchmatch(work: EngineInput, report: Report) -> Pixels:
+def _patchmatch(work: EngineInput, report: ProgressCallback) -> Pixels:
     """Mirrored outward to at least one whole patch a side: the search wants room for one."""
     height, width = work.mask.shape
     least = 2 * PATCH_RADIUS + 1

@@ -19,9 +19,9 @@ from diffusers import UNet2DConditionModel, VQModel
 from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 
+from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report, UseAsIs
+from inpaint.engines.base import EngineInput, EngineOutput, Pixels
 from inpaint.engines.kandinsky.prior import Guidance, arithmetic, decoder_guidance, guide
 from inpaint.engines.runtime.budget import MOVQ_PIXEL_BYTES
 from inpaint.engines.runtime.checkpoint import Checkpoint
@@ -160,7 +160,7 @@ class Decoder:
             self._scenes.keep(digest.digest(), known)
         return known
 
-    def _encode(self, pixels: torch.Tensor, report: Report) -> torch.Tensor:
+    def _encode(self, pixels: torch.Tensor, report: ProgressCallback) -> torch.Tensor:
         """[1, 3, h, w] in -1 .. 1 -> [1, 4, h / 8, w / 8]."""
         with self._using_movq(pixels, 1, report) as (movq,), \
                 cancel_points([*movq.encoder.down_blocks, movq.encoder.mid_block], "encoding", report):
@@ -169,7 +169,7 @@ class Decoder:
         require_finite(latents, "encoder")
         return latents
 
-    def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
+    def _decode(self, latents: torch.Tensor, report: ProgressCallback) -> Pixels:
         with self._using_movq(latents, self.cell, report) as (movq,), \
                 cancel_points([movq.decoder.mid_block, *movq.decoder.up_blocks], "decoding", report):
             report(Progress("decoding"))
@@ -179,12 +179,12 @@ class Decoder:
         require_finite(picture, "picture decoder")
         return to_pixels((picture * 0.5 + 0.5).clamp(0, 1))
 
-    def _using_movq(self, numbers: torch.Tensor, scale: int, report: Report) -> AbstractContextManager[tuple[Any, ...]]:
+    def _using_movq(self, numbers: torch.Tensor, scale: int, report: ProgressCallback) -> AbstractContextManager[tuple[Any, ...]]:
         working = self.working_bytes(*(side * scale for side in numbers.shape[2:]))
         return self._residency.using(report, self._movq, working=working, alone=self._is_alone)
 
     @contextmanager
-    def _using_unet(self, latents: torch.Tensor, report: Report) -> Generator[Any]:
+    def _using_unet(self, latents: torch.Tensor, report: ProgressCallback) -> Generator[Any]:
         """Where it is beyond the budget, what memory running out would bring is done at once; _budget_notices says so."""
         is_beyond = self._is_beyond_budget(latents)
         if self._is_streamed or (self._residency.parks and is_beyond):
@@ -211,7 +211,7 @@ class Decoder:
         done = [*streamed, *([] if self._is_sliced else [SLICED])]
         return (self._residency.in_words(", and ".join(done)),) if done else ()
 
-    def _runner(self, unet: Any, report: Report, is_plain: bool) -> Any:
+    def _runner(self, unet: Any, report: ProgressCallback, is_plain: bool) -> Any:
         """What is called as the UNet. is_plain: its layers are those that would be compiled."""
         if self._compiler is None:
             return unet
@@ -237,7 +237,7 @@ class InpaintDecoder(Decoder):
 
     purpose = "inpainting"
 
-    def paint(self, work: EngineInput, guidance: Guidance, report: Report) -> EngineOutput:
+    def paint(self, work: EngineInput, guidance: Guidance, report: ProgressCallback) -> EngineOutput:
         """Repaint the masked part. Raises EditCancelled, BadOutput, InvalidRequest."""
         scheduler = self._scheduler_for(work.sampling)
         scene = self._scene(lambda: self._read(work, report), work.picture, work.mask)
@@ -247,14 +247,14 @@ class InpaintDecoder(Decoder):
         return EngineOutput(self._decode(scene.put_back(latents, scene.latents), report),
                             (*self._compiler_notices, *self._budget_notices(latents)))
 
-    def _read(self, work: EngineInput, report: Report) -> Scene:
+    def _read(self, work: EngineInput, report: ProgressCallback) -> Scene:
         latents = self._encode(to_model_range(work.picture), report)
         cells = max_pool_to_cells(work.mask, self.cell)[::self.cell, ::self.cell] > 0
         keep = torch.from_numpy(~spread(cells)).to(torch.float32)[None, None]
         return Scene(latents, self._on_device(keep), LatentColours.fit(on_cpu(latents), work.picture))
 
     def _denoise(self, scheduler: Any, scene: Scene, guidance: Guidance, sampling: SamplingParams, preview: LivePreview,
-                 report: Report) -> torch.Tensor:
+                 report: ProgressCallback) -> torch.Tensor:
         """Latents [1, 4, h, w] of the repainted picture; stopped early, the predicted x0."""
         halves, embeds, scale = batch(guidance, sampling)
         generator = seeded(sampling.seed)
@@ -287,7 +287,7 @@ class ImageDecoder(Decoder):
     channels = 4
     purpose = "image-to-image"
 
-    def paint(self, picture: Pixels, sampling: SamplingParams, guidance: Guidance, report: Report) -> EngineOutput:
+    def paint(self, picture: Pixels, sampling: SamplingParams, guidance: Guidance, report: ProgressCallback) -> EngineOutput:
         """Noise the picture as far as the strength says, and denoise it. Raises EditCancelled, BadOutput, InvalidRequest."""
         scheduler = self._scheduler_for(sampling)
         scene = self._scene(lambda: self._read(picture, report), picture)
@@ -296,7 +296,7 @@ class ImageDecoder(Decoder):
         require_finite(latents, "decoder")
         return EngineOutput(self._decode(latents, report), (*self._compiler_notices, *self._budget_notices(latents), *notices))
 
-    def _read(self, picture: Pixels, report: Report) -> Scene:
+    def _read(self, picture: Pixels, report: ProgressCallback) -> Scene:
         latents = self._encode(to_processor_range(picture), report).contiguous()  # as upstream's repeat_interleave leaves them
         return Scene(latents, torch.zeros_like(latents[:, :1]), LatentColours.fit(on_cpu(latents), picture))
 
@@ -310,7 +310,7 @@ class ImageDecoder(Decoder):
         return scheduler.timesteps[steps - wanted:], ()
 
     def _denoise(self, scheduler: Any, timesteps: torch.Tensor, scene: Scene, guidance: Guidance, sampling: SamplingParams,
-                 report: Report) -> torch.Tensor:
+                 report: ProgressCallback) -> torch.Tensor:
         """Latents [1, 4, h, w] of the repainted picture; stopped early, the predicted x0."""
         halves, embeds, scale = batch(guidance, sampling)
         generator, preview = seeded(sampling.seed), LivePreview(scene, self._clock)

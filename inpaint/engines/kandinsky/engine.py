@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report
+from inpaint.engines.base import EngineInput, EngineOutput, Pixels
 from inpaint.engines.kandinsky.decoder import Clock, Decoder, ImageDecoder, InpaintDecoder
 from inpaint.engines.kandinsky.prior import Conditioner, Guidance, Prior, ZeroEmbedding
 from inpaint.engines.runtime.checkpoint import open_checkpoint
@@ -39,7 +39,7 @@ class KandinskyEngine(Generic[Kind]):
         self._prior_stays_off = False
 
     @classmethod
-    def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: Report,
+    def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: ProgressCallback,
              prior_variant: str | None = None, decoder_variant: str | None = None, model: str = "kandinsky-2.2", way: str = "",
              clock: Clock = time.monotonic, residency: Residency | None = None, recent: Recent[Any, Any] | None = None,
              compiler: Compiler | None = None) -> Self:
@@ -63,7 +63,7 @@ class KandinskyEngine(Generic[Kind]):
         """Both sides of a working extent are multiples of it."""
         return self._decoder.cell ** 2
 
-    def bring(self, report: Report) -> None:
+    def bring(self, report: ProgressCallback) -> None:
         """Load now what a run from words needs, as far as it fits."""
         self._residency.bring_ahead(report, *self._conditioner.parts, *self._decoder.parts)
 
@@ -81,7 +81,7 @@ class KandinskyEngine(Generic[Kind]):
         self._prior_stays_off = False
         self._decoder.restore()
 
-    def _run(self, height: int, width: int, sampling: SamplingParams, report: Report,
+    def _run(self, height: int, width: int, sampling: SamplingParams, report: ProgressCallback,
              paint: Callable[[Guidance], EngineOutput]) -> EngineOutput:
         """Words first, then the decoder. Raises EditCancelled, OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable."""
         if height % self.size_multiple or width % self.size_multiple:
@@ -96,12 +96,12 @@ class KandinskyEngine(Generic[Kind]):
         painted = guard_memory(work, f"an edit of {width} x {height} px")
         return EngineOutput(painted.picture, (*self._conditioner.notices(sampling), *painted.notices))
 
-    def _bring_ahead(self, height: int, width: int, sampling: SamplingParams, report: Report) -> None:
+    def _bring_ahead(self, height: int, width: int, sampling: SamplingParams, report: ProgressCallback) -> None:
         needed = (*self._conditioner.parts_for(sampling), *self._decoder.parts)
         if not (self._prior_stays_off or self._decoder.is_relieved):
             self._residency.bring_ahead(report, *needed, working=self._decoder.working_bytes(height, width))
 
-    def _read(self, sampling: SamplingParams, report: Report) -> Guidance:
+    def _read(self, sampling: SamplingParams, report: ProgressCallback) -> Guidance:
         guidance = self._conditioner.read(sampling, report)
         if self._prior_stays_off:
             self._residency.let_go(*self._conditioner.parts)
@@ -122,7 +122,7 @@ class Kandinsky22(KandinskyEngine[InpaintDecoder]):
 
     decoder_kind = InpaintDecoder
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         """Repaint the masked part, at a working extent whose sides are multiples of size_multiple.
 
         Raises EditCancelled (from report), OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
@@ -138,7 +138,7 @@ class Kandinsky22ImageToImage(KandinskyEngine[ImageDecoder]):
 
     decoder_kind = ImageDecoder
 
-    def reimagine(self, picture: Pixels, sampling: SamplingParams, report: Report) -> EngineOutput:
+    def reimagine(self, picture: Pixels, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         """Anew from the picture and the words; sampling.strength: 0 .. 1, the share of the steps that are done, at least one.
 
         Raises EditCancelled (from report), OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.

@@ -15,9 +15,8 @@ from diffusers import PriorTransformer, UnCLIPScheduler
 from diffusers.utils.torch_utils import randn_tensor
 from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
 from inpaint.engines.kandinsky.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest, weights_identity
 from inpaint.engines.runtime.budget import WORDS_BYTES
 from inpaint.engines.runtime.checkpoint import Checkpoint
@@ -78,7 +77,7 @@ class Prior:
         """All that decides its embeddings beside the request."""
         return f"{self._text_encoder.key} {self._transformer.key} {arithmetic(self._residency.device)}"
 
-    def embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
+    def embed(self, asked: PriorRequest, report: ProgressCallback) -> PriorEmbeddings:
         """Sample the embeddings. With a negative prompt both are sampled side by side, so they share one stream of noise.
 
         Raises EditCancelled (from report), BadOutput, ModelUnavailable, OutOfMemory.
@@ -96,7 +95,7 @@ class Prior:
         return PriorEmbeddings(embeddings[:1], negative)
 
     def _sample(self, transformer: Any, scheduler: Any, condition: Condition, guidance_scale: float,
-                generator: torch.Generator, report: Report) -> torch.Tensor:
+                generator: torch.Generator, report: ProgressCallback) -> torch.Tensor:
         guided = guidance_scale > 1
         rows = condition.embeds.shape[0] // (2 if guided else 1)
         shape = (rows, transformer.config.embedding_dim)
@@ -115,7 +114,7 @@ class Prior:
             report(Progress("prior", step, len(scheduler.timesteps)))
         return latents
 
-    def _condition(self, asked: PriorRequest, report: Report) -> Condition:
+    def _condition(self, asked: PriorRequest, report: ProgressCallback) -> Condition:
         """Kept for the next candidate, which has the same words and another seed."""
         key = (asked.prompt, asked.negative_prompt, asked.guidance_scale > 1, arithmetic(self._residency.device))
         known = self._conditions.get(key)
@@ -156,14 +155,14 @@ class ZeroEmbedding:
         self._known: torch.Tensor | None = None
         self.notices: list[str] = []
 
-    def get(self, report: Report) -> torch.Tensor:
+    def get(self, report: ProgressCallback) -> torch.Tensor:
         """[1, d] on the device. Raises ModelUnavailable, OutOfMemory, BadOutput, EditCancelled."""
         if self._known is None:
             stored = self._file.read()
             self._known = self._compute(report) if stored is None else stored.to(self._residency.device)
         return self._known
 
-    def _compute(self, report: Report) -> torch.Tensor:
+    def _compute(self, report: ProgressCallback) -> torch.Tensor:
         try:
             with self._residency.holding(report, self._encoder, WORDS_BYTES, self.notices) as (encoder,):
                 side = encoder.config.image_size
@@ -204,7 +203,7 @@ class Conditioner:
         """What this request still needs: nothing where its embeddings are known."""
         return self.parts if self._recent.get(self._key(prior_request(sampling))) is None else ()
 
-    def prepare(self, sampling: SamplingParams, report: Report) -> None:
+    def prepare(self, sampling: SamplingParams, report: ProgressCallback) -> None:
         """Before a run: make the constant embedding, where it is needed and not known, before anything else takes its image
         encoder's room."""
         self._prior.notices.clear()
@@ -212,7 +211,7 @@ class Conditioner:
         if decoder_guidance(sampling) > 1 and prior_request(sampling).negative_prompt is None:
             self._zero.get(report)
 
-    def read(self, sampling: SamplingParams, report: Report) -> Guidance:
+    def read(self, sampling: SamplingParams, report: ProgressCallback) -> Guidance:
         """Raises EditCancelled (from report), BadOutput, InvalidRequest, ModelUnavailable, OutOfMemory."""
         known = self._embed(prior_request(sampling), report)
         if decoder_guidance(sampling) <= 1:
@@ -223,7 +222,7 @@ class Conditioner:
         """Of the latest run: a sentence for each text that was too long, and what was done otherwise for the budget."""
         return (*cut_notices(self._prior.tokenizer, sampling), *self._zero.notices, *self._prior.notices)
 
-    def _embed(self, asked: PriorRequest, report: Report) -> PriorEmbeddings:
+    def _embed(self, asked: PriorRequest, report: ProgressCallback) -> PriorEmbeddings:
         known = self._recent.get(self._key(asked))
         if known is None:
             known = self._prior.embed(asked, report)

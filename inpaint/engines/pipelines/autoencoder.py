@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
-from inpaint.engines.base import Report
+from inpaint.core.progress import ProgressCallback
 from inpaint.engines.runtime.diffusion import DTYPES, cancel_points, require_finite
 
 
@@ -67,13 +67,13 @@ class AutoencoderGate:
         self.first: Encoded | None = None
 
     @contextmanager
-    def open(self, report: Report) -> Generator[None]:
+    def open(self, report: ProgressCallback) -> Generator[None]:
         """For one run of the pipeline. Within it encode and decode may raise BadOutput and EditCancelled (from report)."""
         self.first = None
         with standing_in(self._shape, encode=self._checked_encode(report), decode=self._checked_decode(report)):
             yield
 
-    def _checked_encode(self, report: Report) -> Any:
+    def _checked_encode(self, report: ProgressCallback) -> Any:
         def checked(picture: torch.Tensor, *more: Any, **options: Any) -> AutoencoderKLOutput:
             vae = self._take()
             with cancel_points([*vae.encoder.down_blocks, vae.encoder.mid_block], "encoding", report):
@@ -83,7 +83,7 @@ class AutoencoderGate:
             return AutoencoderKLOutput(latent_dist=_Cast(distribution, picture.dtype))  # pyright: ignore[reportArgumentType]
         return checked
 
-    def _checked_decode(self, report: Report) -> Any:
+    def _checked_decode(self, report: ProgressCallback) -> Any:
         def checked(latents: torch.Tensor, *more: Any, **options: Any) -> tuple[torch.Tensor]:
             require_finite(latents, "denoising")
             vae = self._take()

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint.core.geometry import Extent
+from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, EngineOutput, Pixels, Report, UseAsIs
+from inpaint.engines.base import EngineInput, EngineOutput, Pixels
 from inpaint.engines.pipelines.autoencoder import AutoencoderGate, Encoded, standing_in, unscaled
 from inpaint.engines.pipelines.estimate import Estimate
 from inpaint.engines.pipelines.folder import open_inpaint_pipeline
@@ -58,7 +58,7 @@ class DiffusersInpaint(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: Report, model: str, variant: str | None = None, way: str = "",
+    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, model: str, variant: str | None = None, way: str = "",
              residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
         """Open a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
 
@@ -70,7 +70,7 @@ class DiffusersInpaint(EngineOfParts):
         checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
         return cls(*open_inpaint_pipeline(checkpoint, dtype, residency or Residency(device)), clock)
 
-    def bring(self, report: Report) -> None:
+    def bring(self, report: ProgressCallback) -> None:
         """Load now what a run needs, as far as it fits."""
         self._parts.bring(report)
 
@@ -95,7 +95,7 @@ class DiffusersInpaint(EngineOfParts):
         without_effect = {"negative_prompt"} if other_guidance is not None and other_guidance.default <= 1 else set[str]()
         return sorted(name for name in controls if name not in {*takes, "scheduler"} - without_effect)
 
-    def inpaint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         """Repaint the masked part, at a working extent whose sides are multiples of size_multiple.
 
         What the request leaves out is the pipeline's own. The mask is widened to whole latent cells: a cell of which
@@ -117,7 +117,7 @@ class DiffusersInpaint(EngineOfParts):
         return max((part for name, part in parts.items() if name.startswith("tokenizer") and part is not None),
                    key=lambda tokenizer: tokenizer.model_max_length)
 
-    def _paint(self, work: EngineInput, report: Report) -> EngineOutput:
+    def _paint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         scheduler = self._pipeline.scheduler = self._fresh_scheduler(work.sampling)
         cell: int = self._pipeline.vae_scale_factor
         mask = whole_cells(work.mask, cell)
@@ -159,7 +159,7 @@ class DiffusersInpaint(EngineOfParts):
 class _Run:
     """What happens between the steps of one run."""
 
-    def __init__(self, pipeline: Any, preview: LivePreview, gate: AutoencoderGate, report: Report) -> None:
+    def __init__(self, pipeline: Any, preview: LivePreview, gate: AutoencoderGate, report: ProgressCallback) -> None:
         self._pipeline = pipeline
         self._preview = preview
         self._gate = gate

@@ -12,8 +12,7 @@ from typing import Any
 from accelerate.hooks import AlignDevicesHook
 
 from inpaint.core.geometry import Extent
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.engines.runtime.budget import DENOISER_PIXEL_BYTES, TILE_PX, VAE_PIXEL_BYTES, WORDS_BYTES
 from inpaint.engines.runtime.diffusion import in_slices
 from inpaint.engines.runtime.residency import Part, Residency
@@ -30,7 +29,7 @@ class PipelineParts:
         self._residency = residency
         self._parts: dict[str, Part[Any]] = {}
         self._shapes: dict[str, Any] = {}
-        self._report: Report = _nobody_listens
+        self._report: ProgressCallback = _nobody_listens
         self._in_use = ExitStack()
         self._taken: tuple[str, Any] | None = None
         self._extent = Extent(1, 1)
@@ -49,12 +48,12 @@ class PipelineParts:
         shape._hf_hook = AlignDevicesHook(self._residency.device)
         return shape
 
-    def bring(self, report: Report) -> None:
+    def bring(self, report: ProgressCallback) -> None:
         """Load now what a run needs, as far as it fits. Raises as `take` does."""
         self._residency.bring_ahead(report, *self._parts.values(), working=self._most_working)
 
     @contextmanager
-    def run(self, extent: Extent, report: Report, steps: Callable[[], int]) -> Generator[None]:
+    def run(self, extent: Extent, report: ProgressCallback, steps: Callable[[], int]) -> Generator[None]:
         """For one run of the pipeline; extent: of its picture; steps: how many it does, once it knows. Raises as `take` does."""
         self._report, self._extent, self._steps, self._beyond_budget = report, extent, steps, []
         try:

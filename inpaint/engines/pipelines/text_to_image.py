@@ -12,9 +12,9 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from inpaint.core.geometry import Extent
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineOutput, Pixels, Report
+from inpaint.engines.base import EngineOutput, Pixels
 from inpaint.engines.pipelines.autoencoder import standing_in, unscaled
 from inpaint.engines.pipelines.folder import open_pipeline
 from inpaint.engines.pipelines.parts import EngineOfParts, PipelineParts
@@ -47,7 +47,7 @@ class SdxlTextToImage(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: Report, variant: str | None = None, model: str = "sdxl-turbo",
+    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, variant: str | None = None, model: str = "sdxl-turbo",
              way: str = "", residency: Residency | None = None) -> SdxlTextToImage:
         """Open a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
 
@@ -59,11 +59,11 @@ class SdxlTextToImage(EngineOfParts):
         checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
         return cls(*open_pipeline(checkpoint, StableDiffusionXLPipeline, dtype, residency or Residency(device)))
 
-    def bring(self, report: Report) -> None:
+    def bring(self, report: ProgressCallback) -> None:
         """Load now what a run needs, as far as it fits."""
         self._parts.bring(report)
 
-    def generate(self, sampling: SamplingParams, report: Report) -> EngineOutput:
+    def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         """A picture from text; without width and height, of the checkpoint's own size.
 
         No guidance_scale means none: then a negative prompt has no effect and is not even read. Raises EditCancelled (from
@@ -78,7 +78,7 @@ class SdxlTextToImage(EngineOfParts):
             picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
         return EngineOutput(picture, (*cut_notices(self._pipeline.tokenizer, sampling), *self._parts.notices))
 
-    def _sample(self, sampling: SamplingParams, report: Report) -> torch.Tensor:
+    def _sample(self, sampling: SamplingParams, report: ProgressCallback) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""
         def on_step_end(pipeline: Any, step: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
             report(Progress("denoising", step + 1, pipeline.num_timesteps))
@@ -92,7 +92,7 @@ class SdxlTextToImage(EngineOfParts):
                 generator=seeded(sampling.seed), callback_on_step_end=on_step_end, output_type="latent").images
 
     @torch.no_grad()
-    def _decode(self, latents: torch.Tensor, report: Report) -> Pixels:
+    def _decode(self, latents: torch.Tensor, report: ProgressCallback) -> Pixels:
         require_finite(latents, "UNet")
         vae = self._parts.take("vae")
         with cancel_points([vae.decoder.mid_block, *vae.decoder.up_blocks], "decoding", report):

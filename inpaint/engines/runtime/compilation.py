@@ -13,8 +13,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.engines.runtime.diffusion import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class Compiler:
         self._has_failed = False
         self.notices: tuple[str, ...] = ()
 
-    def of(self, module: torch.nn.Module, report: Report) -> Callable[..., Any]:
+    def of(self, module: torch.nn.Module, report: ProgressCallback) -> Callable[..., Any]:
         """What a run calls instead of the module, with `sample` among its keywords. It compiles when it is first called."""
         self.notices = (FAILED,) if self._has_failed else ()
         if module not in self._shapes:
@@ -50,12 +49,12 @@ class Compiler:
         self.notices = (STOOD_ASIDE,)
         return partial(_eagerly, module)
 
-    def _call(self, module: torch.nn.Module, report: Report, *, sample: torch.Tensor, **inputs: Any) -> Any:
+    def _call(self, module: torch.nn.Module, report: ProgressCallback, *, sample: torch.Tensor, **inputs: Any) -> Any:
         if not self._has_failed and sample.shape not in self._shapes[module]:
             return self._call_first(module, report, sample=sample, **inputs)
         return _eagerly(module, sample=sample, **inputs) if self._has_failed else module(sample=sample, **inputs)
 
-    def _call_first(self, module: torch.nn.Module, report: Report, *, sample: torch.Tensor, **inputs: Any) -> Any:
+    def _call_first(self, module: torch.nn.Module, report: ProgressCallback, *, sample: torch.Tensor, **inputs: Any) -> Any:
         """Whatever the compiler raises, the module is run as it is; an error of the module itself comes again there."""
         report(Progress("loading", notice=FIRST_RUN))
         self.notices = (FIRST_RUN,)

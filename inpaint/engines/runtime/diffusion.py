@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
+from inpaint.core.progress import Progress, ProgressCallback, Stage
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress, Stage
-from inpaint.engines.base import Pixels, Report
+from inpaint.engines.base import Pixels
 from inpaint.engines.runtime.device import probe_device
 from inpaint.errors import BadOutput, InvalidRequest, MachineError, OutOfMemory
 
@@ -176,7 +176,7 @@ def in_slices(unet: Any) -> Generator[None]:
 
 
 @contextmanager
-def cancel_points(blocks: Iterable[torch.nn.Module], stage: Stage, report: Report) -> Generator[None]:
+def cancel_points(blocks: Iterable[torch.nn.Module], stage: Stage, report: ProgressCallback) -> Generator[None]:
     """While open, each block reports before it runs, so that whoever watches can cancel inside one long pass."""
     before_each = list(blocks)
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from inpaint.core.result import Progress
-from inpaint.engines.base import Report
+from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.engines.runtime import budget
 from inpaint.errors import OutOfMemory
 
@@ -87,7 +86,7 @@ class Residency:
         return f"{self.budget / budget.GB:.3g} GB of memory for models: {done}."
 
     @contextmanager
-    def using(self, report: Report, *parts: Part[Any], working: int = 0, alone: bool = False) -> Generator[tuple[Any, ...]]:
+    def using(self, report: ProgressCallback, *parts: Part[Any], working: int = 0, alone: bool = False) -> Generator[tuple[Any, ...]]:
         """The parts on the device while the block runs. working: bytes of activations to keep free beside them. alone: all others
         go, whatever the budget says.
 
@@ -102,7 +101,7 @@ class Residency:
             for part in parts:
                 part.users -= 1
 
-    def bring_ahead(self, report: Report, *parts: Part[Any], working: int = 0) -> None:
+    def bring_ahead(self, report: ProgressCallback, *parts: Part[Any], working: int = 0) -> None:
         """Load what the next steps will need, in their order, as far as it fits together: then nothing is loaded between them.
 
         What does not fit even by itself is left to its own use; without memory of the device's own, the first part is tried.
@@ -113,7 +112,7 @@ class Residency:
                     return
 
     @contextmanager
-    def holding(self, report: Report, part: Part[Any], working: int, notices: list[str]) -> Generator[tuple[Any]]:
+    def holding(self, report: ProgressCallback, part: Part[Any], working: int, notices: list[str]) -> Generator[tuple[Any]]:
         """One part as `using` brings it; where the budget would not hold it even by itself, it is streamed, and the notices say so."""
         if not self.parks or self.fits(part, working=working):
             with self.using(report, part, working=working) as held:
@@ -124,7 +123,7 @@ class Residency:
             yield held
 
     @contextmanager
-    def streaming(self, report: Report, part: Part[Any]) -> Generator[tuple[Any]]:
+    def streaming(self, report: ProgressCallback, part: Part[Any]) -> Generator[tuple[Any]]:
         """A part whose weights stay in the computer's own memory; each layer's are on the device only while it computes.
 
         By accelerate's cpu_offload. All other parts go; afterwards this one waits as one that was let go.
@@ -164,7 +163,7 @@ class Residency:
             part.value, part.is_on_device = None, False
         _release_memory()
 
-    def _bring(self, parts: tuple[Part[Any], ...], working: int, alone: bool, report: Report) -> None:
+    def _bring(self, parts: tuple[Part[Any], ...], working: int, alone: bool, report: ProgressCallback) -> None:
         missing = [part for part in parts if not part.is_on_device]
         needed = sum(part.nbytes for part in missing) + working
         while (alone or self.used + needed > self.budget) and self._make_room():

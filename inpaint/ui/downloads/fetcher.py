@@ -10,7 +10,9 @@ from typing import Any
 from inpaint.config.settings import Settings
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.errors import Busy, EditCancelled, InpaintError
-from inpaint.hub import download as hub
+from inpaint.hub.download import download
+from inpaint.hub.order import order_download
+from inpaint.hub.transfer import Transfer
 from inpaint.jobs.user_error import as_user_error
 from inpaint.models.catalog import FAMILIES
 from inpaint.ui.security.hosts import is_private
@@ -65,7 +67,7 @@ class Fetch:
         """Takes effect at the next report, every few megabytes."""
         self._cancelled.set()
 
-    def report(self, transfer: hub.Transfer) -> None:
+    def report(self, transfer: Transfer) -> None:
         now = self._clock()
         if transfer.fetched_bytes > self.fetched_bytes:
             self._fetching_seconds += now - self._heard
@@ -74,12 +76,12 @@ class Fetch:
         if self._cancelled.is_set():
             raise EditCancelled("The download was stopped.", "What is complete stays; starting it again goes on from there.")
 
-    def run(self, plan: Callable[..., Any], download: Callable[..., object]) -> None:
+    def run(self, order: Callable[..., Any], fetch: Callable[..., object]) -> None:
         try:
-            decided = plan(self.spec, self.parts)
+            decided = order(self.spec, self.parts)
             self.missing_bytes = decided.missing_bytes
-            self.report(hub.Transfer("", 0, decided.all_bytes))
-            download(decided, self.report)
+            self.report(Transfer("", 0, decided.all_bytes))
+            fetch(decided, self.report)
         except BaseException as error:  # a thread of its own: whoever follows is told
             self.error = as_user_error(error, "a download")
         finally:
@@ -87,10 +89,10 @@ class Fetch:
 
 
 class Fetcher:
-    """plan, download: of hub/download.py, or what a test puts in their place."""
+    """order, fetch: order_download and download of hub/, or what a test puts in their place."""
 
-    def __init__(self, plan: Callable[..., Any] = hub.plan, download: Callable[..., object] = hub.download) -> None:
-        self._plan, self._download = plan, download
+    def __init__(self, order: Callable[..., Any] = order_download, fetch: Callable[..., object] = download) -> None:
+        self._order, self._fetch = order, fetch
         self._latest: Fetch | None = None
         self._lock = threading.Lock()
 
@@ -103,7 +105,7 @@ class Fetcher:
             if going is not None:
                 raise Busy(f"{going.spec.title} is being downloaded.", "One download at a time: wait for it, or stop it first.")
             fetch = self._latest = Fetch(spec, task, person, self._latest.number + 1 if self._latest else 1)
-            threading.Thread(target=fetch.run, args=(self._plan, self._download), name="inpaint-download", daemon=True).start()
+            threading.Thread(target=fetch.run, args=(self._order, self._fetch), name="inpaint-download", daemon=True).start()
             return fetch
 
     @property

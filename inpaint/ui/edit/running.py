@@ -10,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 
+from inpaint.core.progress import Progress
 from inpaint.core.region import Region
 from inpaint.core.request import EditRequest
-from inpaint.core.result import Progress
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest
 from inpaint.jobs.user_error import as_user_error
 from inpaint.saving import Saved

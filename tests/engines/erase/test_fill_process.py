@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 from inpaint.engines.erase import fill_client, fill_process
 from inpaint.errors import BadOutput, EditCancelled, InpaintError, MachineError, OutOfMemory
 from tests.fakes import Pixels, block, noise

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inpaint.core.progress import Progress
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
 from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.engines.erase.patchmatch import BROKEN_PATCHMATCH, NOTHING_TO_FILL_FROM, WITHOUT_PATCHMATCH, Erase
 from inpaint.errors import EditCancelled

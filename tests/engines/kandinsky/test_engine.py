@@ -13,9 +13,8 @@ from diffusers import PriorTransformer, UNet2DConditionModel, VQModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.spec import ModelSpec, Source, WorkingLimits
-from inpaint.engines.base import UseAsIs
 from inpaint.engines.kandinsky import decoder
 from inpaint.engines.kandinsky.decoder import max_pool_to_cells
 from inpaint.engines.runtime.budget import WORDS_BYTES

@@ -13,8 +13,8 @@ import torch
 from diffusers.pipelines.kandinsky2_2 import KandinskyV22Img2ImgPipeline, KandinskyV22PriorPipeline
 from PIL import Image
 
+from inpaint.core.progress import UseAsIs
 from inpaint.core.request import SamplingParams
-from inpaint.engines.base import UseAsIs
 from inpaint.engines.kandinsky.engine import Kandinsky22, Kandinsky22ImageToImage
 from inpaint.engines.runtime.lru import Recent
 from inpaint.engines.runtime.residency import Residency

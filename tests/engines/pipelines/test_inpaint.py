@@ -20,9 +20,9 @@ from diffusers import (
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.request import SamplingParams
-from inpaint.core.result import Progress
-from inpaint.engines.base import EngineInput, UseAsIs
+from inpaint.engines.base import EngineInput
 from inpaint.engines.pipelines.inpaint import DiffusersInpaint, whole_cells
 from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, a_picture, blob

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 from inpaint.engines.runtime.residency import PARKED_RESERVE, Part, Residency
 from inpaint.errors import EditCancelled, ModelUnavailable, OutOfMemory
 

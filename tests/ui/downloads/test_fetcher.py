@@ -15,7 +15,7 @@ import pytest
 from inpaint.config.settings import Settings, load_config
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.errors import Busy, EditCancelled, ModelUnavailable
-from inpaint.hub.download import Transfer
+from inpaint.hub.transfer import Transfer
 from inpaint.service import Service
 from inpaint.ui.downloads.fetcher import Fetch, Fetcher, may_download
 from inpaint.ui.downloads.line import FetchHandlers, FetchLine, Look

@@ -104,8 +104,8 @@ def test_sigterm_ends_a_running_job_and_the_process_in_order(start: Start, photo
 
 
 SILENT = """
+from inpaint.core.progress import Progress
 import runpy, time
-from inpaint.core.result import Progress
 from inpaint.models.catalog import Models
 
 class Silent:
