@@ -95,6 +95,17 @@ def test_what_is_not_there_is_404(method: str, path: str, body: Any, client: htt
     assert str(ROOT) not in answer.text
 
 
+@pytest.mark.parametrize(("body", "status", "sentence"), [
+    pytest.param({}, 422, "No value provided for required argument: image", id="nothing"),
+    pytest.param({"colour": "blue"}, 422, "Parameter `colour` is not a valid key-word argument.", id="an unknown name"),
+    pytest.param({"image": None, "mask": None}, 200, "", id="the needed names"),
+])
+def test_the_names_of_a_call_by_names(body: dict[str, Any], status: int, sentence: str, client: httpx.Client) -> None:
+    answer = client.post("/gradio_api/call/v2/edit", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json().get("error", "") == sentence
+
+
 def test_an_event_is_found_until_it_was_fetched(client: httpx.Client, tmp_path: Path) -> None:
     """Also long after it has ended."""
     data = [*({"path": place, "meta": {"_type": "gradio.FileData"}} for place in uploaded(client, tmp_path)), *[None] * 16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 FILE = re.compile(r"/gradio_api/file=.+", re.DOTALL)
 EVENT = re.compile(r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?")
 CALL = re.compile(r"/gradio_api/call/v2/(?P<name>[^/]+)/?")
+READS_NAMED_VALUES = "construct_args"
+"""Gradio's function that puts the named values of a call into their order. It raises TypeError for a name that is unknown or missing."""
+
 NO_CALL, NO_EVENT = "There is no such call.", "There is no such event, or its answer was fetched already."
 
 
@@ -31,6 +35,13 @@ class Functions(dict[int, Any]):
 async def no_such_call(request: Request, error: Exception) -> JSONResponse:
     """An exception's answer."""
     return JSONResponse({"error": NO_CALL}, 404)
+
+
+async def wrong_names(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a call whose named values are not those that the call takes. Every other TypeError stays the fault that it is."""
+    if traceback.extract_tb(error.__traceback__)[-1].name != READS_NAMED_VALUES:
+        raise error
+    return JSONResponse({"error": str(error).partition(" Please click")[0]}, 422)
 
 
 class Calls:
