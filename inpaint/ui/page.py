@@ -45,7 +45,7 @@ from inpaint.ui.security.routes import JSON_BYTES, Doors
 from inpaint.ui.security.signed_names import Names, signing_key
 from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
 from inpaint.ui.server.api_errors import refusals, refuse_addresses
-from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call, wrong_names
+from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call, wrong_request
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
@@ -116,7 +116,7 @@ class Page(gr.Blocks):
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": [*health_routes(self.service, folders, auth), unsaved_route(self.service, auth)],
-                           "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_names},
+                           "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_request},
                            "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner)},
         }
         self.default_config.fns = Functions(self.default_config.fns)

@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 FILE = re.compile(r"/gradio_api/file=.+", re.DOTALL)
 EVENT = re.compile(r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?")
 CALL = re.compile(r"/gradio_api/call/v2/(?P<name>[^/]+)/?")
-READS_NAMED_VALUES = "construct_args"
-"""Gradio's function that puts the named values of a call into their order. It raises TypeError for a name that is unknown or missing."""
+NO_FILE = "An upload holds files, each with a name."
+READERS = ("construct_args", "upload_fn")
+"""Gradio's functions that raise TypeError where a request is wrong: of a call's named values one is unknown or missing; in a form of
+uploads something is no file."""
 
 NO_CALL, NO_EVENT = "There is no such call.", "There is no such event, or its answer was fetched already."
 
@@ -37,11 +39,12 @@ async def no_such_call(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": NO_CALL}, 404)
 
 
-async def wrong_names(request: Request, error: Exception) -> JSONResponse:
-    """The answer to a call whose named values are not those that the call takes. Every other TypeError stays the fault that it is."""
-    if traceback.extract_tb(error.__traceback__)[-1].name != READS_NAMED_VALUES:
+async def wrong_request(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that one of Gradio's READERS cannot use. Every other TypeError stays the fault that it is."""
+    reader = traceback.extract_tb(error.__traceback__)[-1].name
+    if reader not in READERS:
         raise error
-    return JSONResponse({"error": str(error).partition(" Please click")[0]}, 422)
+    return JSONResponse({"error": NO_FILE if reader == "upload_fn" else str(error).partition(" Please click")[0]}, 422)
 
 
 class Calls:
