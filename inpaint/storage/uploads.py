@@ -182,7 +182,7 @@ def _reading(name: str, limits: PictureLimits) -> Generator[None]:
     except MemoryError:
         raise OutOfMemory(f"The computer's memory is too small to open {name}.", "Close other programs.") from None
     except Exception as error:
-        log.info("%r cannot be decoded", name, exc_info=error)
+        log.info("%r cannot be decoded: %s: %s", name, type(error).__name__, error)
         raise UnreadableImage(f"{name} is damaged and cannot be read to its end.") from None
 
 

@@ -107,7 +107,7 @@ class Page(gr.Blocks):
         folders = FolderWatch(written_folders(config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
 
         def inner(app: Any) -> ASGIApp:
-            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event), self.service.space, folders)
+            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event, self.has_session), self.service.space, folders)
 
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
@@ -135,6 +135,11 @@ class Page(gr.Blocks):
         """Whether an event waits or runs, or its answer was not fetched yet."""
         pending = list(self._queue.pending_event_ids_session.values())
         return event in self._queue.event_ids_to_events or any(event in events for events in pending)
+
+
+    def has_session(self, session: str) -> bool:
+        """Whether anything was asked for in a session, whose answers it may wait for."""
+        return session in self._queue.pending_messages_per_session
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,20 @@ def called(client: httpx.Client, name: str, data: Sequence[Any]) -> tuple[str, A
     last = [part for part in told.split("\n\n") if part and not part.startswith("event: heartbeat")][-1]
     event, _, content = last.partition("\n")
     return event.removeprefix("event: "), json.loads(content.removeprefix("data: "))
+
+
+def spoken(served: Served, *lines: str, body: bytes = b"") -> str:
+    """What the server answers to a request that is sent as it stands here; Host is added unless it is among the lines. Of an answer on a
+    connection that stays open, the first part."""
+    host = served.url.removeprefix("http://")
+    name, _, port = host.rpartition(":")
+    lines = lines if any(line.lower().startswith("host:") for line in lines) else (lines[0], f"Host: {host}", *lines[1:])
+    with socket.create_connection((name, int(port)), PATIENCE_SECONDS) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        answer = connection.recv(65_536)
+        while "Connection: close" in lines and (more := connection.recv(65_536)):
+            answer += more
+        return answer.decode("latin-1")
 
 
 def still_serves(client: httpx.Client, folder: Path) -> None:
