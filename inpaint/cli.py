@@ -279,6 +279,7 @@ def _service(options: argparse.Namespace) -> Service:
     flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir, "cache_dir": options.cache_dir}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}  # of a server
     config = load_config(options.config, flags, environment)
+    serve.warn_of_unknown_variables()
     log_errors_to(config.data_dir / "log" / "command-line.log")
     return Service.build(config)
 

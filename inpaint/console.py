@@ -44,6 +44,28 @@ def claim_streams() -> None:
                 os.set_blocking(stream.fileno(), True)
 
 
+class Lenient(io.TextIOWrapper):
+    """A stream that loses what cannot be written, as on a full disk, instead of raising OSError; it writes again once there is room."""
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
+def let_streams_fail() -> None:
+    """From now on output that cannot be written is lost. Called by the server: it has to serve although nobody can read what it says."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream = Lenient(stream.buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through)
+            setattr(sys, name, stream)
+
+
 def _nowhere() -> TextIO:
     return io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8", write_through=True)
 

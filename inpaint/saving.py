@@ -119,5 +119,5 @@ def _save_one(picture: Picture, counted: int, request: EditRequest | None, path:
 def _unchanged_notices(same: Sequence[int], count: int) -> list[str]:
     """Says which of the results, counted from 0, nobody could tell from the picture."""
     if len(same) < count:
-        return [f"Candidate {k + 1} equals the picture: nothing visible changed inside the mask." for k in same]
-    return [f"Nothing visible changed inside the mask: {'the result equals' if count == 1 else 'all results equal'} the picture."]
+        return [f"Candidate {k + 1} looks like the picture: nothing visible changed inside the mask." for k in same]
+    return [f"Nothing visible changed inside the mask: {'the result looks' if count == 1 else 'all results look'} like the picture."]

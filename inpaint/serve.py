@@ -87,6 +87,7 @@ def build(config: AppConfig) -> Page:
     from inpaint.ui.security.hosts import check_open
 
     set_up_logging(config.settings.log)
+    warn_of_unknown_variables()
     check_address(config.settings.host, config.settings.port)
     check_open(config.settings, os.environ)
     check_folders(config.data_dir, upload_folder(config.data_dir))
@@ -97,6 +98,15 @@ def build(config: AppConfig) -> Page:
     page = build_page(build_service(config))
     page.service.housekeeper.sweep_soon()
     return page
+
+
+def warn_of_unknown_variables() -> None:
+    """Print one line where variables are named like settings and are none."""
+    from inpaint.config.unknown_variables import unknown_variables
+    from inpaint.console import tell
+
+    if line := unknown_variables(os.environ):
+        tell(f"inpaint: WARNING: {line}")
 
 
 def run(page: Page) -> NoReturn:

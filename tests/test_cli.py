@@ -52,10 +52,13 @@ def assert_one_line(text: str) -> None:
 
 def test_a_mask_that_is_probably_a_mistake_is_done_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(block(H, W, 16, 20, 30, 40) // 255, folder / "labels.png")
+    save(block(H, W, 16, 20, 30, 40) // 255 * np.uint8(2), folder / "faint.png")
     (folder / "mask.jpg").write_bytes(encoded(Image.open("mask.png").convert("RGB"), "JPEG"))
     assert edit("--model", "erase", mask="labels.png") == 0
+    assert "inpaint: The mask holds only 0 and 1, as labels do: 1 was read as white" in capsys.readouterr().err
+    assert edit("--model", "erase", mask="faint.png") == 0
     told = capsys.readouterr().err
-    assert "inpaint: The mask's brightest value is 1 of 255" in told and "inpaint: Nothing visible changed inside the mask" in told
+    assert "inpaint: The mask's brightest value is 2 of 255" in told and "inpaint: Nothing visible changed inside the mask" in told
     assert edit("--model", "erase", mask="mask.jpg") == 0
     assert "inpaint: The mask was saved as JPEG, which leaves faint traces" in capsys.readouterr().err
     assert edit("--model", "kandinsky-mini", "--prompt", "a violin", "--steps", "1", "--prior-steps", "2") == 0

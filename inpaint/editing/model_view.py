@@ -17,6 +17,11 @@ from inpaint.core.request import SamplingParams
 Pixels = NDArray[np.uint8]
 
 
+SMALLEST_SHARE = 16
+"""Memory may shrink a working extent to one sixteenth of its pixels, a quarter of each side: with less the model sees nothing that it
+could continue, and a result would not be what anybody asked for."""
+
+
 class Sight(Protocol):
     """Something of a working extent."""
 
@@ -26,7 +31,8 @@ class Sight(Protocol):
         ...
 
     def shrink(self) -> bool:
-        """From now on at half the pixels; False, and nothing changes, where there is no smaller extent."""
+        """From now on at half the pixels. Returns False, and changes nothing, where there is no smaller extent, or it would be too small to
+        be of use."""
         ...
 
 
@@ -35,6 +41,7 @@ class PlannedSight:
 
     def __init__(self, whole: Picture, plan: Plan) -> None:
         self._whole = whole
+        self._least = plan.region.working.area / SMALLEST_SHARE
         self._take(plan)
 
     @property
@@ -47,9 +54,10 @@ class PlannedSight:
 
     def shrink(self) -> bool:
         plan = self._plan.smaller()
-        if plan is not None:
-            self._take(plan)
-        return plan is not None
+        if plan is None or plan.region.working.area < self._least:
+            return False
+        self._take(plan)
+        return True
 
     def _take(self, plan: Plan) -> None:
         self._plan = plan

@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 TRANSPARENT_MASK = ("The mask is transparent in places; these count as black and stay as they are. If they are what should change, invert the mask, "
                     "or save it in black and white.")
 IN_COLOUR = "The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29."
+LABELS = "The mask holds only 0 and 1, as labels do: 1 was read as white, so that is what changes."
 SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
 
@@ -113,18 +114,20 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
     with _reading(upload.name, limits):
         image = _opened(upload, limits)
         image.load()
-        plain = _eight_bit(_upright(image), [])
+        upright, title = _upright(image), _lossy_title(image, upload.data)
+        labels = None if title else _labels_in_white(upright)
+        plain = labels or _eight_bit(upright, [])
     if plain.size != (picture.width, picture.height):
         raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
                       "A mask must have the size of its picture.")
     is_transparent = plain.mode == "RGBA" and bool((np.asarray(plain)[..., 3] < 255).any())
     if plain.mode == "RGBA":
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
-    notices = [TRANSPARENT_MASK] if is_transparent else []
+    notices = [LABELS] if labels else [TRANSPARENT_MASK] if is_transparent else []
     notices += [IN_COLOUR] if _is_coloured(np.asarray(plain.convert("RGB"))) else []
     pixels = np.array(plain.convert("L"))
-    if image.format and _is_lossy(image.format, upload.data):
-        pixels = _without_coding_noise(pixels, LOSSY_FORMATS[image.format], notices)
+    if title:
+        pixels = _without_coding_noise(pixels, title, notices)
     return Mask(pixels, tuple(notices))
 
 
@@ -137,9 +140,20 @@ def _without_coding_noise(pixels: NDArray[np.uint8], title: str, notices: list[s
     return cleaned
 
 
-def _is_lossy(file_format: str, data: bytes) -> bool:
-    """Of a WebP, by the chunk that holds its first frame: "VP8 " is lossy, "VP8L" is lossless."""
-    return file_format in LOSSY_FORMATS and not (file_format == "WEBP" and b"VP8L" in data and b"VP8 " not in data[:data.index(b"VP8L")])
+def _lossy_title(image: Image.Image, data: bytes) -> str:
+    """The title of a file's format where that is lossy, else "". Of a WebP, the chunk that holds its first frame tells: "VP8 " is lossy,
+    "VP8L" is lossless."""
+    is_lossless = image.format == "WEBP" and b"VP8L" in data and b"VP8 " not in data[:data.index(b"VP8L")]
+    return "" if is_lossless else LOSSY_FORMATS.get(image.format or "", "")
+
+
+def _labels_in_white(image: Image.Image) -> Image.Image | None:
+    """A mask whose highest value is 1, as programs write that number things: the same with 255 in the place of 1. None for any other
+    mask. As opacity, 1 of 255 would change nothing that anybody sees, and 1 of 65,535 is nothing at all."""
+    if image.has_transparency_data or not (image.mode in ("L", "RGB") or image.mode.startswith("I")):
+        return None
+    values = np.asarray(image)
+    return Image.fromarray((values == 1).astype(np.uint8) * 255) if values.max() == 1 else None
 
 
 def _is_coloured(pixels: NDArray[np.uint8]) -> bool:
@@ -168,7 +182,7 @@ def _reading(name: str, limits: PictureLimits) -> Generator[None]:
     except MemoryError:
         raise OutOfMemory(f"The computer's memory is too small to open {name}.", "Close other programs.") from None
     except Exception as error:
-        log.info("%r cannot be decoded", name, exc_info=error)
+        log.info("%r cannot be decoded: %s: %s", name, type(error).__name__, error)
         raise UnreadableImage(f"{name} is damaged and cannot be read to its end.") from None
 
 

@@ -42,13 +42,13 @@ from inpaint.ui.runs.session import KEPT_SECONDS, Session
 from inpaint.ui.security.connections import bound_foreign_logs, bounded_connections
 from inpaint.ui.security.guard import Guard
 from inpaint.ui.security.headers import SecurityHeaders
-from inpaint.ui.security.hosts import TUNNEL_PROXIES, Hosts, hosts_of, parted
+from inpaint.ui.security.hosts import TUNNEL_PROXIES, Hosts, check_open, hosts_of, parted
 from inpaint.ui.security.login import Attempts, LoginFirst, LoginThrottle
 from inpaint.ui.security.routes import JSON_BYTES, Doors
 from inpaint.ui.security.signed_names import Names, signing_key
 from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
 from inpaint.ui.server.api_errors import refusals, refuse_addresses
-from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call
+from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call, wrong_request
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage
@@ -98,16 +98,19 @@ class Page(gr.Blocks):
         return any(list(self._queue.pending_event_ids_session.values()))
 
     def launch(self, *args: Any, **options: Any) -> Any:
-        """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins."""
+        """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins. Raises BadConfig where others
+        would reach the server without a login, and nobody said that it is meant."""
         config = self.service.config
         gr.set_static_paths(config.data_dir / "results")  # else Gradio would copy each result that it serves into its cache
         settings = replace(config.settings, host=options.get("server_name", config.settings.host),
                            share=bool(options.get("share", config.settings.share)))
-        auth, hosts = parse_auth(settings.auth), hosts_of(settings, os.environ)
+        auth, hosts = options.get("auth", parse_auth(settings.auth)), hosts_of(settings, os.environ)
+        if not auth:
+            check_open(replace(settings, auth=None), os.environ)
         folders = FolderWatch(written_folders(config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
 
         def inner(app: Any) -> ASGIApp:
-            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event), self.service.space, folders)
+            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event, self.has_session), self.service.space, folders)
 
         own: dict[str, Any] = {
             "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
@@ -115,8 +118,8 @@ class Page(gr.Blocks):
             "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "server" / "refusals.html"],
             "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
             "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": [*health_routes(self.service, folders, options.get("auth", auth)), unsaved_route(self.service)],
-                           "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call},
+            "app_kwargs": {"routes": [*health_routes(self.service, folders, auth), unsaved_route(self.service, auth)],
+                           "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_request},
                            "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner)},
         }
         self.default_config.fns = Functions(self.default_config.fns)
@@ -135,6 +138,11 @@ class Page(gr.Blocks):
         """Whether an event waits or runs, or its answer was not fetched yet."""
         pending = list(self._queue.pending_event_ids_session.values())
         return event in self._queue.event_ids_to_events or any(event in events for events in pending)
+
+
+    def has_session(self, session: str) -> bool:
+        """Whether anything was asked for in a session, whose answers it may wait for."""
+        return session in self._queue.pending_messages_per_session
 
 
 @contextlib.asynccontextmanager

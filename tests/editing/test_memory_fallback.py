@@ -21,7 +21,7 @@ from inpaint.editing import memory_fallback
 from inpaint.editing.run import StageClock, run_edit, run_generate, run_reimagine
 from inpaint.engines.base import EngineInput, EngineOutput
 from inpaint.errors import EditCancelled, OutOfMemory
-from tests.fakes import block, noise
+from tests.fakes import ANY_EXTENT, block, noise
 
 LIMITS = WorkingLimits(multiple=8, max_pixels=4096, native_pixels=4096, max_upscale=4.0)
 
@@ -97,8 +97,8 @@ def test_with_room_nothing_is_given_up() -> None:
 
 
 ONE, TWO, LAST = "Memory ran out, so one.", "Memory ran out, so two.", "Memory ran out, so the last."
-FROM_64, FROM_40, FROM_24, FROM_16 = (f"Memory ran out, so the model saw {now} x {now} instead of {before} x {before} pixels."
-                                      for before, now in ((64, 40), (40, 24), (24, 16), (16, 8)))
+FROM_64, FROM_40, FROM_24 = (f"Memory ran out, so the model saw {now} x {now} instead of {before} x {before} pixels."
+                                      for before, now in ((64, 40), (40, 24), (24, 16)))
 
 
 @pytest.mark.parametrize("run", [edited, reimagined], ids=["inpaint", "image-to-image"])
@@ -107,7 +107,7 @@ FROM_64, FROM_40, FROM_24, FROM_16 = (f"Memory ran out, so the model saw {now} x
     pytest.param(Cramped(2000, ("one", "two"), 1100), (ONE, TWO), [64, 64, 64], id="two things"),
     pytest.param(Cramped(2048), (FROM_64,), [64, 40], id="a smaller extent"),
     pytest.param(Cramped(300, ("one",), 10), (ONE, FROM_64, FROM_40, FROM_24), [64, 64, 40, 24, 16], id="the smallest that fits"),
-    pytest.param(Cramped(0, ("one",), 10, "the last"), (ONE, FROM_64, FROM_40, FROM_24, FROM_16, LAST), [64, 64, 40, 24, 16, 8, 8],
+    pytest.param(Cramped(0, ("one",), 10, "the last"), (ONE, FROM_64, FROM_40, FROM_24, LAST), [64, 64, 40, 24, 16, 16],
                  id="all of it"),
 ])
 def test_rungs_are_taken_in_order_and_said(run: Run, engine: Cramped, notices: tuple[str, ...], seen: list[int]) -> None:
@@ -125,7 +125,7 @@ def test_rungs_are_taken_in_order_and_said(run: Run, engine: Cramped, notices: t
 def test_each_rung_is_said_to_whoever_watches_as_it_is_taken() -> None:
     heard, asked = list[Progress](), request()
     run_edit(asked, plan_edit(asked, LIMITS), Cramped(0, ("one",), 10, "the last"), StageClock(heard.append))
-    assert [progress.notice for progress in heard] == ["", ONE, FROM_64, FROM_40, FROM_24, FROM_16, LAST, LAST]
+    assert [progress.notice for progress in heard] == ["", ONE, FROM_64, FROM_40, FROM_24, LAST, LAST]
 
 
 def test_a_picture_from_words_keeps_the_size_that_was_asked_for() -> None:
@@ -152,8 +152,8 @@ def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> Non
         "From candidate 2 on: memory ran out, so the model saw 40 x 40 instead of 64 x 64 pixels.",)
 
 
-@pytest.mark.parametrize(("run", "size"), [(edited, "64 x 64 pixels, and for any size down to 8 x 8"),
-                                           (reimagined, "64 x 64 pixels, and for any size down to 8 x 8"), (generated, "64 x 64 pixels")],
+@pytest.mark.parametrize(("run", "size"), [(edited, "64 x 64 pixels, and for any size down to 16 x 16"),
+                                           (reimagined, "64 x 64 pixels, and for any size down to 16 x 16"), (generated, "64 x 64 pixels")],
                          ids=["inpaint", "image-to-image", "generate"])
 def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_fallback, "free_bytes", lambda: 1_230_000_000)
@@ -164,6 +164,15 @@ def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_mem
     assert "Nothing more can be given up" in caught.value.hint and ("smaller size" in caught.value.hint) == (run is generated)
     assert engine.given == 0
     assert run(Cramped(room=4096)).candidates
+
+
+def test_an_extent_never_shrinks_below_a_sixteenth_although_the_model_would_take_it() -> None:
+    """A fill takes any extent: it would end at a few pixels, and a picture made of these would count as a success."""
+    asked = EditRequest(Picture(noise(200, 300)), Mask(block(200, 300, 50, 50, 150, 250)), "fake", SamplingParams())
+    engine = Cramped(room=300)
+    with pytest.raises(OutOfMemory, match="There is too little memory for 300 x 200 pixels"):
+        run_edit(asked, plan_edit(asked, ANY_EXTENT), engine, StageClock(lambda progress: None))
+    assert engine.seen[0] == Extent(300, 200) and engine.seen[-2].area > engine.seen[-1].area >= 300 * 200 / 16
 
 
 def test_a_given_work_area_keeps_its_place_when_it_shrinks() -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
-from inpaint.config.settings import Settings
+from inpaint.config.settings import Settings, load_config
 from inpaint.errors import BadConfig
+from inpaint.service import Service
+from inpaint.ui.page import build_page
 from inpaint.ui.security.hosts import check_open, exposure
 from tests.serving import BARE, PATIENCE_SECONDS, ROOT, Serve, free_port
 
@@ -47,6 +51,24 @@ def test_it_starts_and_says_who_may_use_it(flags: list[str], variables: dict[str
     told = [line for line in log.read_text().splitlines() if "EVERYBODY" in line]
     assert told == (["inpaint: WARNING: EVERYBODY who reaches this server by the address 0.0.0.0 can use this machine, without a login. "
                      "--auth USER:PASSWORD asks for one."] if is_told else [])
+
+
+@pytest.mark.parametrize(("settings", "options", "is_refused"), [
+    pytest.param({}, {"share": True}, True, id="a shared link"), pytest.param({}, {"server_name": "0.0.0.0"}, True, id="an address"),
+    pytest.param({"auth": "ann:secret"}, {"share": True, "auth": None}, True, id="the login taken away"),
+    pytest.param({"share": True}, {}, True, id="a setting"), pytest.param({}, {}, False, id="this machine alone"),
+    pytest.param({"auth": "ann:secret"}, {"share": True}, False, id="a login of the settings"),
+    pytest.param({}, {"share": True, "auth": ("ann", "secret")}, False, id="a login of the call's own"),
+    pytest.param({"open": True}, {"share": True}, False, id="open"),
+])
+def test_a_program_that_launches_the_page_is_refused_too(
+        settings: dict[str, Any], options: dict[str, Any], is_refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[object] = []
+    monkeypatch.setattr(gr.Blocks, "launch", lambda self, *given, **options: launched.append(options))
+    page = build_page(Service.build(load_config(environment={}, flags={"device": "cpu", "data_dir": str(tmp_path)} | settings)))
+    with pytest.raises(BadConfig, match="asks for no login") if is_refused else nullcontext():
+        page.launch(**options)
+    assert bool(launched) != is_refused
 
 
 @pytest.mark.parametrize(("settings", "environment", "way"), [

@@ -121,6 +121,21 @@ def test_a_picture_is_downloaded_although_the_disk_takes_it_no_more(
     assert "Traceback" not in log.read_text() and "a result could not be written and is in memory only" in log.read_text()
 
 
+def test_a_result_in_memory_is_behind_the_login(serve: Serve, flag: Path, tmp_path: Path) -> None:
+    """A browser that has logged in gets it by its cookie, a program by HTTP Basic, and a stranger who knows the address does not."""
+    served = serve("--auth", "ann:secret", program=("-c", REFUSES), FLAG=str(flag), REFUSED="folder file", ERRNO="ENOSPC")
+    with visitor(served) as client, visitor(served) as stranger:
+        assert client.post("/login", data={"username": "ann", "password": "secret"}).status_code == 200
+        places = uploaded(client, tmp_path)
+        flag.touch()
+        _kind, (_files, report) = erased(client, places)
+        (address,) = report["downloads"]
+        assert client.get(f"/{address}").headers["content-type"] == "image/png"
+        assert stranger.get(f"/{address}").status_code == 401
+        assert stranger.get(f"/{address}", auth=("ann", "wrong")).status_code == 401
+        assert stranger.get(f"/{address}", auth=("ann", "secret")).status_code == 200
+
+
 @pytest.mark.parametrize(("why", "status", "sentence"), [
     ("ENOSPC", 507, "The server's disk is full: the file was not taken."),
     ("EACCES", 503, "The server's folder for uploads cannot be written: the file was not taken."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -93,6 +94,25 @@ def test_what_is_not_there_is_404(method: str, path: str, body: Any, client: htt
     assert answer.status_code == 404, answer.text
     assert answer.json(), "as JSON"
     assert str(ROOT) not in answer.text
+
+
+@pytest.mark.parametrize(("body", "status", "sentence"), [
+    pytest.param({}, 422, "No value provided for required argument: image", id="nothing"),
+    pytest.param({"colour": "blue"}, 422, "Parameter `colour` is not a valid key-word argument.", id="an unknown name"),
+    pytest.param({"image": None, "mask": None}, 200, "", id="the needed names"),
+])
+def test_the_names_of_a_call_by_names(body: dict[str, Any], status: int, sentence: str, client: httpx.Client) -> None:
+    answer = client.post("/gradio_api/call/v2/edit", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json().get("error", "") == sentence
+
+
+def test_a_session_that_is_not_there_is_told_to_the_page_without_a_fault(client: httpx.Client) -> None:
+    """In the form that Gradio's own page reads. The log has no traceback of it."""
+    answer = client.get("/gradio_api/queue/data", params={"session_hash": "nobody's"})
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
+    told = json.loads(answer.text.removeprefix("data: "))
+    assert told["msg"] == "unexpected_error" and told["session_not_found"] is True and told["success"] is False
 
 
 def test_an_event_is_found_until_it_was_fetched(client: httpx.Client, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from inpaint.core.geometry import Extent
 from inpaint.core.picture import Picture
 from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
 from inpaint.storage import uploads
-from inpaint.storage.uploads import TRANSPARENT_MASK, Upload, read_mask, read_picture
+from inpaint.storage.uploads import LABELS, TRANSPARENT_MASK, Upload, read_mask, read_picture
 from tests.conftest import LIMITS
 from tests.fakes import Pixels, block, noise
 from tests.storage.pictures import (
@@ -402,6 +402,21 @@ class TestMask:
         image.paste(colour, (10, 10, 30, 30))
         mask = read_mask(Upload("mask.png", encoded(image.convert(mode), "PNG")), Extent(50, 40), LIMITS)
         assert mask.notices == ("The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29.",)
+
+    @pytest.mark.parametrize("kind", [
+        pytest.param(np.uint8, id="8 bits"), pytest.param(np.uint16, id="16 bits"), pytest.param(np.int32, id="32 bits, TIFF"), pytest.param(None, id="RGB"),
+    ])
+    def test_labels_of_0_and_1_are_black_and_white(self, kind: type[np.generic] | None) -> None:
+        labels = block(8, 9, 2, 3, 6, 7) // 255
+        image = Image.fromarray(np.dstack([labels] * 3) if kind is None else labels.astype(kind))
+        mask = read_mask(Upload("mask.png", encoded(image, "TIFF" if kind is np.int32 else "PNG", exif=exif(3))), Extent(9, 8), LIMITS)
+        assert np.array_equal(mask.pixels, labels[::-1, ::-1] * 255) and mask.notices == (LABELS,)
+
+    @pytest.mark.parametrize("highest", [0, 2, 255])
+    def test_other_values_are_no_labels(self, highest: int) -> None:
+        values = np.array([[0, 1, highest]], np.uint8)
+        mask = read_mask(Upload("mask.png", encoded(Image.fromarray(values if highest else values * 0), "PNG")), Extent(3, 1), LIMITS)
+        assert np.array_equal(mask.pixels, values if highest else values * 0) and mask.notices == ()
 
     def test_it_is_turned_like_a_photo(self) -> None:
         painted = block(4, 9, 0, 0, 1, 9)

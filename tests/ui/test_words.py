@@ -13,6 +13,9 @@ from inpaint.config.settings import load_config
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.progress import Progress
 from inpaint.core.region import Region
+from inpaint.core.report import RunReport
+from inpaint.core.request import SamplingParams
+from inpaint.core.result import StoppedAt
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.errors import InvalidRequest
 from inpaint.hub import weights
@@ -67,19 +70,21 @@ def test_the_model_line(spec: ModelSpec, device: str, here: bool, parts: list[st
     assert [part for part in parts if part not in line] == []
 
 
-@pytest.mark.parametrize(("settings", "line"), [
-    pytest.param({"num_inference_steps": 25}, "Seed 7, 25 steps, 1.3 s, Erase.", id="steps"),
-    pytest.param({"num_inference_steps": 1}, "Seed 7, 1 step, 1.3 s, Erase.", id="one step"), pytest.param({}, "Seed 7, 1.3 s, Erase.", id="none"),
+def made(seconds: float, steps: int | None, seeds: tuple[int, ...], stopped_at: StoppedAt | None = None) -> RunReport:
+    return RunReport((), "erase", SamplingParams(seed=seeds[0], num_inference_steps=steps), seeds, {"loading": 1.0, "filling": seconds - 1}, stopped_at)
+
+
+@pytest.mark.parametrize(("steps", "line"), [
+    pytest.param(25, "Seed 7, 25 steps, 1.3 s, Erase.", id="steps"),
+    pytest.param(1, "Seed 7, 1 step, 1.3 s, Erase.", id="one step"), pytest.param(None, "Seed 7, 1.3 s, Erase.", id="none"),
 ])
-def test_what_made_a_picture(settings: dict[str, object], line: str) -> None:
-    report = {"settings": settings, "seconds": {"loading": 1.0, "filling": 0.26}, "seeds": [7], "stopped_at": None}
-    assert words.made_line("Erase", 7, report) == line
+def test_what_made_a_picture(steps: int | None, line: str) -> None:
+    assert words.made_line("Erase", 7, made(1.26, steps, (7,))) == line
     assert line in words.line_html(line) and words.line_html("") == ""
 
 
 def test_only_the_candidate_that_was_stopped_says_at_which_step() -> None:
-    report = {"settings": {"num_inference_steps": 25}, "seconds": {"denoising": 2.0}, "seeds": [7, 8],
-              "stopped_at": {"candidate": 2, "step": 17, "total": 25}}
+    report = made(2.0, 25, (7, 8), StoppedAt(2, 17, 25))
     assert words.made_line("Mini", 7, report) == "Seed 7, 25 steps, 2.0 s, Mini."
     assert words.made_line("Mini", 8, report) == "Seed 8, 17 of 25 steps, 2.0 s, Mini."
 

@@ -28,7 +28,7 @@ SMOOTHEST_PHOTO = 5.0
 """Mean of the absolute second difference of the grey parts, at that size: photos have 6 and more, soft masks up to 4.8."""
 
 DARK = ("The mask's brightest value is {greatest} of 255, so the new picture is mixed in at {percent:.2g} % at most. A mask repaints where "
-        "it is white (255): one that holds labels such as 0 and 1, or is drawn in a dark colour, has to be made white first.")
+        "it is white (255): one that holds the numbers of things, or is drawn in a dark colour, has to be made white first.")
 LIKE_A_PHOTO = ("Hardly anything in the mask is white or black, as in a photo: its brightness was used as it is. White = repaint, "
                 "black = keep; perhaps another file was meant.")
 

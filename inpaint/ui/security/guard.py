@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inpaint.ui.security.hosts import Hosts
+from inpaint.ui.security.login import has_session
 from inpaint.ui.security.signed_names import PERSON_COOKIE, Names, named
 
 READING_METHODS = frozenset({"GET", "HEAD"})
@@ -102,7 +103,8 @@ class Told:
 class Login:
     """ASGI middleware of a single route, so that no path leads past it, whatever prefixes a proxy puts before it.
 
-    auth: (user, password), or None where there is no login. Gradio's own login does not cover routes that are not its own.
+    auth: (user, password), or None where there is no login. Gradio's own login does not cover routes that are not its own. A program
+    sends HTTP Basic; a browser in which somebody has logged in at the page sends that login's cookie.
     """
 
     def __init__(self, app: ASGIApp, auth: tuple[str, str] | None) -> None:
@@ -110,7 +112,7 @@ class Login:
         self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        knows = self._auth is None or has_login(Headers(scope=scope), self._auth)
+        knows = self._auth is None or has_login(Headers(scope=scope), self._auth) or has_session(scope, scope["app"])
         refusal = PlainTextResponse("Log in first.", 401, {"WWW-Authenticate": 'Basic realm="inpaint"'})
         await (self._app if knows else refusal)(scope, receive, send)
 

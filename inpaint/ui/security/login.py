@@ -89,9 +89,14 @@ class LoginFirst:
         await self._app(scope, receive, send)
 
     def _is_known(self, scope: Scope) -> bool:
-        cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
-        names = (f"access-token-{self._gradio.cookie_id}", f"access-token-unsecure-{self._gradio.cookie_id}")
-        return any(self._gradio.tokens.get(cookies.get(name)) is not None for name in names)
+        return has_session(scope, self._gradio)
+
+
+def has_session(scope: Scope, gradio_app: Any) -> bool:
+    """Whether a request has the cookie of a login at the page that Gradio gave out and still holds."""
+    cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
+    names = (f"access-token-{gradio_app.cookie_id}", f"access-token-unsecure-{gradio_app.cookie_id}")
+    return any(gradio_app.tokens.get(cookies.get(name)) is not None for name in names)
 
 
 class LoginThrottle:

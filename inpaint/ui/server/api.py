@@ -154,8 +154,8 @@ def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] 
     return [Route("/healthz", healthz), Route("/readyz", readyz, middleware=login), Route("/metrics", metrics, middleware=login)]
 
 
-def unsaved_route(service: Service) -> Route:
-    """Results that the disk did not take, for whoever was told their address, which cannot be guessed: Gradio's login does not cover it."""
+def unsaved_route(service: Service, auth: tuple[str, str] | None) -> Route:
+    """Results that the disk did not take, for whoever was told their address, which cannot be guessed. It asks for the login too."""
 
     def download(request: Request) -> Response:
         file = service.shelf.find(request.path_params["key"])
@@ -165,7 +165,7 @@ def unsaved_route(service: Service) -> Route:
         return Response(file.data, media_type="image/png", headers={"Content-Disposition": f"attachment; filename*=utf-8''{name}",
                                                                    "Cache-Control": "no-store"})
 
-    return Route("/kept/{key}/{name}", download)
+    return Route("/kept/{key}/{name}", download, middleware=[Middleware(Login, auth=auth)])
 
 
 def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> str:

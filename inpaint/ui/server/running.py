@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from inpaint.console import let_streams_fail
 from inpaint.errors import AddressTaken
 from inpaint.ui.page import Page
 from inpaint.ui.security.connections import raise_open_files
@@ -24,6 +25,7 @@ the disk), and when the process ends, whatever it does then. Containers are kill
 
 def launch(page: Page) -> NoReturn:
     """Serve until SIGTERM or Ctrl-C; then the running job has a moment to stop, and those who wait are told. Raises AddressTaken."""
+    let_streams_fail()
     settings = page.service.config.settings
     if way := exposure(settings, os.environ):
         print(f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "

@@ -40,7 +40,7 @@ def test_a_photo_that_is_out_of_focus(path: Any) -> None:
 @pytest.mark.parametrize(("greatest", "percent"), [(1, "0.39"), (38, "15"), (76, "30"), (127, "50")])
 def test_a_mask_that_is_dark_all_over(greatest: int, percent: str) -> None:
     (notice,) = mask_doubts(Mask(block(40, 50, 5, 5, 20, 30) // 255 * np.uint8(greatest)))
-    assert f"brightest value is {greatest} of 255" in notice and f"at {percent} % at most" in notice and "labels such as 0 and 1" in notice
+    assert f"brightest value is {greatest} of 255" in notice and f"at {percent} % at most" in notice and "the numbers of things" in notice
 
 
 @pytest.mark.parametrize("pixels", [

@@ -81,7 +81,7 @@ def test_who_may_have_models_downloaded(settings: Mapping[str, Any], environment
 def test_who_launches_the_page_by_hand_decides_too(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], allowed: bool) -> None:
     monkeypatch.setattr(gr.Blocks, "launch", lambda self, *args, **options: None)
-    page = build_page(Service.build(load_config(environment={}, flags={"device": "cpu", "data_dir": str(tmp_path)})))
+    page = build_page(Service.build(load_config(environment={}, flags={"device": "cpu", "data_dir": str(tmp_path), "open": True})))
     page.launch(**options)
     assert page.fetches.allowed is allowed
 

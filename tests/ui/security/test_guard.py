@@ -40,7 +40,9 @@ def client(auth: tuple[str, str] | None = None, root_path: str = "", hosts: Host
 
     login = [Middleware(Login, auth=auth)]
     routes = [Route("/", page), Route("/upload", answer, methods=["GET", "POST", "OPTIONS"]), Route("/heard", heard), Route("/metrics", answer, middleware=login)]
-    return TestClient(Guard(Starlette(routes=routes), hosts), base_url=HERE, root_path=root_path, client=(peer, 50_000))
+    app = Starlette(routes=routes)
+    app.cookie_id, app.tokens = "1", {"right": "ann"}  # pyright: ignore[reportAttributeAccessIssue]  # as Gradio's own has them
+    return TestClient(Guard(app, hosts), base_url=HERE, root_path=root_path, client=(peer, 50_000))
 
 
 @pytest.mark.parametrize(("origin", "status"), [
@@ -197,6 +199,14 @@ def test_nobody_fills_the_log() -> None:
 def test_our_own_routes_ask_for_the_login(authorization: str | None, status: int) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
     assert client(LOGIN).get("/metrics", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(("cookie", "status"), [
+    pytest.param("access-token-1=right", 200, id="over https"), pytest.param("access-token-unsecure-1=right", 200, id="over http"),
+    pytest.param("access-token-1=wrong", 401, id="wrong"), pytest.param("access-token-2=right", 401, id="of another server"),
+])
+def test_who_has_logged_in_at_the_page_needs_no_second_login(cookie: str, status: int) -> None:
+    assert client(LOGIN).get("/metrics", headers={"cookie": cookie}).status_code == status
 
 
 def test_without_a_login_they_are_open() -> None:

@@ -62,6 +62,18 @@ def test_what_is_wrong_is_one_line(program: list[str], flags: list[str], code: i
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1 and done.stdout == ""
 
 
+@pytest.mark.parametrize("words", [["app.py", "--port", "0"], ["-m", "inpaint", "models"]], ids=["a server", "the command line"])
+def test_a_variable_that_is_no_setting_is_named_with_the_one_that_may_be_meant(words: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, *words, "--data-dir", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               env=BARE | {"INPAINT_DATADIR": "x", "INPAINT_COLOUR": "blue", "INPAINT_MAX_SIDE": "99", "INPAINT_MEMORY_GB": "auto"})
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    process.kill()
+    process.communicate()
+    assert line == ("inpaint: WARNING: No setting has this name, so it has no effect: INPAINT_COLOUR, "
+                    "INPAINT_DATADIR (did you mean INPAINT_DATA_DIR?).\n")
+
+
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_taken_port_is_one_line(program: list[str], host: str, tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Variables that are named like settings of this app and are none: a misspelt one would have no effect, and nobody would know."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+
+from inpaint.config.settings import SECTIONS, Settings, variable_of
+
+PREFIX = "INPAINT_"
+OTHERS = frozenset({"INPAINT_CONFIG", "INPAINT_CHROMIUM"})
+"""Known without being a setting: the folder of settings, and the browser that the project's own tests use."""
+
+
+def unknown_variables(environment: Mapping[str, str]) -> str:
+    """One line that names every unknown variable with the known one that is spelt most like it; "" where there is none."""
+    known = _known()
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    named = ", ".join(f"{ascii(name)[1:-1]}{_closest(name, known)}" for name in unknown)
+    return f"No setting has this name, so it has no effect: {named}." if unknown else ""
+
+
+def _known() -> frozenset[str]:
+    settings = (field.name for field in dataclasses.fields(Settings) if field.name not in SECTIONS)
+    numbers = (f"{section}.{field.name}" for section, kind in SECTIONS.items() for field in dataclasses.fields(kind))
+    return OTHERS | {variable_of(key) for key in (*settings, *numbers)}
+
+
+def _closest(name: str, known: frozenset[str]) -> str:
+    """The prefix is left out: it would make any two names alike."""
+    endings = sorted(other.removeprefix(PREFIX) for other in known if other.startswith(PREFIX))
+    found = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+    return f" (did you mean {PREFIX}{found[0]}?)" if found else ""
