@@ -167,7 +167,7 @@ def test_a_format_too_small_for_the_picture_is_refused_first(folder: Path, capsy
 
 @pytest.mark.parametrize("arguments", [
     [], ["fly"], ["edit"], ["edit", "photo.png"], ["edit", "photo.png", "--mask", "mask.png"], ["--unknown"], ["generate"],
-    ["generate", "--output", "o.png"], ["generate", "--prompt", " ", "--output", "o.png"], ["recipe", "photo.png"], ["recipe"],
+    ["generate", "--output", "o.png"], ["generate", "--prompt", " ", "--output", "o.png"],
     ["generate", "--prompt", "dog", "--output", "o.png", "--width", "300"], ["generate", "--prompt", "dog", "--output", "o.png", "--steps", "nan"],
     ["generate", "--prompt", "dog", "--output", "o.png", "--guidance-scale", "2"], ["generate", "--prompt", "dog", "--output", "nowhere/o.png"],
     ["generate", "--prompt", "\udcff", "--output", "o.png"], ["models", "--download", "magic"], ["models", "--verify", "magic"], ["models", "--task", "inpaint"],

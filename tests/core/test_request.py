@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint.core.geometry import Bounds
-from inpaint.core.recipe import RECIPE_VERSION, Recipe
 from inpaint.core.request import (
     MAX_PROMPT_CHARACTERS,
     SAMPLING_FIELDS,
@@ -173,9 +172,3 @@ def test_work_areas_that_are_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match="work area") as caught:
         parse_work_area(value)
     assert caught.value.field == "work_area" and caught.value.message.isprintable()
-
-
-def test_a_recipe_is_plain_data_without_absent_controls() -> None:
-    plain = Recipe("eraser", SamplingParams(seed=3), grow=1, feather=2, work_area=[1, 2, 3, 4]).as_dict()
-    assert plain["sampling"] == {"prompt": "", "seed": 3}
-    assert plain["version"] == RECIPE_VERSION and plain["work_area"] == [1, 2, 3, 4]

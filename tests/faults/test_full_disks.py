@@ -16,6 +16,7 @@ from PIL import Image
 
 from inpaint.config.settings import StorageLimits, load_config
 from inpaint.core.picture import Picture
+from inpaint.core.request import GenerateRequest, SamplingParams
 from inpaint.errors import StorageFull
 from inpaint.service import Service
 from inpaint.storage.journal import Journal
@@ -77,7 +78,7 @@ def test_below_the_floor_no_job_is_queued(tmp_path: Path) -> None:
     config = load_config(environment={"INPAINT_FREE_MEGABYTES": MORE_THAN_THERE_IS}, flags=flags)
     server, command_line = Service.build(config, Journal(tmp_path / "running")), Service.build(config)
     with pytest.raises(StorageFull, match="almost full") as refused:
-        server.start_generate(None, "ann")  # type: ignore[arg-type]  # the disk is asked before the request
+        server.start_generate(GenerateRequest("sdxl-turbo", SamplingParams(seed=1)), "ann")
     assert str(tmp_path) not in str(refused.value)
     assert command_line.space.shortage == "", "it writes where it is told to"
 

@@ -6,11 +6,11 @@ Takes files through Gradio's own upload checks and every other value as plain JS
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin, get_type_hints
 from urllib.parse import quote
 
 import gradio as gr
@@ -33,25 +33,11 @@ from inpaint.ui.runs.poll import follow, is_listening, until_heard
 from inpaint.ui.security.guard import Login
 from inpaint.ui.server.sessions import CallSessions
 
-NUMBER: dict[str, Any] = {"type": "number"}
-TEXT: dict[str, Any] = {"type": "string"}
-SWITCH: dict[str, Any] = {"type": "boolean"}
-ANYTHING: dict[str, Any] = {}
-EDIT_VALUES: dict[str, dict[str, Any]] = {
-    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
-    "guidance_scale": NUMBER, "strength": NUMBER, "scheduler": TEXT, "prior_num_inference_steps": NUMBER,
-    "prior_guidance_scale": NUMBER, "count": NUMBER, "grow": NUMBER, "feather": NUMBER, "tone_match": ANYTHING,
-    "work_area": TEXT, "invert_mask": SWITCH,
-}
-GENERATE_VALUES: dict[str, dict[str, Any]] = {
-    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
-    "guidance_scale": NUMBER, "width": NUMBER, "height": NUMBER, "count": NUMBER,
-}
-REIMAGINE_VALUES: dict[str, dict[str, Any]] = {
-    "prompt": TEXT, "negative_prompt": TEXT, "model": TEXT, "seed": NUMBER, "num_inference_steps": NUMBER,
-    "guidance_scale": NUMBER, "strength": NUMBER, "scheduler": TEXT, "prior_num_inference_steps": NUMBER,
-    "prior_guidance_scale": NUMBER, "count": NUMBER,
-}
+Number = Annotated[Any, {"type": "number"}]
+Text = Annotated[Any, {"type": "string"}]
+Switch = Annotated[Any, {"type": "boolean"}]
+Anything = Annotated[Any, {}]
+"""Plain values of a call, with their JSON schema. The values themselves are checked where the command line's are: in core/request.py."""
 
 CALLER_HAS_GONE = "The caller has gone."
 
@@ -63,36 +49,36 @@ class Endpoints:
         self.service = service
         self._sessions = CallSessions()
 
-    async def edit(self, request: gr.Request, image: str | None, mask: str | None, prompt: Any = None,
-                   negative_prompt: Any = None, model: Any = None, seed: Any = None, num_inference_steps: Any = None,
-                   guidance_scale: Any = None, strength: Any = None, scheduler: Any = None,
-                   prior_num_inference_steps: Any = None, prior_guidance_scale: Any = None, count: Any = None,
-                   grow: Any = None, feather: Any = None, tone_match: Any = None, work_area: Any = None,
-                   invert_mask: Any = None) -> tuple[list[str], dict[str, object]]:
+    async def edit(self, request: gr.Request, image: str | None, mask: str | None, prompt: Text = None,
+                   negative_prompt: Text = None, model: Text = None, seed: Number = None, num_inference_steps: Number = None,
+                   guidance_scale: Number = None, strength: Number = None, scheduler: Text = None,
+                   prior_num_inference_steps: Number = None, prior_guidance_scale: Number = None, count: Number = None,
+                   grow: Number = None, feather: Number = None, tone_match: Anything = None, work_area: Text = None,
+                   invert_mask: Switch = None) -> tuple[list[str], dict[str, object]]:
         """Repaint the masked part of a picture. Returns (result files, report)."""
-        values = {name: value for name, value in locals().items() if name in EDIT_VALUES}
+        values = _chosen(locals(), Endpoints.edit)
         self._sessions.begin(request)
         with _as_call_error():
             wanted = await asyncio.to_thread(self._edit_request, image, mask, values)
             plan = await asyncio.to_thread(self.service.plan, wanted)
             return _answer(await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan)))
 
-    async def generate(self, request: gr.Request, prompt: Any, negative_prompt: Any = None, model: Any = None,
-                       seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None, width: Any = None,
-                       height: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
+    async def generate(self, request: gr.Request, prompt: Text, negative_prompt: Text = None, model: Text = None,
+                       seed: Number = None, num_inference_steps: Number = None, guidance_scale: Number = None, width: Number = None,
+                       height: Number = None, count: Number = None) -> tuple[list[str], dict[str, object]]:
         """Make a first picture from text. Returns (result files, report)."""
-        values = {name: value for name, value in locals().items() if name in GENERATE_VALUES}
+        values = _chosen(locals(), Endpoints.generate)
         self._sessions.begin(request)
         with _as_call_error():
             wanted = self.service.generate_request(values)
             return _answer(await _outcome(self.service.start_generate(wanted, account_of(request))))
 
-    async def reimagine(self, request: gr.Request, image: str | None, prompt: Any = None, negative_prompt: Any = None,
-                        model: Any = None, seed: Any = None, num_inference_steps: Any = None, guidance_scale: Any = None,
-                        strength: Any = None, scheduler: Any = None, prior_num_inference_steps: Any = None,
-                        prior_guidance_scale: Any = None, count: Any = None) -> tuple[list[str], dict[str, object]]:
+    async def reimagine(self, request: gr.Request, image: str | None, prompt: Text = None, negative_prompt: Text = None,
+                        model: Text = None, seed: Number = None, num_inference_steps: Number = None, guidance_scale: Number = None,
+                        strength: Number = None, scheduler: Text = None, prior_num_inference_steps: Number = None,
+                        prior_guidance_scale: Number = None, count: Number = None) -> tuple[list[str], dict[str, object]]:
         """Make a picture anew from a picture and words. Returns (result files, report)."""
-        values = {name: value for name, value in locals().items() if name in REIMAGINE_VALUES}
+        values = _chosen(locals(), Endpoints.reimagine)
         self._sessions.begin(request)
         with _as_call_error():
             wanted = await asyncio.to_thread(self._reimagine_request, image, values)
@@ -126,9 +112,9 @@ def bind_http(service: Service) -> None:
     with gr.Column(visible=False):
         image, mask = gr.File(type="filepath", label="image"), gr.File(type="filepath", label="mask")
         files, report = gr.File(file_count="multiple", label="result files"), gr.JSON(label="report")
-        _declare("edit", endpoints.edit, [image, mask, *_plain(EDIT_VALUES)], [files, report])
-        _declare("generate", endpoints.generate, _plain(GENERATE_VALUES), [files, report])
-        _declare("reimagine", endpoints.reimagine, [image, *_plain(REIMAGINE_VALUES)], [files, report])
+        _declare("edit", endpoints.edit, [image, mask, *_plain(endpoints.edit)], [files, report])
+        _declare("generate", endpoints.generate, _plain(endpoints.generate), [files, report])
+        _declare("reimagine", endpoints.reimagine, [image, *_plain(endpoints.reimagine)], [files, report])
         _declare("models", endpoints.models, [], [gr.JSON(label="models")])
 
 
@@ -183,8 +169,20 @@ def _declare(name: str, call: Callable[..., Any], inputs: list[Any], outputs: li
     gr.Button(visible=False).click(call, inputs, outputs, api_name=name, concurrency_limit=None, show_progress="hidden")
 
 
-def _plain(values: dict[str, dict[str, Any]]) -> list[Api]:
-    return [Api(None, schema, name) for name, schema in values.items()]  # pyright: ignore[reportArgumentType]
+def _schemas(call: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """Returns the plain values that a call takes, in its order: name -> JSON schema, read from its annotations."""
+    hints = get_type_hints(call, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+
+def _chosen(given: Mapping[str, Any], call: Callable[..., Any]) -> dict[str, Any]:
+    """Returns the plain values among a call's arguments, by name."""
+    return {name: given[name] for name in _schemas(call)}
+
+
+def _plain(call: Callable[..., Any]) -> list[Api]:
+    """Returns the components through which a call's plain values come in."""
+    return [Api(None, schema, name) for name, schema in _schemas(call).items()]  # pyright: ignore[reportArgumentType]
 
 
 async def _outcome(job: Job[Saved]) -> Saved:
