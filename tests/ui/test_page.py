@@ -100,6 +100,26 @@ def test_a_rectangle_changes_that_rectangle(app: AppPage, photo: Path) -> None:
     check_kept(photo, app.download(), near)
 
 
+def test_the_mask_crosses_the_network_once_after_each_change(app: AppPage, photo: Path) -> None:
+    sent = list[bool]()
+    app.page.on("request", lambda request: sent.append("data:image/png;base64" in (request.post_data or "")) if "/queue/join" in request.url else None)
+    app.open_file(photo)
+    app.choose_model("Tiny Kandinsky")
+    app.drag((0.4, 0.5), (0.6, 0.5))
+    app.can_run()
+    assert sum(sent) == 1
+    app.type_prompt("a red hat")
+    app.set_number("Candidates", 2)
+    app.press_run()
+    app.result()
+    app.page.locator("[data-candidate='1']").click()
+    app.page.wait_for_function("document.querySelector('[data-candidate=\\'1\\']').getAttribute('aria-pressed') === 'true'")
+    assert sum(sent) == 1 and len(sent) > 4, "words, Run and another candidate need no mask"
+    app.page.locator("#another-button").click()
+    app.result()
+    assert sum(sent) == 1
+
+
 def test_an_example_gives_a_result_in_one_click(app: AppPage) -> None:
     app.type_prompt("typed before")
     app.page.locator("[data-example=coffee]").click()

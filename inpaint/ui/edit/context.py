@@ -21,6 +21,7 @@ from inpaint.ui.examples import Example
 from inpaint.ui.runs.identity import account_of, person_of
 from inpaint.ui.runs.resume import OpenRun, OpenRuns
 from inpaint.ui.runs.session import KEPT_SECONDS, Session
+from inpaint.ui.stage.stage import HeldValue
 
 Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
@@ -47,8 +48,8 @@ class OpenEdit(OpenRun):
 
 @dataclass(frozen=True, eq=False)
 class EditContext:
-    """session, found, asked: states of each page: what is open, the number of the run that was found again, and the example that was
-    opened (its name and a token, so that the same one twice is a change)."""
+    """session, held, found, asked: states of each page: what is open, the stage's latest value, the number of the run that was found again,
+    and the example that was opened (its name and a token, so that the same one twice is a change)."""
 
     service: Service
     tab: EditTab
@@ -56,6 +57,7 @@ class EditContext:
     examples: Mapping[str, Example]
     fetches: FetchHandlers
     session: gr.State = field(default_factory=lambda: gr.State(Session(), time_to_live=KEPT_SECONDS))
+    held: gr.State = field(default_factory=lambda: gr.State(HeldValue(), time_to_live=KEPT_SECONDS))
     found: gr.State = field(default_factory=lambda: gr.State(0))
     asked: gr.State = field(default_factory=lambda: gr.State(("", "")))
     runs: OpenRuns[OpenEdit] = field(default_factory=OpenRuns[OpenEdit])

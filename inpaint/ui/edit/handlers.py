@@ -37,22 +37,24 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     tab, session, form = shared.tab, shared.session, shared.tab.form
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.as_is, tab.progress]
     fits = [*form.fitted(), shared.chip, *(vocabulary.line for vocabulary in tab.vocabularies.values())]
-    seen: set[Block] = {session, form.shown, form.chosen, tab.stage, form.prompt, form.model}
-    reads: set[Block] = {session, *tab.inputs()}
+    typed: set[Block] = {session, shared.held, form.shown, form.chosen, form.prompt, form.model}  # without the stage: the mask stays where it is
+    seen: set[Block] = {*typed, tab.stage}
+    changed = [*view, *fits, shared.held]
+    reads: set[Block] = {session, shared.held, *tab.inputs()}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     long: dict[str, Any] = quiet | {"concurrency_limit": None}
 
     form.settings.bind(form.shown, form.chosen)
-    shared.fetches.bind(form.fetch, "inpaint", readiness.to_fetch, {form.model, form.prompt}, Look(readiness.refresh, seen, [*view, *fits]))
+    shared.fetches.bind(form.fetch, "inpaint", readiness.to_fetch, {form.model, form.prompt}, Look(readiness.refresh, typed, changed))
 
     def fresh(event: Any) -> None:
-        event.then(readiness.refresh, seen, [*view, *fits], **quiet)
+        event.then(readiness.refresh, seen, changed, **quiet)
 
     fresh(tab.upload.upload(opening.open_upload, tab.upload, view, **quiet))
-    tab.stage.stroke(readiness.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
+    tab.stage.stroke(readiness.refresh, seen, changed, trigger_mode="always_last", **quiet)
     # Not input: Gradio tells of it only for keys that write a letter, not for Backspace, cut or paste.
-    form.prompt.change(readiness.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
-    form.model.input(readiness.refresh, seen, [*view, *fits], trigger_mode="always_last", **quiet)
+    form.prompt.change(readiness.refresh, typed, changed, trigger_mode="always_last", **quiet)
+    form.model.input(readiness.refresh, typed, changed, trigger_mode="always_last", **quiet)
     for vocabulary in tab.vocabularies.values():
         vocabulary.pick.input(pick_known_thing, vocabulary.pick, form.prompt, **quiet)
     tab.run.click(running.run, reads, view, **long)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from inpaint.core.composite import blending_mask
@@ -14,7 +16,7 @@ from inpaint.ui import words
 from inpaint.ui.edit.context import PAINT_FIRST, EditContext, Updates, Values, area_of
 from inpaint.ui.edit.tab import AUTOMATIC, OPEN_FIRST
 from inpaint.ui.runs.session import Session
-from inpaint.ui.stage.stage import StageValue, read_stage
+from inpaint.ui.stage.stage import HeldValue, StageValue, decode, receive
 
 ANY_WORDS = "anything"
 """Stands for a prompt where only the model that would read one is asked for."""
@@ -27,15 +29,28 @@ class Readiness:
         self.page = page
 
     def refresh(self, values: Values) -> Updates:
-        """The plan, the model line and whether Run can be pressed, for what is painted, typed and chosen now."""
+        """The plan, the model line and whether Run can be pressed, for what is painted, typed and chosen now.
+
+        values: without the stage where only words or a model changed; the mask that the server holds counts then.
+        """
         session: Session = values[self.page.session]
         choice, missing = self.choice(values)
-        updates = self._model_updates(choice, missing, values)
+        updates, held = self._model_updates(choice, missing, values), dict[str, Any]()
         try:
-            updates |= self._readiness(session, self.painted(session, values), choice)
+            received = self.received(values)
+            if self.page.tab.stage in values:
+                updates[self.page.held], held = received, {"held": received.as_prop()}
+            updates |= self._readiness(session, decode(received, session.picture_id, session.proxy, session.full), choice)
         except InpaintError as error:
             updates |= self._blocked(error.message)
-        return updates if missing is None else updates | self._blocked(missing.message)
+        if missing is not None:
+            updates |= self._blocked(missing.message)
+        return updates | {self.page.tab.stage: updates[self.page.tab.stage] | held}
+
+    def received(self, values: Values) -> HeldValue:
+        """Returns the stage's value as it is now, with its mask, or the one that the server holds where none was sent. Raises BadMask."""
+        held: HeldValue = values[self.page.held]
+        return receive(values[self.page.tab.stage], held) if self.page.tab.stage in values else held
 
     def choice(self, values: Values) -> tuple[Choice | None, InpaintError | None]:
         """The model that would run, and why none would."""
@@ -65,9 +80,10 @@ class Readiness:
         knowing = (spec for spec in models.specs.values() if prompt in spec.knows and models.is_available(spec, "inpaint"))
         return next(knowing, None) or models.choose(prompt).spec
 
-    def painted(self, session: Session, values: Values) -> StageValue:
-        """What is painted on the picture that is open here; a mask of another picture counts as none. Raises BadMask."""
-        return read_stage(values[self.page.tab.stage], session.picture_id, session.proxy, session.full)
+    def painted(self, values: Values) -> StageValue:
+        """Returns what is painted on the picture that is open here; a mask of another picture counts as none. Raises BadMask."""
+        session: Session = values[self.page.session]
+        return decode(self.received(values), session.picture_id, session.proxy, session.full)
 
     def _model_updates(self, choice: Choice | None, missing: InpaintError | None, values: Values) -> Updates:
         form = self.page.tab.form

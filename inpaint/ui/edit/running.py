@@ -114,7 +114,7 @@ class Running:
         session: Session = values[self.page.session]
         if not session.picture_id:
             raise InvalidRequest("image", OPEN_FIRST)
-        painted = self.readiness.painted(session, values)
+        painted = self.readiness.painted(values)
         if painted.mask is None:
             raise EmptyMask("Nothing is painted.", PAINT_FIRST)
         choice, missing = self.readiness.choice(values)

@@ -23,6 +23,10 @@ GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 4.0, 9.0
 the disk), and when the process ends, whatever it does then. Containers are killed after ten."""
 
 
+SLICE_SECONDS = 0.5
+"""How often the main thread wakes up: on Windows it does not see Ctrl-C while it waits without an end."""
+
+
 def launch(page: Page) -> NoReturn:
     """Serve until SIGTERM or Ctrl-C; then the running job has a moment to stop, and those who wait are told. Raises AddressTaken."""
     let_streams_fail()
@@ -30,14 +34,15 @@ def launch(page: Page) -> NoReturn:
     if way := exposure(settings, os.environ):
         print(f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "
               "--auth USER:PASSWORD asks for one.", file=sys.stderr, flush=True)
-    told = told_to_stop()
+    stop = stop_signal()
     raise_open_files()
     try:
         page.launch(prevent_thread_lock=True)
     except OSError as error:
         raise AddressTaken(f"The server could not be started: {error}.", "Choose another address with --host and --port.") from None
     sys.stdout.flush()  # the address that Gradio printed: in a pipe, as of a container's log, it would wait for more
-    told.wait()
+    while not stop.wait(SLICE_SECONDS):
+        pass
     end_within(LAST_SECONDS)
     page.service.worker.stop(GRACE_SECONDS)
     wait_while(lambda: page.is_awaited, TELLING_SECONDS)
@@ -77,15 +82,15 @@ def wait_while(true: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def told_to_stop() -> threading.Event:
-    """Set at the first SIGTERM or Ctrl-C; a second one ends the process at once."""
-    told = threading.Event()
+def stop_signal() -> threading.Event:
+    """Returns an event that the first SIGTERM or Ctrl-C sets. A second one ends the process at once."""
+    stop = threading.Event()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if told.is_set():
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
             os._exit(128 + number)
-        told.set()
+        stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    return told
+        signal.signal(number, on_signal)
+    return stop

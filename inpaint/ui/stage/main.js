@@ -189,6 +189,10 @@ async function followMask() {
   maskFile.put(image);
 }
 
+function followHeld() {
+  outbox.maskIsHeld(props.held?.token ?? "");
+}
+
 function followBand() {
   for (const name of ["grow", "feather"]) {
     if (Number.isFinite(props.band?.[name])) controls.setNumber(name, props.band[name]);
@@ -307,11 +311,11 @@ theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
 // The order matters where one update brings several: a picture before its mask, its area and its result.
 const followers = {
   examples: followExamples, fillings: followFillings, picture: followPicture, mask: followMask, band: followBand, work_area: followArea,
-  preview: followPreview, running: followMode, result: followMode, notice: followNotice,
+  preview: followPreview, running: followMode, result: followMode, notice: followNotice, held: followHeld,
 };
 for (const [name, follow] of Object.entries(followers)) watch(name, follow);
 followExamples();
 followFillings();
 followPicture();
-for (const follow of [followMask, followBand, followArea, followPreview, followMode, followNotice]) follow();
+for (const follow of [followMask, followHeld, followBand, followArea, followPreview, followMode, followNotice]) follow();
 chooseTool("brush");

@@ -1,4 +1,5 @@
 // What the server gets: the value, always newest when anything on the page is pressed, and the events.
+// The mask is sent once after each change: where the server has said that it holds a mask, its token is sent instead.
 // Must not know how the mask is drawn.
 
 const SETTLE_MS = 250;
@@ -8,11 +9,24 @@ function createOutbox(strokes, listen) {
   let sent = -1; // the revision that the value holds
   let maskUrl = "";
   let maskStale = true;
+  let token = newToken(); // names the mask as it is now
+  let held = ""; // the token of the mask that the server holds
   let timer = 0;
+
+  function newToken() {
+    return Date.now().toString(36) + "-" + Math.random().toString(36).slice(2);
+  }
 
   function maskChanged() {
     maskStale = true;
+    token = newToken();
     changed();
+  }
+
+  function maskIsHeld(known) {
+    if (known === held) return;
+    held = known;
+    sent = -1; // the next value can do without the mask
   }
 
   function changed() {
@@ -27,15 +41,15 @@ function createOutbox(strokes, listen) {
   function publish() {
     if (sent === revision) return;
     sent = revision;
-    if (maskStale) encode();
+    if (maskStale && held !== token) encode();
     const found = strokes.bounds();
     props.value = JSON.stringify({
       picture: state.picture?.id ?? "",
-      mask: maskUrl,
+      mask: held === token ? null : maskUrl,
+      token,
       bounds: found && [found.x, found.y, found.width, found.height],
       grow: state.grow,
       feather: state.feather,
-      candidate: state.candidate,
       rev: revision,
     });
   }
@@ -54,12 +68,12 @@ function createOutbox(strokes, listen) {
 
   function newPicture() {
     maskStale = true;
+    token = newToken();
     clearTimeout(timer);
     refresh();
   }
 
   function candidateChosen() {
-    refresh();
     trigger("candidate", { index: state.candidate });
   }
 
@@ -68,5 +82,5 @@ function createOutbox(strokes, listen) {
     listen(window, press, publish, true);
   }
 
-  return { maskChanged, changed, refresh, newPicture, candidateChosen };
+  return { maskChanged, maskIsHeld, changed, refresh, newPicture, candidateChosen };
 }

@@ -31,7 +31,6 @@ Pixels = NDArray[np.uint8]
 GROW_LIMIT_PX = 256
 FEATHER_LIMIT_PX = 256
 FEATHER_DEFAULT_PX = 6
-CANDIDATE_LIMIT = 16
 MAX_VALUE_CHARS = 12_000_000
 """A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
 
@@ -49,7 +48,25 @@ class StageValue:
     mask: Mask | None
     grow: int
     feather: int
-    candidate: int
+
+
+@dataclass(frozen=True)
+class HeldValue:
+    """The stage's latest value, kept on the server, so that the mask crosses the network once after each change.
+
+    picture: the picture's id. token: names the mask; the stage sends it in the mask's place once it knows that the server holds that mask.
+    mask: a PNG data URL at the size of the picture shown; "" where nothing is painted.
+    """
+
+    picture: str = ""
+    token: str = ""
+    mask: str = ""
+    grow: int = 0
+    feather: int = FEATHER_DEFAULT_PX
+
+    def as_prop(self) -> dict[str, str]:
+        """Tells the stage which mask the server holds."""
+        return {"token": self.token}
 
 
 class Stage(OwnComponent):
@@ -74,6 +91,7 @@ class Stage(OwnComponent):
         examples: list[dict[str, Any]] | None = None,
         fillings: list[dict[str, Any]] | None = None,
         notice: dict[str, Any] | None = None,
+        held: dict[str, Any] | None = None,
         elem_id: str | None = "stage",
         elem_classes: list[str] | str | None = None,
         visible: bool | Literal["hidden"] = True,
@@ -85,7 +103,7 @@ class Stage(OwnComponent):
             elem_classes=elem_classes, visible=visible, render=render, key=key,
             picture=picture or {}, work_area=work_area or {}, preview=preview or {}, running=running or {},
             result=result or {}, mask=mask or {}, band=band or {}, examples=examples or [], fillings=fillings or [],
-            notice=notice or {},
+            notice=notice or {}, held=held or {},
         )
 
 
@@ -100,21 +118,37 @@ def upload_control() -> gr.UploadButton:
         return gr.UploadButton("Open picture", file_count="single", type="filepath")
 
 
-def read_stage(value: object, picture_id: str, proxy: Extent, full: Extent) -> StageValue:
-    """Decode what a client sent. proxy, full: extents of the picture shown and of the upload. Raises BadMask.
+def receive(value: object, held: HeldValue) -> HeldValue:
+    """Returns what a client sent, with the mask that the server holds where the client sent its token instead.
 
-    picture_id: the picture that is open. A mask of another one counts as none, and is not looked at: while a picture is being
-    opened, the value still holds what was painted on the one before, at that one's size.
+    value: JSON of the stage, as text or decoded. Raises BadMask where it is none, or names a mask that is not held.
     """
     fields = _fields(value)
-    its_own = _text(fields, "picture") == picture_id
-    mask = _decode_mask(_text(fields, "mask"), proxy) if its_own else None
-    return StageValue(
-        mask=None if mask is None else _to_upload_space(mask, full),
-        grow=_whole_number(fields, "grow", 0, -GROW_LIMIT_PX, GROW_LIMIT_PX),
-        feather=_whole_number(fields, "feather", FEATHER_DEFAULT_PX, 0, FEATHER_LIMIT_PX),
-        candidate=_whole_number(fields, "candidate", 0, 0, CANDIDATE_LIMIT - 1),
-    )
+    token = _text(fields, "token")
+    mask = fields.get("mask", "")
+    if mask is None:
+        if not token or token != held.token:
+            raise BadMask("The mask is not on the server any more.", "Reload the page and paint it again.")
+        mask = held.mask
+    elif not isinstance(mask, str):
+        raise BadMask("The stage's mask is not text.")
+    return HeldValue(_text(fields, "picture"), token, mask, _whole_number(fields, "grow", 0, -GROW_LIMIT_PX, GROW_LIMIT_PX),
+                     _whole_number(fields, "feather", FEATHER_DEFAULT_PX, 0, FEATHER_LIMIT_PX))
+
+
+def decode(value: HeldValue, picture_id: str, proxy: Extent, full: Extent) -> StageValue:
+    """Returns the mask in upload space. proxy, full: extents of the picture shown and of the upload. Raises BadMask.
+
+    picture_id: the picture that is open. A mask of another one counts as none and is not decoded: while a picture is being opened, the
+    value still holds what was painted on the one before, at that one's size.
+    """
+    mask = _decode_mask(value.mask, proxy) if value.picture == picture_id else None
+    return StageValue(None if mask is None else _to_upload_space(mask, full), value.grow, value.feather)
+
+
+def read_stage(value: object, picture_id: str, proxy: Extent, full: Extent) -> StageValue:
+    """Receives and decodes a value that holds its mask. Raises BadMask."""
+    return decode(receive(value, HeldValue()), picture_id, proxy, full)
 
 
 @cache

@@ -26,7 +26,7 @@ from inpaint.ui.edit.tab import build_edit_tab
 from inpaint.ui.form import able
 from inpaint.ui.images import data_url_png
 from inpaint.ui.runs.identity import PERSON_COOKIE
-from inpaint.ui.stage.stage import Stage
+from inpaint.ui.stage.stage import HeldValue, Stage
 from tests.fakes import FakeEngine, Pixels, block, noise, run_apart, save
 
 PATIENCE = 30
@@ -63,7 +63,7 @@ def opened(editor: EditHandlers, photo: Path) -> dict[Any, Any]:
     values = {widget: widget.value for widget in editor.page.tab.inputs()} | {editor.page.tab.form.shown: "kandinsky-2.2", editor.page.tab.form.chosen: {}}
     session = editor.opening.opened(Upload.own(photo))[editor.page.session]
     settings = editor.page.tab.form.settings.widgets
-    return values | {editor.page.session: session, editor.page.tab.stage: painted(session.picture_id, 10), editor.page.tab.form.prompt: "a red hat",
+    return values | {editor.page.session: session, editor.page.held: HeldValue(), editor.page.tab.stage: painted(session.picture_id, 10), editor.page.tab.form.prompt: "a red hat",
                      editor.page.tab.form.model: "kandinsky-2.2", settings["num_inference_steps"]: 30, settings["seed"]: "7"}
 
 

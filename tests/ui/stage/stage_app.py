@@ -93,8 +93,8 @@ class Server:
     def stroke(self, value: str) -> None:
         self.seen.strokes.append(value)
 
-    def candidate(self, value: str) -> None:
-        self.seen.candidates.append(self.read(value).candidate)
+    def candidate(self, event: gr.EventData) -> None:
+        self.seen.candidates.append(event.index)
 
     def example(self, event: gr.EventData) -> Update:
         self.seen.examples.append(event.name)
@@ -168,7 +168,7 @@ def build_demo(seen: Seen, examples: list[dict[str, str]]) -> gr.Blocks:
         cancel.click(server.cancel)
         stage.stroke(server.stroke, stage, None)
         stage.example(server.example, None, stage, **QUIET)
-        stage.candidate(server.candidate, stage, None)
+        stage.candidate(server.candidate, None, None)
     return demo
 
 

@@ -496,7 +496,7 @@ def test_result_slider_candidates_and_the_way_back(stage: StagePage) -> None:
     assert stage.page.locator("[data-candidate='2']").get_attribute("aria-pressed") == "true"
     stage.wait(lambda: stage.seen.candidates == [2])
     stage.page.click("[data-candidate='1']")
-    assert stage.run().candidate == 1
+    stage.wait(lambda: stage.seen.candidates == [2, 1])
     stage.push("back")
     stage.state("painting")
     np.testing.assert_array_equal(stage.mask(), before)

@@ -15,7 +15,7 @@ from PIL import Image
 from inpaint.core.geometry import Extent
 from inpaint.errors import BadMask
 from inpaint.ui.images import data_url_png
-from inpaint.ui.stage.stage import FEATHER_DEFAULT_PX, MAX_VALUE_CHARS, Stage, read_stage
+from inpaint.ui.stage.stage import FEATHER_DEFAULT_PX, MAX_VALUE_CHARS, HeldValue, Stage, decode, read_stage, receive
 
 PROXY = Extent(40, 30)
 FULL = Extent(160, 120)
@@ -79,8 +79,9 @@ HOSTILE: dict[str, object] = {
     "grow is huge": {"grow": 10**9},
     "grow is null": {"grow": None},
     "feather is negative": {"feather": -1},
-    "candidate is negative": {"candidate": -1},
-    "candidate is huge": {"candidate": 1000},
+    "a mask that nobody holds": {"mask": None, "token": "abc"},
+    "no mask and no token": {"mask": None},
+    "a token that is no text": {"token": 7},
 }
 
 
@@ -94,15 +95,30 @@ def test_hostile_value_is_refused(value: object) -> None:
 @pytest.mark.parametrize("value", [None, "", {}, "{}", {"mask": ""}], ids=repr)
 def test_untouched_stage_has_no_mask(value: object) -> None:
     read = read_stage(value, "", PROXY, FULL)
-    assert (read.mask, read.grow, read.feather, read.candidate) == (None, 0, FEATHER_DEFAULT_PX, 0)
+    assert (read.mask, read.grow, read.feather) == (None, 0, FEATHER_DEFAULT_PX)
 
 
 def test_fields_are_read() -> None:
-    fields = {"picture": "abc", "mask": GOOD, "bounds": [1, 2, 3, 4], "grow": -3, "feather": 12, "candidate": 2, "rev": 9}
+    fields = {"picture": "abc", "mask": GOOD, "bounds": [1, 2, 3, 4], "grow": -3, "feather": 12, "rev": 9}
     for value in (fields, json.dumps(fields)):
         read = read_stage(value, "abc", PROXY, FULL)
-        assert (read.grow, read.feather, read.candidate) == (-3, 12, 2)
+        assert (read.grow, read.feather) == (-3, 12)
         assert read.mask is not None and read.mask.extent == FULL
+
+
+def test_a_mask_that_is_held_need_not_be_sent_again() -> None:
+    sent = {"picture": "abc", "mask": GOOD, "token": "t1", "grow": 1, "feather": 2}
+    held = receive(sent, HeldValue())
+    assert held == HeldValue("abc", "t1", GOOD, 1, 2) and held.as_prop() == {"token": "t1"}
+    again = receive(json.dumps({**sent, "mask": None, "grow": 5}), held)
+    assert again == HeldValue("abc", "t1", GOOD, 5, 2), "the band is read anew"
+    assert decode(again, "abc", PROXY, FULL).mask is not None
+
+
+@pytest.mark.parametrize("token", ["t2", "", None], ids=repr)
+def test_another_mask_than_the_one_that_is_held_is_missed(token: str | None) -> None:
+    with pytest.raises(BadMask, match="not on the server"):
+        receive({"picture": "abc", "mask": None} | ({"token": token} if token is not None else {}), HeldValue("abc", "t1", GOOD))
 
 
 @pytest.mark.parametrize("mask", [GOOD, data_url_png(square(Extent(64, 48))), bomb(), "data:image/png;base64,%%%"],
