@@ -15,7 +15,7 @@ from PIL import Image
 
 from inpaint.core.progress import Progress, ProgressCallback, Stage
 from inpaint.core.spec import WorkingLimits
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 
 Pixels = NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -61,6 +61,9 @@ class FakeEngine:
 
     def restore(self) -> None:
         pass
+
+    def free_memory(self) -> FreeMemory:
+        return FreeMemory(10**9, "cpu")
 
 
 class Calls:

@@ -24,10 +24,15 @@ ALLOWED = {
     "inpaint.startup": set[str](),
     "inpaint.core": {"inpaint.core"},
     "inpaint.config": {"inpaint.config", "inpaint.core"},
-    "inpaint.hub": {"inpaint.hub", "inpaint.config", "inpaint.core"},
-    "inpaint.engines": {"inpaint.engines", "inpaint.hub", "inpaint.core"},
+    "inpaint.hub": {"inpaint.hub", "inpaint.config", "inpaint.core", "inpaint.atomic"},
+    "inpaint.atomic": set[str](),
+    "inpaint.engines": {"inpaint.engines", "inpaint.hub", "inpaint.core", "inpaint.atomic"},
+    "inpaint.engines.device": {"inpaint.core"},
+    "inpaint.engines.memory": {"inpaint.engines.memory", "inpaint.engines.device", "inpaint.core"},
+    "inpaint.engines.memory.rule": set[str](),
     "inpaint.models": {"inpaint.models", "inpaint.engines", "inpaint.hub", "inpaint.config", "inpaint.core"},
-    "inpaint.editing": {"inpaint.editing", "inpaint.core", "inpaint.engines.base", "inpaint.engines.runtime.device"},
+    "inpaint.models.default_model": {"inpaint.core"},
+    "inpaint.editing": {"inpaint.editing", "inpaint.core", "inpaint.engines.base"},
     "inpaint.jobs": {"inpaint.jobs", "inpaint.core", "inpaint.config"},
     "inpaint.jobs.work": {"inpaint.jobs", "inpaint.core", "inpaint.editing"},
     "inpaint.jobs.executors": {"inpaint.jobs", "inpaint.core", "inpaint.models"},
@@ -96,7 +101,8 @@ def test_the_core_is_pure(name: str) -> None:
 
 
 def test_the_engine_protocol_has_no_torch() -> None:
-    light = {"inpaint.engines.base", "inpaint.engines.runtime.device", "inpaint.engines.runtime.budget", "inpaint.engines.runtime.lru"}
+    light = {"inpaint.engines.base", "inpaint.engines.device", "inpaint.engines.runtime.lru",
+             *(f"inpaint.engines.memory.{name}" for name in ("activations", "budget", "rule", "forecast"))}
     for name in light | {name for name in TREES if is_in(name, "inpaint.models") or is_in(name, "inpaint.hub")}:
         assert not {i.partition(".")[0] for i in imports(TREES[name])} & TORCH
 

@@ -18,7 +18,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from inpaint.config.settings import AppConfig, parse_auth
 from inpaint.errors import ModelUnavailable
-from inpaint.models.catalog import Choice, Models
+from inpaint.models.catalog import Models
+from inpaint.models.default_model import Choice
 from inpaint.service import Service
 from inpaint.startup.address import in_url
 from inpaint.storage.folder import FolderWatch, written_folders
@@ -26,7 +27,7 @@ from inpaint.storage.quota import uploads_folder
 from inpaint.ui import words
 from inpaint.ui.downloads.fetcher import Fetcher, may_download
 from inpaint.ui.downloads.line import FetchHandlers
-from inpaint.ui.edit.handlers import ANY_WORDS, EditHandlers, bind_edit
+from inpaint.ui.edit.handlers import EditHandlers, bind_edit
 from inpaint.ui.edit.tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
 from inpaint.ui.form import able
@@ -169,9 +170,9 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     """The app, ready to launch. Loads no model. fetcher: for tests, which download nothing."""
     models, settings = service.models, service.config.settings
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
-    generating, reimagining = (able(models.handiest(task), task) for task in ("generate", "image-to-image"))
+    generating, reimagining = (able(models.ranked(task), task) for task in ("generate", "image-to-image"))
     examples = load_examples(settings.pictures, known)
-    first = models.choose("")
+    first = models.default("inpaint", has_prompt=False)
     with Page(service) as page:
         fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
@@ -207,7 +208,7 @@ def _build_edit(service: Service, first: Choice, examples: Mapping[str, Example]
 def _known_at_first(models: Models) -> Mapping[str, str]:
     """By model, what is said of the one that would read words if it knows a few things only: as the page says after it has loaded."""
     with contextlib.suppress(ModelUnavailable):
-        reader = models.choose(ANY_WORDS).spec
+        reader = models.default("inpaint", has_prompt=True).spec
         if reader.knows:
             return {reader.name: words.knows_html(reader, "", models)}
     return {}

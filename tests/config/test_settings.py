@@ -10,16 +10,9 @@ from typing import Any, get_args
 
 import pytest
 
-from inpaint.config.settings import (
-    DEFAULT_CONFIGS,
-    ENVIRONMENT_NAMES,
-    SECTIONS,
-    AppConfig,
-    PictureLimits,
-    Settings,
-    load_config,
-    parse_auth,
-)
+from inpaint.config.load import load_config
+from inpaint.config.places import DEFAULT_CONFIGS
+from inpaint.config.settings import ENVIRONMENT_NAMES, SECTIONS, AppConfig, PictureLimits, Settings, parse_auth
 from inpaint.core.request import resolve_sampling
 from inpaint.core.spec import SchedulerName
 from inpaint.errors import BadConfig
@@ -345,7 +338,7 @@ def test_the_readme_names_variables_that_are_there_and_what_the_page_points_to()
 
 
 def test_the_schedulers_that_a_file_may_name_are_those_there_are() -> None:
-    from inpaint.engines.runtime.diffusion import SCHEDULERS
+    from inpaint.engines.runtime.schedulers import SCHEDULERS
 
     assert set(get_args(SchedulerName)) == set(SCHEDULERS)
 

@@ -17,9 +17,8 @@ from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import EditResult
 from inpaint.core.spec import WorkingLimits
-from inpaint.editing import memory_fallback
 from inpaint.editing.run import StageClock, run_edit, run_generate, run_reimagine
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 from inpaint.errors import EditCancelled, OutOfMemory
 from tests.fakes import block, noise
 
@@ -36,6 +35,7 @@ class Cramped:
     last: str | None = None
     given: int = 0
     gave_last: bool = False
+    device: str = "cuda"
     seen: list[Extent] = field(default_factory=list)
 
     def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
@@ -68,6 +68,9 @@ class Cramped:
 
     def restore(self) -> None:
         self.given, self.gave_last = 0, False
+
+    def free_memory(self) -> FreeMemory:
+        return FreeMemory(1_230_000_000, self.device)
 
 
 Run = Callable[..., EditResult]
@@ -155,8 +158,7 @@ def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> Non
 @pytest.mark.parametrize(("run", "size"), [(edited, "64 x 64 pixels, and for any size down to 8 x 8"),
                                            (reimagined, "64 x 64 pixels, and for any size down to 8 x 8"), (generated, "64 x 64 pixels")],
                          ids=["inpaint", "image-to-image", "generate"])
-def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_fallback, "free_bytes", lambda: 1_230_000_000)
+def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str) -> None:
     engine = Cramped(room=10, things=("one",))
     with pytest.raises(OutOfMemory) as caught:
         run(engine)
@@ -164,6 +166,11 @@ def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_mem
     assert "Nothing more can be given up" in caught.value.hint and ("smaller size" in caught.value.hint) == (run is generated)
     assert engine.given == 0
     assert run(Cramped(room=4096)).candidates
+
+
+def test_a_card_that_was_named_by_its_number_is_named_where_memory_is_too_little() -> None:
+    with pytest.raises(OutOfMemory, match="1.2 GB are free on cuda:1"):
+        edited(Cramped(room=10, device="cuda:1"))
 
 
 def test_a_given_work_area_keeps_its_place_when_it_shrinks() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from inpaint.cli import main
-from inpaint.config.settings import DEFAULT_CONFIGS, load_config
+from inpaint.config.load import load_config
+from inpaint.config.places import DEFAULT_CONFIGS
 from inpaint.errors import BadConfig, ModelUnavailable
 from inpaint.hub.lockfile import lock_of, lock_of_folder
 from inpaint.models.catalog import Models

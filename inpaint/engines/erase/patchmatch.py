@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint.core.progress import Progress, ProgressCallback
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 from inpaint.engines.erase.fill_client import fill
+from inpaint.engines.memory.budget import free_ram_bytes
 
 Pixels = NDArray[np.uint8]
 
@@ -51,15 +52,19 @@ class Erase:
         return EngineOutput(_patchmatch(work, report))
 
     def relieve(self) -> str | None:
-        """It needs little; only a smaller work area helps."""
+        """None: it takes no measures, and only a smaller work area helps."""
         return None
 
     def relieve_last(self) -> str | None:
-        """Nothing that can be given up."""
+        """None: it takes no measures."""
         return None
 
     def restore(self) -> None:
-        """Nothing was given up."""
+        """Changes nothing, since no measure was taken."""
+
+    def free_memory(self) -> FreeMemory:
+        """What is free of the RAM."""
+        return FreeMemory(free_ram_bytes(), "cpu")
 
 
 def _telea(picture: Pixels, mask: Pixels) -> Pixels:

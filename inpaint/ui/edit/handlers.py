@@ -26,7 +26,7 @@ from inpaint.core.result import EditResult
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import Busy, EmptyMask, InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.jobs.worker import Job, told
-from inpaint.models.catalog import Choice
+from inpaint.models.default_model import Choice
 from inpaint.saving import keep_edit
 from inpaint.service import Service, band_line, notices_of
 from inpaint.storage.uploads import Upload, read_picture
@@ -45,8 +45,6 @@ Values = Mapping[Component, Any]
 
 PAINT_FIRST = "Paint the part to change first."
 RUNNING = "Picture and mask stay as they are meanwhile."
-ANY_WORDS = "anything"
-"""Stands for a prompt where only the model that would read one is asked for."""
 
 UNFINISHED_STAGE: Mapping[str, Any] = {"running": {}, "preview": {}}
 
@@ -132,7 +130,7 @@ class EditHandlers:
         """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
         spec, automatic = self._knowing(prompt), None
         with contextlib.suppress(ModelUnavailable):
-            automatic = self.service.models.choose(prompt).spec.name
+            automatic = self.service.models.default("inpaint", bool(prompt)).spec.name
         return {self.tab.form.prompt: prompt, self.tab.form.model: AUTOMATIC if spec.name == automatic else spec.name}
 
     async def run_example(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
@@ -158,7 +156,7 @@ class EditHandlers:
             return {self.tab.message: gr.skip()}
         self._occupy(request)
         known = self.service.models.specs.get(ready.model)
-        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.service.models.choose("").spec
+        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.service.models.default("inpaint", has_prompt=False).spec
         given = {"prompt": ready.prompt, "negative_prompt": ready.negative, **ready.given}
         box = spec.name if known else AUTOMATIC
         return (self._painted(example.upload, example.picture, example.mask)
@@ -285,7 +283,7 @@ class EditHandlers:
         """A model here that has the prompt among the few things it knows, else the one that would run anyway."""
         models = self.service.models
         knowing = (spec for spec in models.specs.values() if prompt in spec.knows and models.is_available(spec, "inpaint"))
-        return next(knowing, None) or models.choose(prompt).spec
+        return next(knowing, None) or models.default("inpaint", bool(prompt)).spec
 
     def _occupy(self, request: gr.Request) -> None:
         self.desks.occupy(person_of(request), str(request.session_hash))
@@ -315,12 +313,12 @@ class EditHandlers:
         """What is painted on the picture that is open here; a mask of another picture counts as none. Raises BadMask."""
         return read_stage(values[self.tab.stage], session.picture_id, session.proxy, session.full)
 
-    def _choice(self, values: Values) -> tuple[Choice | None, InpaintError | None]:
-        """The model that would run, and why none would."""
+    def _choice(self, values: Values, has_prompt: bool = False) -> tuple[Choice | None, InpaintError | None]:
+        """The model that would run, and why none would. has_prompt: as if words were given, also where there are none."""
         models = self.service.models
         try:
             name, prompt = values[self.tab.form.model], clean_prompt("prompt", values[self.tab.form.prompt])
-            choice = models.choose(prompt) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
+            choice = models.default("inpaint", has_prompt or bool(prompt)) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
         except InpaintError as error:
             return None, error
         if not models.is_available(choice.spec, "inpaint"):
@@ -344,13 +342,13 @@ class EditHandlers:
     def to_fetch(self, values: Values) -> ModelSpec | None:
         """The model to download for what is chosen: it, or the first that paints from words where none is here."""
         choice, _ = self._choice(values)
-        painters = (spec for spec in self.service.models.specs.values() if spec.prompt and self.fetches.can_fetch(spec, "inpaint"))
-        return choice.spec if choice else next((spec for spec in painters if spec.can("inpaint")), None)
+        painters = (spec for spec in self.service.models.ranked("inpaint") if self.fetches.can_fetch(spec, "inpaint"))
+        return choice.spec if choice else next(painters, None)
 
     def _vocabulary_updates(self, values: Values) -> Updates:
         """The list of what a small model knows shows where that model would read the words. The list itself is never an output:
         somebody may be typing in it."""
-        reader, _ = self._choice({**values, self.tab.form.prompt: values[self.tab.form.prompt] or ANY_WORDS})
+        reader, _ = self._choice(values, has_prompt=True)
         spec = reader.spec if reader else None
         line = words.knows_html(spec, values[self.tab.form.prompt], self.service.models) if spec else ""
         return {vocabulary.line: line if spec and spec.name == name else "" for name, vocabulary in self.tab.vocabularies.items()}

@@ -15,15 +15,17 @@ from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProject
 
 from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.spec import ModelSpec, Source, WorkingLimits
-from inpaint.engines.kandinsky import decoder
-from inpaint.engines.kandinsky.decoder import max_pool_to_cells
-from inpaint.engines.runtime.budget import WORDS_BYTES
+from inpaint.engines.memory import measures
+from inpaint.engines.memory.activations import WORDS_BYTES
+from inpaint.engines.memory.residency import Residency
+from inpaint.engines.memory.rule import Measure, within_budget
 from inpaint.engines.runtime.compilation import FIRST_RUN, STOOD_ASIDE, Compiler
 from inpaint.engines.runtime.lru import Recent
 from inpaint.engines.runtime.preview import LatentColours
-from inpaint.engines.runtime.residency import Residency
+from inpaint.engines.runtime.tensors import max_pool_to_cells
 from inpaint.errors import BadConfig, BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
-from inpaint.models import catalog
+from inpaint.models.families import FAMILIES
+from inpaint.models.loaders import Runtime
 from tests.engines.conftest import Repositories, Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
 
@@ -361,8 +363,8 @@ class TestMemoryReliefs:
     def test_attention_in_slices_paints_the_same_but_for_rounding_and_is_taken_back(self, load) -> None:
         engine = load()
         at_once = edit(engine)
-        assert engine._decoder.attend_in_slices() == "attention was computed in slices"
-        assert engine._decoder.attend_in_slices() is None
+        assert engine._measures.take(Measure.SLICED) == "attention was computed in slices"
+        assert engine._measures.take(Measure.SLICED) is None
         assert np.abs(edit(engine).astype(int) - at_once).max() <= 2
         engine.restore()
         assert np.array_equal(edit(engine), at_once)
@@ -370,7 +372,7 @@ class TestMemoryReliefs:
 
     def test_a_budget_that_is_a_guess_changes_no_bit_and_says_nothing(self, load, monkeypatch) -> None:
         """A CPU's budget is the memory that is free at the start. Slices change bits that a small picture may not show."""
-        monkeypatch.setattr(decoder, "in_slices", lambda unet: pytest.fail("attention was computed in slices"))
+        monkeypatch.setattr(measures, "in_slices", lambda unet: pytest.fail("attention was computed in slices"))
         tight, work = load(residency=Residency("cpu", 1)), an_edit()
         output = tight.inpaint(work, Watcher())
         assert np.array_equal(output.picture, edit(load(), work=work)) and output.notices == ()
@@ -475,15 +477,15 @@ class TestLadder:
 
     def test_what_memory_running_out_has_brought_is_not_said_again(self, load) -> None:
         small = load(residency=Residency("cpu", 1, parks=True))
-        small._decoder.stream()
+        small.relieve_last()
         assert small.inpaint(an_edit(), Watcher()).notices[-1] == f"1e-09 GB of memory for models: {RUNGS[1]}."
-        small._decoder.attend_in_slices()
+        small._measures.take(Measure.SLICED)
         assert small.inpaint(an_edit(), Watcher()).notices == ()
 
     def test_where_weights_have_no_other_place_slices_alone_are_said(self, load, monkeypatch) -> None:
         """Metal: a device that is not the CPU, and has no memory of its own."""
         residency = Residency("cpu", 1)
-        monkeypatch.setattr(residency, "binds", Residency("mps", 1).binds)
+        monkeypatch.setattr(Residency, "memory", Residency("mps", 1).memory)
         output = load(residency=residency).inpaint(an_edit(), Watcher())
         assert output.notices == (f"1e-09 GB of memory for models: {RUNGS[1]}.",)
         assert np.abs(output.picture.astype(int) - edit(load())).max() <= 2
@@ -495,7 +497,7 @@ def test_a_multiple_that_the_movq_does_not_take_is_a_wrong_setting(task, learned
     spec = ModelSpec("mine", "Mine", "kandinsky22", (task,), file="mine.toml", working=WorkingLimits(multiple=32, max_pixels=65_536),
                      sources={part: Source(str(folder)) for part, folder in sources.items()})
     with pytest.raises(BadConfig, match=r"mine.toml: working.multiple: its MoVQ needs a multiple of 64"):
-        catalog.FAMILIES["kandinsky22"][task].load(spec, catalog.Runtime("cpu", None, tmp_path), Watcher())
+        FAMILIES["kandinsky22"][task].load(spec, Runtime("cpu", None, tmp_path), Watcher())
 
 
 class TestNothingTwice:
@@ -620,7 +622,7 @@ class TestSmallCard:
         engine = load(wide, residency=residency)
         first, second = (engine.inpaint(an_edit(), Watcher()) for _ in range(2))
         assert np.array_equal(first.picture, expected) and np.array_equal(second.picture, expected)
-        assert first.notices == (residency.in_words("the image encoder's weights went to the GPU layer by layer, which takes far longer"),)
+        assert first.notices == (within_budget(residency.budget, "the image encoder's weights went to the GPU layer by layer, which takes far longer"),)
         assert second.notices == () and engine._conditioner._zero._encoder.value is None
 
     def test_what_reads_the_words_may_come_layer_by_layer_too(self, load) -> None:
@@ -630,5 +632,5 @@ class TestSmallCard:
         output = engine.inpaint(an_edit(), Watcher())
         assert [notice.split(" the ")[1].split("'s")[0] for notice in output.notices[:3]] == ["image encoder", "text encoder", "prior"]
         usual = load()
-        usual._decoder.attend_in_slices()
+        usual._measures.take(Measure.SLICED)
         assert np.array_equal(output.picture, edit(usual))

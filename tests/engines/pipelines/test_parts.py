@@ -13,16 +13,18 @@ import torch
 from inpaint.core.request import SamplingParams
 from inpaint.core.spec import ModelSpec, Source
 from inpaint.engines.base import EngineInput
+from inpaint.engines.memory.activations import VAE_PIXEL_BYTES, WORDS_BYTES
+from inpaint.engines.memory.residency import Residency
+from inpaint.engines.memory.rule import Measure, within_budget
 from inpaint.engines.pipelines import parts
 from inpaint.engines.pipelines.inpaint import DiffusersInpaint
 from inpaint.engines.pipelines.parts import PipelineParts
 from inpaint.engines.pipelines.text_to_image import SdxlTextToImage
-from inpaint.engines.runtime import diffusion
-from inpaint.engines.runtime.budget import VAE_PIXEL_BYTES, WORDS_BYTES
+from inpaint.engines.runtime import torch_device
 from inpaint.engines.runtime.checkpoint import Checkpoint
-from inpaint.engines.runtime.residency import Residency
 from inpaint.errors import BadConfig, EditCancelled, OutOfMemory
-from inpaint.models import catalog
+from inpaint.models.families import FAMILIES
+from inpaint.models.loaders import Runtime
 from tests.engines.conftest import Watcher, a_picture, blob
 from tests.tiny_models import make_flux, make_sdxl_inpaint
 
@@ -141,7 +143,7 @@ def test_an_autoencoder_whose_activations_do_not_fit_works_in_tiles(binds: bool,
     residency = Residency("cpu", room, parks=binds)
     output = load(repository, residency).inpaint(work, Watcher())
     assert np.array_equal(output.picture, expected) != is_tiled
-    assert output.notices == ((residency.in_words("the picture was decoded in tiles"),) if is_tiled else ())
+    assert output.notices == ((within_budget(residency.budget, "the picture was decoded in tiles"),) if is_tiled else ())
 
 
 def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, engine: DiffusersInpaint) -> None:
@@ -154,7 +156,7 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in gpu._parts._parts.items() if handle.is_on_device] == ["vae"]
     assert [gpu.relieve(), gpu.relieve(), gpu.relieve_last(), gpu.relieve_last()] == [SLICES, None, LAYERS, None]
-    gpu._parts._is_sliced = False  # one layer at a time changes no bit by itself
+    gpu._parts._measures._taken.remove(Measure.SLICED)  # one layer at a time changes no bit by itself
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert not gpu._parts._parts["unet"].is_on_device
     gpu.restore()
@@ -243,18 +245,18 @@ def test_a_wrong_control_is_found_before_any_weights_are_read(loaded: list[str],
     spec = ModelSpec("mine", "Mine", "diffusers-inpaint", ("inpaint",), negative_prompt=True, file="mine.toml",
                      sources={"pipeline": Source(str(make_flux(tmp_path, fill=True)))})
     with pytest.raises(BadConfig, match="mine.toml: negative_prompt: FluxFillPipeline has no negative_prompt"):
-        catalog.FAMILIES[spec.family]["inpaint"].load(spec, catalog.Runtime("cpu", None, tmp_path), Watcher())
+        FAMILIES[spec.family]["inpaint"].load(spec, Runtime("cpu", None, tmp_path), Watcher())
     assert loaded == []
 
 
 @pytest.mark.parametrize("family", ["sdxl", "diffusers-inpaint"])
 def test_the_registry_hands_its_residency_on(family: str, repository: Path, sdxl_folder: Path, tmp_path: Path,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diffusion, "choose_device", lambda name: name)
+    monkeypatch.setattr(torch_device, "choose_device", lambda name: name)
     folder, task = {"sdxl": (sdxl_folder, "generate"), "diffusers-inpaint": (repository, "inpaint")}[family]
     spec = ModelSpec("mine", "Mine", family, (task,), sources={"pipeline": Source(str(folder))})
-    runtime = catalog.Runtime("cpu", None, tmp_path, Residency("cpu", ROOM))
-    engine = catalog.FAMILIES[family][task].load(spec, runtime, Watcher())
+    runtime = Runtime("cpu", None, tmp_path, Residency("cpu", ROOM))
+    engine = FAMILIES[family][task].load(spec, runtime, Watcher())
     engine.bring(Watcher())
     assert runtime.residency.used == sum(sizes(engine)) > 0
 
