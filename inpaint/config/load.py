@@ -21,7 +21,7 @@ from inpaint.errors import BadConfig
 
 def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | None = None,
                 environment: Mapping[str, str] | None = None) -> AppConfig:
-    """Read all layers. flags: names of Settings' fields, None = not given. Raises BadConfig."""
+    """Reads all layers. flags: by the names of the fields of Settings; None = not given. Raises BadConfig."""
     environment = os.environ if environment is None else environment
     chosen = config_dir or (Path(environment["INPAINT_CONFIG"]) if environment.get("INPAINT_CONFIG") else None)
     folders = [DEFAULT_CONFIGS, *([_existing(chosen)] if chosen else [])]
@@ -48,7 +48,7 @@ def _gradio_layer(environment: Mapping[str, str]) -> NamedLayer:
 
 
 def _environment_layer(environment: Mapping[str, str]) -> NamedLayer:
-    """INPAINT_DEVICE, INPAINT_DATA_DIR, ...; the numbers of a section by their own name: INPAINT_MAX_SIDE, ..."""
+    """The layer of the variables: INPAINT_DEVICE, INPAINT_DATA_DIR, ... A section's settings have their own name: INPAINT_MAX_SIDE."""
     def given(kind: type[Any]) -> dict[str, Any]:
         names = (field.name for field in dataclasses.fields(kind) if field.name not in SECTIONS)
         return {name: _listed(name, value) for name in names if (value := environment.get(variable_of(name)))}
@@ -63,7 +63,7 @@ def _flags_layer(flags: Mapping[str, object]) -> NamedLayer:
 
 
 def _listed(name: str, value: object) -> object:
-    """The value of a variable or flag, parted where the setting is a list."""
+    """The value of a variable or flag, split at its commas where the setting is a list."""
     if name not in LISTS or not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())

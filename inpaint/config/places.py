@@ -23,9 +23,10 @@ DEFAULT_CONFIGS = SHIPPED if SHIPPED.is_dir() else PACKAGE.parent / "configs"
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """Where downloads lie and are locked. flags: what a command has to repeat to find the same models there.
+    """Where the downloads of models lie and are locked.
 
-    has_shell: whether somebody can give commands.
+    flags: those that a command has to repeat to find the same models. has_shell: whether somebody can give commands, as
+    nobody can on a Space.
     """
 
     data_dir: Path
@@ -34,7 +35,7 @@ class ModelPlace:
     has_shell: bool
 
     def of(self, spec: ModelSpec) -> ModelSpec:
-        """The same model, knowing its place, and the command that gets it."""
+        """The model with its place on this machine, and with the command that downloads it."""
         lock = str(self.data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
         place = {"cache_dir": str(self.cache_dir) if self.cache_dir else None, "lock": lock}
         command = _shell_line(["python", "-m", "inpaint", "models", "--download", spec.name, *self.flags]) if self.has_shell else ""
@@ -48,12 +49,15 @@ def repeated_flags(config_dir: Path | None, flags: Mapping[str, object]) -> list
 
 
 def _shell_line(words: Sequence[str]) -> str:
-    """As it is typed, with quotes where they are needed."""
+    """Words as a line for the shell of this system, with quotes where they are needed."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def data_dir_of(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """--data-dir, else /data on a Space that has it, else the platform's user data folder. Raises BadConfig where this user has no home."""
+    """The data folder: the setting, else /data on a Space that has it, else the platform's folder for a user's data.
+
+    Raises BadConfig where this user has no home folder.
+    """
     if chosen := folder_of(settings.data_dir):
         return chosen
     space_disk = Path("/data")

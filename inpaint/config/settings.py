@@ -17,7 +17,7 @@ from inpaint.errors import BadConfig
 
 @dataclass(frozen=True)
 class PictureLimits:
-    """What a picture may be at most; checked before it is decoded. max_file_megabytes also bounds an upload."""
+    """The largest picture that is taken; checked before it is decoded. max_file_megabytes also bounds an upload."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -28,10 +28,10 @@ class PictureLimits:
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """How much may wait, and how long a job may take. per_person counts the running job too.
+    """How many jobs may wait, and how long one may take. per_person, overall: running jobs count too.
 
-    away_seconds: how long a person who left keeps place and running job, until both are given up. stall_seconds: a running job
-    that says nothing for so long counts as hung, and the server as not ready.
+    away_seconds: how long the jobs of a person who left are kept; then they are cancelled. stall_seconds: how long a running
+    job may report nothing before it counts as hung, and the server as not ready.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -45,8 +45,9 @@ class QueueLimits:
 
 @dataclass(frozen=True)
 class StorageLimits:
-    """What a server keeps on its disk; more, or older, leaves, the oldest first. Gigabytes are 10**9 bytes. free_megabytes: what the
-    disk must have free before an upload is taken or a run begins.
+    """How much a server keeps on its disk, and for how long; what is beyond is removed, the oldest first.
+
+    Gigabytes are 10**9 bytes. free_megabytes: what the disk must have free before an upload is taken or a run begins.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -60,7 +61,7 @@ class StorageLimits:
 
 @dataclass(frozen=True)
 class MemoryLimits:
-    """budget_gb: what models may take on their device, in 10**9 bytes; "auto" = what it has, less a reserve."""
+    """The memory for models. budget_gb: what they may take on their device, in 10**9 bytes; "auto" = what it has, less a reserve."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -69,7 +70,7 @@ class MemoryLimits:
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """compile: whether the UNet of Kandinsky 2.2 goes through torch.compile, which takes minutes at the first run."""
+    """What makes runs faster. compile: whether the UNet of Kandinsky models is compiled, which takes minutes at the first run."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -78,12 +79,14 @@ class SpeedSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """app.toml. device, dtype: "auto" or a name torch knows. host None = 127.0.0.1. port None = 7860 or the next that is free.
-    cache_dir: where downloaded weights lie; None = the hub library's own place (HF_HOME, HF_HUB_CACHE).
-    log: the form of the server's log. page_downloads: whether whoever opens the page may have models downloaded; auto = only on a
-    server that nobody but this machine reaches. allowed_hosts: names that the server answers to besides its own, as
-    ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers are believed. open: whether a
-    server without a login may be reached by others.
+    """All settings of an app.toml.
+
+    device, dtype: "auto", or a name that torch knows, as "cuda:1". host: None = 127.0.0.1. port: None = 7860 or the next that
+    is free. open: whether a server without a login may be reached by others. allowed_hosts: names that the server answers to
+    besides its own, as ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers
+    are believed. data_dir: None = a folder for this user's data. cache_dir: where downloaded weights lie; None = the hub
+    library's own folder (HF_HOME, HF_HUB_CACHE). log: the form of the server's log. page_downloads: whether people may have
+    models downloaded from the page; "auto" = only on a server that nobody but this machine reaches.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -110,21 +113,21 @@ class Settings:
 
 SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
     {"pictures": PictureLimits, "queue": QueueLimits, "storage": StorageLimits, "memory": MemoryLimits, "speed": SpeedSettings})
-"""The tables of app.toml; their numbers are positive."""
+"""The tables of app.toml, by their names. Every number in them is positive."""
 
 ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB", "trusted_proxies": "FORWARDED_ALLOW_IPS"})
-"""Where INPAINT_ and the setting's own name would not say what it is, or web servers have a name for it already."""
+"""The variables whose names are not INPAINT_ and the setting's own name: that would be unclear, or web servers have another."""
 
 GRADIO_NAMES: Mapping[str, str] = MappingProxyType({"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"})
-"""Gradio's own variables, which a Space and other people's images set: the lowest layer."""
+"""Gradio's own variables, which a Space and other people's container images set. They are the lowest layer."""
 
 LISTS = frozenset({"allowed_hosts", "trusted_proxies"})
-"""Settings of several values; a variable or a flag parts them by commas."""
+"""The settings of several values, which a variable or a flag separates by commas."""
 
 
 @dataclass(frozen=True)
 class AppConfig:
-    """Everything that is set before the start; passed in, never looked up."""
+    """Everything that is decided before the start. It is passed to whoever needs it, and never looked up."""
 
     settings: Settings
     models: Mapping[str, ModelSpec]
@@ -132,7 +135,7 @@ class AppConfig:
 
 
 def variable_of(key: str) -> str:
-    """The environment's name of a setting: "pictures.max_side" -> INPAINT_MAX_SIDE. What stands behind the setting is left out."""
+    """The variable of a setting: "pictures.max_side" -> INPAINT_MAX_SIDE. A key within the setting's value is left out."""
     section, _, below = key.partition(".")
     name = below.partition(".")[0] if section in SECTIONS else section
     return ENVIRONMENT_NAMES.get(name, f"INPAINT_{name.upper()}")

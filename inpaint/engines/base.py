@@ -73,7 +73,7 @@ class Inpainter(Engine, Protocol):
     """Repaints the masked part of a picture."""
 
     def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
-        """Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        """One candidate. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each."""
         ...
 
 
@@ -81,8 +81,11 @@ class Reimaginer(Engine, Protocol):
     """Makes a picture anew from a picture and words."""
 
     def reimagine(self, picture: Pixels, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
-        """picture: uint8 [h, w, 3] RGB at the working extent; the output has the same. sampling.strength: 0 .. 1, how far
-        from it. Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        """One candidate, in the extent of the picture.
+
+        picture: uint8 [h, w, 3] RGB at the working extent. sampling.strength: 0 .. 1, how far the candidate may differ from
+        it. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each.
+        """
         ...
 
 
@@ -90,5 +93,5 @@ class Generator(Engine, Protocol):
     """Makes a picture from text."""
 
     def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
-        """Raises EditCancelled (from report), OutOfMemory, BadOutput."""
+        """One candidate. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each."""
         ...

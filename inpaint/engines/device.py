@@ -38,7 +38,7 @@ def _cuda_devices() -> int:
 
 
 def cuda_driver() -> Any:
-    """The driver's library after cuInit, or None where there is none or it does not start."""
+    """The library of the CUDA driver, initialized; None where there is none, or it does not start."""
     name = CUDA_DRIVER.get(sys.platform)
     if name is None:
         return None

@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 INDEX = "model_index.json"
 STEM = "(?:model|diffusion_pytorch_model)"
-"""How transformers and diffusers name a part's weights. Other safetensors are adapters or conversions."""
+"""The names that transformers and diffusers give a part's weights. Other safetensors are adapters or conversions."""
 
 PART_OF = r"-\d+-of-\d+"
 PLAIN_ENDINGS = (".json", ".txt", ".model")
@@ -28,9 +28,10 @@ PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 
 @dataclass(frozen=True)
 class Component:
-    """One folder of a repository. files: to fetch, by their names in the repository. has_weights: whether those hold weights.
+    """One folder of a repository.
 
-    needs_weights: it has a model's config.json. only_pickled: its weights are there, but as pickles alone.
+    files: those to fetch, by their names in the repository. has_weights: whether they include weights. needs_weights:
+    whether the folder has a model's config.json. only_pickled: whether its weights are there only as pickles.
     """
 
     name: str

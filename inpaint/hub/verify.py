@@ -43,7 +43,7 @@ def is_known(spec: ModelSpec) -> bool:
 
 
 def are_gone(spec: ModelSpec) -> bool:
-    """Whether a source was downloaded whole, and nothing of it is here now."""
+    """Whether a source was downloaded whole, and nothing of it is on this disk now."""
     return any(lock_of(source) and not _is_here(source) for source in spec.sources.values())
 
 

@@ -20,13 +20,13 @@ MAX_HEADER_BYTES = 100_000_000
 
 
 def find(source: Source) -> Path | None:
-    """The complete folder of a source on this disk, or None. Of the hub's cache exactly the commit that is locked, once one is."""
+    """The folder of a source that is complete on this disk, else None. A locked source is found only at its locked commit."""
     folder = Path(source.repo_id) if source.is_local else _cached(source)
     return find_in(folder, source) if folder is not None else None
 
 
 def find_in(folder: Path, source: Source) -> Path | None:
-    """The folder if it holds all of a source, else None."""
+    """The folder, if it holds all of a source; else None."""
     return folder if _is_complete(folder, source) else None
 
 
@@ -36,7 +36,7 @@ def are_on_disk(spec: ModelSpec, parts: Iterable[str]) -> bool:
 
 
 def locate(spec: ModelSpec, parts: Iterable[str]) -> dict[str, Path]:
-    """Part -> complete local folder. Raises ModelUnavailable, saying how to get the weights."""
+    """The folders of the sources of these names. Raises ModelUnavailable, saying how to get the weights."""
     found: dict[str, Path] = {}
     for part in parts:
         folder = find(spec.sources[part])
@@ -64,7 +64,7 @@ def count_parameters(folder: Path, variant: str | None) -> int:
 
 
 def _parameters_in(file: Path) -> int:
-    """source: the safetensors format, which begins with eight bytes for the length of a JSON object of tensors."""
+    """The parameters in one file, which begins with eight bytes for the length of a JSON object that lists the tensors."""
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
@@ -90,7 +90,7 @@ def _cached(source: Source) -> Path | None:
 
 
 def _is_complete(folder: Path, source: Source) -> bool:
-    """Every component the index names is there, with safetensors wherever it has a config.json."""
+    """Whether every component that the index names is there, with safetensors wherever it has a config.json."""
     components = component_names(_read_json(folder / INDEX))
     return bool(components) and all(_is_component_complete(folder / name, source) for name in components)
 

@@ -12,7 +12,7 @@ from typing import Any
 from inpaint.config.settings import AppConfig
 from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.spec import BYTES_PER_PARAMETER, DeviceKind, ModelSpec, Source, Task, WorkingLimits
-from inpaint.engines.device import probe_device
+from inpaint.engines.device import probe_device, split_device
 from inpaint.engines.memory.budget import GB
 from inpaint.engines.memory.forecast import MemoryPlan, Needs, plan_memory
 from inpaint.engines.memory.residency import Residency
@@ -84,6 +84,7 @@ class Models:
         """
         key: tuple[str, Task] = (spec.name, task)
         if key in self._engines:
+            self._select_card()
             return self._engines[key]
         ability = FAMILIES[spec.family][task]
         report(Progress("loading"))
@@ -92,6 +93,14 @@ class Models:
         _hush_libraries()
         self._engines[key] = ability.load(spec, self._runtime, report)
         return self._engines[key]
+
+    def _select_card(self) -> None:
+        """Selects a card that is named by its number for the thread that calls, as opening an engine did for its own."""
+        kind, index = split_device(self._runtime.device)
+        if kind == "cuda" and index is not None:
+            from inpaint.engines.runtime.torch_device import select_card
+
+            select_card(index)
 
     def bring(self, spec: ModelSpec, task: Task, report: ProgressCallback) -> None:
         """Loads a model's weights now, on the thread that calls. Raises as `engine` does."""
@@ -109,7 +118,10 @@ class Models:
         return next((plan.words for plan in plans if plan and plan.words), "")
 
     def memory_plan(self, spec: ModelSpec, task: Task) -> MemoryPlan | None:
-        """Computed from the parameters in the model's file; None where those or the family's turns are not known."""
+        """What the memory budget means for a model at its usual extent, computed from the parameters in its file.
+
+        None where those, or the family's turns, are not known.
+        """
         turns = FAMILIES[spec.family][task].turns
         if not turns or any(name not in spec.parameters for turn in turns for name in turn.parts):
             return None
@@ -135,7 +147,10 @@ class Models:
         return sum(spec.parameters.get(name, 0) for turn in turns for name in turn.parts) * BYTES_PER_PARAMETER[self.default_dtype]
 
     def describe(self) -> list[dict[str, object]]:
-        """Every model as plain data, for `models --json`, HTTP and the page. on_disk: for any of its tasks; controls: for all of them."""
+        """Every model as plain data, for `models --json`, HTTP and the page.
+
+        on_disk: whether any of its tasks can run. controls: those of all its tasks.
+        """
         return [self._described(spec) for spec in self.specs.values()]
 
     def _none_is_here(self, task: Task, has_prompt: bool) -> ModelUnavailable:

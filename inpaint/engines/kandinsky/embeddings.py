@@ -16,7 +16,7 @@ from inpaint.atomic import replace_file
 
 @dataclass(frozen=True)
 class PriorRequest:
-    """All that decides what one prior makes: the key of its embeddings. negative_prompt is never an empty string."""
+    """All that decides the embeddings of one prior, which are kept under it. negative_prompt: never an empty string."""
 
     prompt: str
     negative_prompt: str | None

@@ -12,7 +12,7 @@ from inpaint.core.progress import Progress, ProgressCallback, Stage
 
 @contextmanager
 def cancel_points(blocks: Iterable[torch.nn.Module], stage: Stage, report: ProgressCallback) -> Generator[None]:
-    """While open, each block reports before it runs, so that whoever watches can cancel inside one long pass."""
+    """While open, each block reports before it runs, so that a run can be cancelled inside one long pass."""
     before_each = list(blocks)
 
     def hook(number: int) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from inpaint.core.request import SamplingParams
 
 
 def words_cut(tokenizer: Any, text: str) -> str:
-    """The end of a text that does not fit into the model's tokens, as the model would have read it; empty if all fits."""
+    """The end of a text that does not fit into the model's tokens, as the model would have read it; "" where all of it fits."""
     limit: int = tokenizer.model_max_length
     tokens = tokenizer(text, verbose=False).input_ids
     return tokenizer.decode(tokens[limit - 1:-1]).strip() if len(tokens) > limit else ""

@@ -1,4 +1,4 @@
-"""The schedulers of diffusion: made fresh for each run, by name or as the checkpoint names them."""
+"""The schedulers of diffusion: a new one for each run, by name or as the checkpoint names it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from inpaint.errors import InvalidRequest
 
 SCHEDULERS: Mapping[str, Any] = MappingProxyType(
     {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler})
-"""The decoder schedulers by the name in SamplingParams. Euler types need scale_model_input, which the loop never calls."""
+"""The schedulers of decoders, by their name in SamplingParams. Euler types need scale_model_input, which the loop never calls."""
 
 
 def make_scheduler(own: Any, name: str | None) -> Any:
-    """A scheduler fresh for one run, so that a cancelled run leaves no state: the checkpoint's own, or the one named.
+    """A new scheduler for one run, so that a cancelled run leaves no state. name: another type than the checkpoint's own.
 
-    A swapped-in type has no learned variance: `from_config` would carry that setting along and fail on the channel count.
+    Another type has no learned variance, so that setting is left out: the scheduler would fail on the channel count.
     Raises InvalidRequest.
     """
     if name is not None and name not in SCHEDULERS:
@@ -37,7 +37,7 @@ def has_learned_variance(scheduler: Any) -> bool:
 
 
 def predicted_original(scheduler: Any, step: Any) -> torch.Tensor:
-    """What the finished latents look like as seen from this step (x0): [1, c, h, w], the sample's dtype.
+    """The finished latents as they look from this step (x0): [1, c, h, w], in the sample's dtype.
 
     step: what `scheduler.step` returned. DPM++ does not return x0, but keeps it for its next step.
     """

@@ -1,4 +1,4 @@
-"""What every diffusion engine does with tensors: noise by a seed, checks, and the way to pixels."""
+"""What every diffusion engine does with tensors: generators by a seed, checks, and conversions to arrays and pixels."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from inpaint.errors import BadOutput
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A fresh generator. On the CPU, so that every device starts from the same noise."""
+    """A new generator with this seed. It is on the CPU, so that every device starts from the same noise."""
     return torch.Generator("cpu").manual_seed(seed)
 
 
 def is_finite(numbers: torch.Tensor) -> bool:
-    """Whether there is neither NaN nor infinity. Conversion to pixels would turn those into black without a word."""
+    """Whether all numbers are finite. Conversion to pixels would silently turn NaN into black."""
     return bool(torch.isfinite(numbers).all())
 
 
 def require_finite(numbers: torch.Tensor, part: str) -> None:
-    """Raises BadOutput that names the part of the model."""
+    """Raises BadOutput for numbers that are not all finite. part: of the model, for the message."""
     if not is_finite(numbers):
         raise BadOutput(f"The model returned invalid numbers ({part}), so there is no picture.",
                         "Try another seed or a lower guidance; if that does not help, download the model anew "
@@ -29,12 +29,12 @@ def require_finite(numbers: torch.Tensor, part: str) -> None:
 
 
 def to_pixels(picture: torch.Tensor) -> Pixels:
-    """[1, 3, h, w] in 0 .. 1, finite -> uint8 [h, w, 3], rounded as diffusers rounds (image_processor.py)."""
+    """Finite numbers [1, 3, h, w] in 0 .. 1 -> uint8 [h, w, 3], rounded as diffusers rounds (image_processor.py)."""
     return (picture.cpu().permute(0, 2, 3, 1).float().numpy()[0] * 255).round().astype(np.uint8)
 
 
 def to_array(latents: torch.Tensor) -> NDArray[np.float32]:
-    """[1, c, h, w] on any device -> float32 [c, h, w]."""
+    """Latents [1, c, h, w] on any device -> an array, float32 [c, h, w]."""
     return latents[0].float().cpu().numpy()
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import torch
 
-from inpaint.engines.device import probe_device, split_device
+from inpaint.engines.device import probe_device
 from inpaint.errors import InvalidRequest, MachineError
 
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
@@ -30,15 +30,14 @@ def choose_device(name: str | None) -> str:
             raise MachineError(f"This machine has a GPU ({kind}), but torch {torch.__version__} as installed here cannot use it.",
                                "Install the torch for it (https://pytorch.org/get-started/locally), or set --device cpu.")
         raise InvalidRequest("device", f"This machine has no device {name!a}.", f"It has {choose_device(None)}.")
-    _select_card(name)
+    if kind == "cuda" and index:
+        select_card(int(index))
     return name
 
 
-def _select_card(device: str) -> None:
-    """Makes a numbered card torch's current one in this thread, which is the worker's."""
-    kind, index = split_device(device)
-    if kind == "cuda" and index is not None:
-        torch.cuda.set_device(index)
+def select_card(index: int) -> None:
+    """Makes a CUDA card torch's current one in the thread that calls."""
+    torch.cuda.set_device(index)
 
 
 def choose_dtype(device: str, name: str | None) -> str:
