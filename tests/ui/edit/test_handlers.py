@@ -21,7 +21,7 @@ from inpaint.models.catalog import Models
 from inpaint.service import Service
 from inpaint.storage.uploads import Upload
 from inpaint.ui.edit.handlers import EditHandlers
-from inpaint.ui.edit.tab import build_edit_tab
+from inpaint.ui.edit.tab import AUTOMATIC, build_edit_tab
 from inpaint.ui.form import able
 from inpaint.ui.runs.identity import PERSON_COOKIE
 from inpaint.ui.stage.stage import Stage, data_url_png
@@ -103,3 +103,19 @@ def test_what_is_changed_while_a_run_waits_changes_nothing_in_it(config: AppConf
     assert (seen.prompt, seen.num_inference_steps, seen.seed) == ("a red hat", 30, 7)
     assert waited[0].work.request.mask.bounds() == Bounds(10, 20, 20, 20)
     assert "Seed 7, 30 steps" in shown[editor.tab.stage]["result"]["items"][0]["label"]
+
+
+@pytest.mark.parametrize(("prompt", "chosen"), [("a red hat", "sdxl-inpaint"), ("", "erase")], ids=["words", "no words"])
+def test_a_gpu_machine_that_has_only_sdxl_inpainting_paints_words_with_it(prompt: str, chosen: str, config: AppConfig, tmp_path: Path,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the page as for a program: HTTP and the command line ask the service."""
+    monkeypatch.setattr("inpaint.hub.weights.are_on_disk",
+                        lambda spec, parts: not parts or spec.name in ("sdxl-inpaint", "kandinsky-mini"))
+    service = Service.build(config)
+    service.models.device = "cuda"
+    editor = handlers(service)
+    values = opened(editor, save(noise(SIDE, SIDE), tmp_path / "photo.png")) | {editor.tab.form.model: AUTOMATIC, editor.tab.form.prompt: prompt}
+    choice, missing = editor._choice(values)
+    asked = service.edit_request(Picture(noise(SIDE, SIDE)), Mask(block(SIDE, SIDE, 10, 10, 20, 20)), {"prompt": prompt})
+    assert choice is not None and missing is None and choice.spec.name == asked.model == chosen
+    assert choice.reason in asked.notices[0]
