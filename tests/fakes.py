@@ -53,10 +53,10 @@ class FakeEngine:
                 raise self.fails[stage]
         return EngineOutput(self.paint(work), self.notices)
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         return None
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         return None
 
     def restore(self) -> None:

@@ -51,11 +51,11 @@ class Programmed:
     def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         return self._run(np.zeros((sampling.height or 1, sampling.width or 1, 3), np.uint8), sampling, report)
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         self.relieved += 1
         return "one thing was given up" if self.relieved == 1 else None
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         return None
 
     def restore(self) -> None:

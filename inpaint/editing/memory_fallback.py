@@ -43,7 +43,7 @@ class MemoryFallback:
             self._take_measure(candidate)
 
     def _take_measure(self, candidate: int) -> None:
-        done = self._engine.relieve() or self._shrink() or self._engine.relieve_last()
+        done = self._engine.reduce_memory() or self._shrink() or self._engine.reduce_memory_slowly()
         if done is None:
             raise self._too_little()
         before = f"From candidate {candidate} on: memory" if candidate > 1 else "Memory"

@@ -49,15 +49,15 @@ class EngineOutput:
 class Engine(Protocol):
     """What an engine of every task offers to whoever reacts to memory running out."""
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         """Takes one more measure so that the next try needs less memory, and returns what was done.
 
         The sentence completes "Memory ran out, so ...". None = no measure is left.
         """
         ...
 
-    def relieve_last(self) -> str | None:
-        """Takes a measure that is too slow to come before the smallest working extent; returns as `relieve` does."""
+    def reduce_memory_slowly(self) -> str | None:
+        """Takes a measure that is too slow to come before the smallest working extent; returns as `reduce_memory` does."""
         ...
 
     def restore(self) -> None:

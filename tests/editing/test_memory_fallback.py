@@ -54,13 +54,13 @@ class Cramped:
             raise OutOfMemory("The device said no.")
         return EngineOutput(np.full((*extent.shape, 3), 7, np.uint8))
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         if self.given == len(self.things):
             return None
         self.given += 1
         return self.things[self.given - 1]
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         if self.last is None or self.gave_last:
             return None
         self.gave_last = True

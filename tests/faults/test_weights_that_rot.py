@@ -107,7 +107,7 @@ def test_a_folder_that_is_removed_is_told_at_the_next_load_and_holds_again_when_
     models.bring(spec, "inpaint", lambda progress: None)
     folder.rename(folder.with_name("aside"))
     assert not models.is_available(spec, "inpaint")
-    models.residency.let_go_all_but()
+    models.residency.evict_all_except()
     with pytest.raises(ModelUnavailable) as refused:
         models.bring(spec, "inpaint", lambda progress: None)
     assert str(folder) not in str(refused.value)

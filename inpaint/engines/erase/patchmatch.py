@@ -51,11 +51,11 @@ class Erase:
             return EngineOutput(_telea(work.picture, work.mask), (self.why_not,))
         return EngineOutput(_patchmatch(work, report))
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         """None: it takes no measures, and only a smaller work area helps."""
         return None
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         """None: it takes no measures."""
         return None
 

@@ -156,7 +156,7 @@ class Decoder:
         """The UNet, compiled where that was asked for. is_plain: whether its layers are those that would be compiled."""
         if self._compiler is None:
             return unet
-        return self._compiler.of(unet, report) if is_plain else self._compiler.stand_aside(unet)
+        return self._compiler.of(unet, report) if is_plain else self._compiler.uncompiled(unet)
 
     @property
     def _notices(self) -> tuple[str, ...]:

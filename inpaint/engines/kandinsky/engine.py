@@ -75,11 +75,11 @@ class KandinskyEngine(Generic[Kind]):
         """Loads now what a run from words needs, as far as it fits."""
         self._residency.bring_ahead(report, *self._conditioner.parts, *self._decoder.parts)
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         """Takes one more measure: what is not needed at once leaves, then attention is sliced, then parts are alone."""
         return self._release_others() or self._measures.take(Measure.SLICED) or self._measures.take(Measure.ALONE)
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         """Streams the UNet's weights layer by layer, where the device has memory of its own."""
         return self._measures.take(Measure.STREAMED)
 
@@ -116,7 +116,7 @@ class KandinskyEngine(Generic[Kind]):
     def _read(self, sampling: SamplingParams, report: ProgressCallback) -> Guidance:
         guidance = self._conditioner.read(sampling, report)
         if self._prior_stays_off:
-            self._residency.let_go(*self._conditioner.parts)
+            self._residency.evict(*self._conditioner.parts)
         return guidance
 
     def _release_others(self) -> str | None:

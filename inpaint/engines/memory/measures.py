@@ -71,7 +71,7 @@ class Measures:
     def release_others(self, *staying: Part[Any]) -> list[Part[Any]]:
         """Takes all other parts off the device and returns them; where RAM is short, those that are parked there too."""
         parked = self._residency.drop_parked(*staying) if self._residency.ram_is_short else []
-        return [*parked, *self._residency.let_go_all_but(*staying)]
+        return [*parked, *self._residency.evict_all_except(*staying)]
 
     def released_words(self, titles: list[str]) -> str | None:
         """What was done with the parts of these titles, for a notice; None where there are none."""

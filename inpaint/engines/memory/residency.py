@@ -131,7 +131,7 @@ class Residency:
         from accelerate import cpu_offload
         from accelerate.hooks import remove_hook_from_submodules
 
-        self.let_go_all_but()
+        self.evict_all_except()
         part.users += 1
         try:
             if part.value is None:
@@ -146,18 +146,18 @@ class Residency:
                 remove_hook_from_submodules(part.value)
             part.users -= 1
 
-    def let_go_all_but(self, *staying: Part[Any]) -> list[Part[Any]]:
+    def evict_all_except(self, *staying: Part[Any]) -> list[Part[Any]]:
         """Takes all parts off the device, except those in use, and returns them."""
         leaving = [part for part in self._parts.values() if part.is_on_device and not part.users and part not in staying]
         for part in leaving:
-            self._let_go(part)
+            self._evict(part)
         return leaving
 
-    def let_go(self, *parts: Part[Any]) -> None:
+    def evict(self, *parts: Part[Any]) -> None:
         """Takes these parts off the device, except those in use."""
         for part in parts:
             if part.is_on_device and not part.users:
-                self._let_go(part)
+                self._evict(part)
 
     def drop(self, *parts: Part[Any]) -> None:
         """Removes these parts from all memory."""
@@ -208,7 +208,7 @@ class Residency:
         """Evicts the least recently used part from the device; False where none can leave."""
         leaving = first_to_leave(part for part in self._parts.values() if part.is_on_device)
         if leaving is not None:
-            self._let_go(leaving)
+            self._evict(leaving)
         return leaving is not None
 
     def _make_ram(self, nbytes: int) -> None:
@@ -223,7 +223,7 @@ class Residency:
             self.drop(leaving)
         return leaving is not None
 
-    def _let_go(self, part: Part[Any]) -> None:
+    def _evict(self, part: Part[Any]) -> None:
         """Takes a part off the device. It is parked where RAM has room for it, and dropped where not."""
         is_parked = self._has_ram_to_park(part)
         part.is_on_device = False

@@ -90,11 +90,11 @@ class PipelineParts:
         """Does the work. Raises OutOfMemory where memory runs out. task: what the work is, for the message."""
         return self._measures.guard(work, task)
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         """Takes one more measure: other models leave, parts are alone, attention is sliced, then decoding is tiled."""
         return self._release_others() or self._measures.take(Measure.ALONE) or self._attend_in_slices() or self._decode_in_tiles()
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         """Streams the denoiser's weights layer by layer, where the device has memory of its own."""
         return self._measures.take(Measure.STREAMED)
 
@@ -169,13 +169,13 @@ class EngineOfParts:
     def __init__(self, parts: PipelineParts) -> None:
         self._parts = parts
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         """Takes one more measure, as the parts order them."""
-        return self._parts.relieve()
+        return self._parts.reduce_memory()
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         """Streams the denoiser's weights layer by layer, where the device has memory of its own."""
-        return self._parts.relieve_last()
+        return self._parts.reduce_memory_slowly()
 
     def restore(self) -> None:
         """Ends all measures, so that the next run computes what a fresh engine would."""

@@ -44,7 +44,7 @@ class Compiler:
             self._shapes[module] = set()
         return partial(self._call, module, report)
 
-    def stand_aside(self, module: torch.nn.Module) -> Callable[..., Any]:
+    def uncompiled(self, module: torch.nn.Module) -> Callable[..., Any]:
         """What a run calls whose layers are not those that were compiled, since they are sliced or streamed: the module as it is."""
         self.notices = (STOOD_ASIDE,)
         return partial(_eagerly, module)

@@ -152,10 +152,10 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
     gpu = load(repository, residency)
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert residency.used == sum(sizes(gpu))
-    assert gpu.relieve() == PARTS
+    assert gpu.reduce_memory() == PARTS
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in gpu._parts._parts.items() if handle.is_on_device] == ["vae"]
-    assert [gpu.relieve(), gpu.relieve(), gpu.relieve_last(), gpu.relieve_last()] == [SLICES, None, LAYERS, None]
+    assert [gpu.reduce_memory(), gpu.reduce_memory(), gpu.reduce_memory_slowly(), gpu.reduce_memory_slowly()] == [SLICES, None, LAYERS, None]
     gpu._parts._measures._taken.remove(Measure.SLICED)  # one layer at a time changes no bit by itself
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert not gpu._parts._parts["unet"].is_on_device
@@ -167,11 +167,11 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
 def test_a_cancelled_run_lets_go_of_what_it_used(repository: Path, at: tuple[str, int]) -> None:
     residency = on_a_gpu()
     engine = load(repository, residency)
-    while engine.relieve():
+    while engine.reduce_memory():
         pass
     with pytest.raises(EditCancelled):
         engine.inpaint(a_work(64), Watcher(cancel_at=at))
-    residency.let_go_all_but()
+    residency.evict_all_except()
     assert residency.used == 0 and not any(part.users for part in engine._parts._parts.values())
 
 
@@ -197,9 +197,9 @@ def test_the_pipeline_computes_on_the_residencys_device(repository: Path) -> Non
 
 def test_the_rungs_and_their_order(engine: DiffusersInpaint) -> None:
     engine.inpaint(a_work(576), Watcher())
-    assert [engine.relieve() for _ in range(4)] == [IN_MEMORY, SLICES, TILES, None] and engine.relieve_last() is None
+    assert [engine.reduce_memory() for _ in range(4)] == [IN_MEMORY, SLICES, TILES, None] and engine.reduce_memory_slowly() is None
     engine.restore()
-    assert engine.relieve() == IN_MEMORY
+    assert engine.reduce_memory() == IN_MEMORY
 
 
 @pytest.mark.parametrize(("parks", "how"), [(False, "let go"), (True, "moved off the GPU")], ids=["CPU", "GPU"])
@@ -209,8 +209,8 @@ def test_other_models_go_first_then_what_is_idle_of_its_own(parks: bool, how: st
     generator.generate(FROM_TEXT, Watcher())
     engine = load(repository, residency)
     expected = engine.inpaint(work, Watcher()).picture
-    assert engine.relieve() == f"other models were {how}" and residency.used == sum(sizes(engine))
-    assert engine.relieve() == (PARTS if parks else IN_MEMORY)
+    assert engine.reduce_memory() == f"other models were {how}" and residency.used == sum(sizes(engine))
+    assert engine.reduce_memory() == (PARTS if parks else IN_MEMORY)
     assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in engine._parts._parts.items() if handle.is_on_device] == ["vae"]
     engine.restore()
@@ -219,19 +219,19 @@ def test_other_models_go_first_then_what_is_idle_of_its_own(parks: bool, how: st
 
 def test_tiles_are_not_named_where_they_would_change_nothing(engine: DiffusersInpaint) -> None:
     engine.inpaint(a_work(64), Watcher())
-    assert [engine.relieve() for _ in range(3)] == [IN_MEMORY, SLICES, None]
+    assert [engine.reduce_memory() for _ in range(3)] == [IN_MEMORY, SLICES, None]
 
 
 def test_a_transformer_has_no_slices(tmp_path: Path) -> None:
     engine = load(make_flux(tmp_path, fill=True))
     engine.inpaint(a_work(544), Watcher())
-    assert [engine.relieve() for _ in range(3)] == [IN_MEMORY, TILES, None]
+    assert [engine.reduce_memory() for _ in range(3)] == [IN_MEMORY, TILES, None]
 
 
 def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
     work = a_work(576)
     expected, tile = engine.inpaint(work, Watcher()).picture, engine._parts._parts["vae"].value.tile_sample_min_size
-    while engine.relieve():
+    while engine.reduce_memory():
         pass
     near = engine.inpaint(work, Watcher()).picture
     assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
