@@ -23,10 +23,12 @@ def ranked_models(specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_h
     """The models that fit the task and the prompt, the best first.
 
     Those that are on this machine come before the others, then those that are fast on its device, then those of higher
-    priority. An edit without a prompt is for models that take none, and one with a prompt for models that take one.
+    priority. An edit without a prompt is for models that take none, and one with a prompt for models that take one. Where no
+    model at all takes none, an edit without a prompt is for every model.
     """
-    fitting = [spec for spec in specs if spec.can(task) and (task != "inpaint" or spec.prompt == has_prompt)]
-    return sorted(fitting, key=lambda spec: (not is_here(spec), not spec.is_fast_on(device), -spec.priority))
+    able = [spec for spec in specs if spec.can(task)]
+    fitting = able if task != "inpaint" else [spec for spec in able if spec.prompt == has_prompt]
+    return sorted(fitting if fitting or has_prompt else able, key=lambda spec: (not is_here(spec), not spec.is_fast_on(device), -spec.priority))
 
 
 def default_model(specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_here: Callable[[ModelSpec], bool],

@@ -172,7 +172,7 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
     generating, reimagining = (able(models.ranked(task), task) for task in ("generate", "image-to-image"))
     examples = load_examples(settings.pictures, known)
-    first = models.default("inpaint", has_prompt=False)
+    first = _shown_first(models)
     with Page(service) as page:
         fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
@@ -203,6 +203,14 @@ def _build_edit(service: Service, first: Choice, examples: Mapping[str, Example]
     models = service.models
     note = words.model_html(first.spec, models, "inpaint", first.reason)
     return build_edit_tab(able(models.specs.values(), "inpaint"), first.spec, stage, note, _known_at_first(models), can_reimagine)
+
+
+def _shown_first(models: Models) -> Choice:
+    """The model of an edit without words; where none is on this machine, the one that could be got."""
+    try:
+        return models.default("inpaint", has_prompt=False)
+    except ModelUnavailable:
+        return Choice(models.ranked("inpaint", has_prompt=False)[0].on_task("inpaint"), "")
 
 
 def _known_at_first(models: Models) -> Mapping[str, str]:

@@ -228,6 +228,8 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
     pytest.param(MODEL.replace('["inpaint"]', '["fly"]'), "mine.toml, line 5: tasks.0: .*'image-to-image'", id="unknown task"),
     pytest.param(MODEL + "early_stop = 1", "mine.toml, line 7: early_stop: .* boolean", id="a number for a yes"),
     pytest.param(MODEL + 'schedulers = ["euler"]', "mine.toml, line 7: schedulers.0: .*'dpm..'", id="unknown scheduler"),
+    pytest.param(MODEL + 'fast_on = ["gpu"]', "mine.toml, line 7: fast_on.0: .*'mps'", id="fast on no device"),
+    pytest.param(MODEL + "priority = 1.5", "mine.toml, line 7: priority: .* integer", id="half a priority"),
     pytest.param(MODEL + 'command = "rm"', "mine.toml, line 7: command: it is not set", id="a command of its own"),
     pytest.param(MODEL + 'file = "x"', "mine.toml, line 7: file: it is not set", id="a file of its own"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "line 9: sources.a.commit: there is no such key", id="unknown key of a source"),

@@ -50,6 +50,17 @@ def test_what_a_machine_that_has_none_is_offered(device: DeviceKind, first: str)
     assert next(filter(can_be_downloaded, ranked)).name == first
 
 
+@pytest.mark.parametrize(("prompt", "chosen"), [(False, "mine"), (True, "mine")])
+def test_where_no_model_works_without_words_every_model_is_asked(prompt: bool, chosen: str) -> None:
+    """As where a person's file takes the place of the shipped one that erases."""
+    choice = default_model([MINE], "inpaint", prompt, lambda spec: True, "cuda")
+    assert choice is not None and choice.spec.name == chosen
+
+
+def test_words_are_never_for_a_model_that_reads_none() -> None:
+    assert default_model([ERASER], "inpaint", True, lambda spec: True, "cuda") is None
+
+
 def test_a_model_has_the_controls_of_its_task() -> None:
     choice = default_model(SHIPPED.values(), "image-to-image", True, lambda spec: True, "cuda")
     assert choice is not None and "strength" in choice.spec.limits
