@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 
 from inpaint.config.settings import parse_auth
 from inpaint.errors import ModelUnavailable
-from inpaint.models.catalog import Choice, Models
+from inpaint.models.catalog import Models
+from inpaint.models.default_model import Choice
 from inpaint.service import Service
 from inpaint.startup.address import in_url
 from inpaint.storage.folder import FolderWatch, written_folders
@@ -27,7 +28,6 @@ from inpaint.ui.downloads.fetcher import Fetcher, may_download
 from inpaint.ui.downloads.line import FetchHandlers
 from inpaint.ui.edit.context import EditContext
 from inpaint.ui.edit.handlers import EditHandlers, bind_edit
-from inpaint.ui.edit.readiness import ANY_WORDS
 from inpaint.ui.edit.tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
 from inpaint.ui.form import able
@@ -145,9 +145,9 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     """The app, ready to launch. Loads no model. fetcher: for tests, which download nothing."""
     models, settings = service.models, service.config.settings
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
-    generating, reimagining = (able(models.handiest(task), task) for task in ("generate", "image-to-image"))
+    generating, reimagining = (able(models.ranked(task), task) for task in ("generate", "image-to-image"))
     examples = load_examples(settings.pictures, known)
-    first = models.choose("")
+    first = _shown_first(models)
     with Page(service) as page:
         fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
@@ -181,10 +181,18 @@ def _build_edit(service: Service, first: Choice, examples: Mapping[str, Example]
     return build_edit_tab(able(models.specs.values(), "inpaint"), first.spec, stage, note, _known_at_first(models), can_reimagine)
 
 
+def _shown_first(models: Models) -> Choice:
+    """The model of an edit without words; where none is on this machine, the one that could be got."""
+    try:
+        return models.default("inpaint", has_prompt=False)
+    except ModelUnavailable:
+        return Choice(models.ranked("inpaint", has_prompt=False)[0].on_task("inpaint"), "")
+
+
 def _known_at_first(models: Models) -> Mapping[str, str]:
     """By model, what is said of the one that would read words if it knows a few things only: as the page says after it has loaded."""
     with contextlib.suppress(ModelUnavailable):
-        reader = models.choose(ANY_WORDS).spec
+        reader = models.default("inpaint", has_prompt=True).spec
         if reader.knows:
             return {reader.name: words.knows_html(reader, "", models)}
     return {}

@@ -66,7 +66,7 @@ class Opening:
             return {self.page.tab.message: gr.skip()}
         self.page.claim(request)
         known = self.page.service.models.specs.get(ready.model)
-        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.page.service.models.choose("").spec
+        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.page.service.models.default("inpaint", has_prompt=False).spec
         given = {"prompt": ready.prompt, "negative_prompt": ready.negative, **ready.given}
         box = spec.name if known else AUTOMATIC
         return (self._painted(example.upload, example.picture, example.mask)
@@ -76,7 +76,7 @@ class Opening:
         """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
         spec, automatic = self.readiness.model_knowing(prompt), None
         with contextlib.suppress(ModelUnavailable):
-            automatic = self.page.service.models.choose(prompt).spec.name
+            automatic = self.page.service.models.default("inpaint", bool(prompt)).spec.name
         return {self.page.tab.form.prompt: prompt, self.page.tab.form.model: AUTOMATIC if spec.name == automatic else spec.name}
 
     def reopened(self, run: OpenEdit) -> Updates:

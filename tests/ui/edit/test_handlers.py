@@ -23,7 +23,7 @@ from inpaint.storage.results import save_picture
 from inpaint.storage.uploads import Upload
 from inpaint.ui.edit.context import EditContext
 from inpaint.ui.edit.handlers import EditHandlers
-from inpaint.ui.edit.tab import build_edit_tab
+from inpaint.ui.edit.tab import AUTOMATIC, build_edit_tab
 from inpaint.ui.form import able
 from inpaint.ui.images import data_url_png
 from inpaint.ui.runs.identity import PERSON_COOKIE
@@ -152,3 +152,19 @@ def test_a_reload_shows_the_one_result_that_the_worker_saved(ends: str, config: 
     (result,) = (config.data_dir / "results").glob("*/*.png")
     assert shown[editor.page.session].results == (str(result),)
     assert "Seed 7, 30 steps" in shown[editor.page.tab.stage]["result"]["items"][0]["label"]
+
+
+@pytest.mark.parametrize(("prompt", "chosen"), [("a red hat", "sdxl-inpaint"), ("", "erase")], ids=["words", "no words"])
+def test_a_gpu_machine_that_has_only_sdxl_inpainting_paints_words_with_it(prompt: str, chosen: str, config: AppConfig, tmp_path: Path,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the page as for a program: HTTP and the command line ask the service."""
+    monkeypatch.setattr("inpaint.hub.weights.are_on_disk",
+                        lambda spec, parts: not parts or spec.name in ("sdxl-inpaint", "kandinsky-mini"))
+    service = Service.build(config)
+    service.models.device = "cuda"
+    editor = handlers(service)
+    values = opened(editor, save(noise(SIDE, SIDE), tmp_path / "photo.png")) | {editor.page.tab.form.model: AUTOMATIC, editor.page.tab.form.prompt: prompt}
+    choice, missing = editor.readiness.choice(values)
+    asked = service.edit_request(Picture(noise(SIDE, SIDE)), Mask(block(SIDE, SIDE, 10, 10, 20, 20)), {"prompt": prompt})
+    assert choice is not None and missing is None and choice.spec.name == asked.model == chosen
+    assert choice.reason in asked.notices[0]
