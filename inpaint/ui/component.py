@@ -1,4 +1,4 @@
-"""The base of the page's own components: a gr.HTML whose events are declared. Knows no jobs and no files."""
+"""The page's own kinds of components: a gr.HTML whose events are declared, and controls that take one file. Knows no jobs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta, updateable
+from gradio.data_classes import FileData
 
 
 class NoStub(ComponentMeta):
@@ -38,3 +39,21 @@ class OwnComponent(gr.HTML, metaclass=NoStub):
 
     def example_value(self) -> str:
         return ""
+
+
+class FileField(gr.File, metaclass=NoStub):
+    """A gr.File that takes one file of a call as the path of its upload. Gradio's own leaves an empty temporary file for each."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> str | None:
+        return None if payload is None else payload.path
+
+
+class FileButton(gr.UploadButton, metaclass=NoStub):
+    """A gr.UploadButton that takes one file of the page in the same way."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> str | None:
+        return None if payload is None else payload.path

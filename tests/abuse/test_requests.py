@@ -13,7 +13,6 @@ import pytest
 from tests.abuse.conftest import SECRET
 from tests.faults.calling import called, erased, sent, spoken, uploaded, visitor
 from tests.serving import ROOT, Served
-from tests.storage.pictures import PLAIN_PNG
 
 API = "/gradio_api"
 
