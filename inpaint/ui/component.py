@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta, updateable
-from gradio.data_classes import FileData
+from gradio.data_classes import FileData, ListFiles
 
 
 class NoStub(ComponentMeta):
@@ -46,8 +46,8 @@ class FileField(gr.File, metaclass=NoStub):
 
     is_template = True
 
-    def preprocess(self, payload: FileData | None) -> str | None:
-        return None if payload is None else payload.path
+    def preprocess(self, payload: ListFiles | FileData | None) -> str | None:
+        return _path(payload)
 
 
 class FileButton(gr.UploadButton, metaclass=NoStub):
@@ -55,5 +55,19 @@ class FileButton(gr.UploadButton, metaclass=NoStub):
 
     is_template = True
 
-    def preprocess(self, payload: FileData | None) -> str | None:
-        return None if payload is None else payload.path
+    def preprocess(self, payload: ListFiles | FileData | None) -> str | None:
+        return _path(payload)
+
+
+def _path(payload: ListFiles | FileData | None) -> str | None:
+    """Of several files, the first."""
+    file = next(iter(payload.root), None) if isinstance(payload, ListFiles) else payload
+    return None if file is None else file.path
+
+
+def sent_with(event: gr.EventData, name: str) -> Any:
+    """What the page has sent with an event of one of its components; None where nothing of that name came: any program may send events."""
+    try:
+        return getattr(event, name)
+    except (AttributeError, TypeError):
+        return None

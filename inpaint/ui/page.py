@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from inpaint.config.settings import AppConfig, parse_auth
-from inpaint.errors import ModelUnavailable
+from inpaint.errors import InpaintError, ModelUnavailable
 from inpaint.models.catalog import Choice, Models
 from inpaint.service import Service
 from inpaint.startup.address import in_url
@@ -45,7 +45,7 @@ from inpaint.ui.security.routes import JSON_BYTES, Doors
 from inpaint.ui.security.signed_names import Names, signing_key
 from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
 from inpaint.ui.server.api_errors import refusals, refuse_addresses
-from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call, wrong_request
+from inpaint.ui.server.calls import NO_CALL, Calls, Functions, NoSuchCall, no_such_call, wrong_request
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
 from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage, make_proxy
@@ -85,9 +85,18 @@ class Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
         """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""
+        if block_fn.fn is None:
+            raise gr.Error(NO_CALL, print_exception=False)  # it is done in the browser alone
         with refusals(block_fn.inputs, inputs):
             refuse_addresses(inputs)
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
+
+    async def call_function(self, *given: Any, **options: Any) -> Any:
+        """Gradio's own. What an event of the page is refused with is told to its sender, and is no fault for the log."""
+        try:
+            return await super().call_function(*given, **options)
+        except InpaintError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
     @property
     def is_awaited(self) -> bool:

@@ -30,6 +30,7 @@ from inpaint.saving import keep_edit
 from inpaint.service import Service, band_line, notices_of
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
+from inpaint.ui.component import sent_with
 from inpaint.ui.downloads.line import FetchHandlers, Look
 from inpaint.ui.edit.tab import AUTOMATIC, OPEN_FIRST, EditTab
 from inpaint.ui.examples import Example
@@ -116,7 +117,7 @@ class EditHandlers:
 
     def open_example(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A photo with its ready mask and its words; `asked` then runs it. An example without words leaves what is typed."""
-        example = self.examples.get(str(event.name))
+        example = self.examples.get(str(sent_with(event, "name")))
         if example is None:
             return self._nothing()
         self._occupy(request)
@@ -151,7 +152,7 @@ class EditHandlers:
 
     def fill(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A photo with its ready mask, and the words for it; nothing runs."""
-        example = self.examples.get(str(event.name))
+        example = self.examples.get(str(sent_with(event, "name")))
         ready = example.shot.words if example else None
         if example is None or ready is None:
             return {self.tab.message: gr.skip()}
