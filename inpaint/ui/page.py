@@ -16,7 +16,7 @@ from gradio.route_utils import FnIndexInferError
 from starlette.types import ASGIApp
 
 from inpaint.config.settings import parse_auth
-from inpaint.errors import ModelUnavailable
+from inpaint.errors import InpaintError, ModelUnavailable
 from inpaint.models.catalog import Models
 from inpaint.models.default_model import Choice
 from inpaint.service import Service
@@ -43,7 +43,7 @@ from inpaint.ui.security.hosts import check_open, hosts_of, parted
 from inpaint.ui.security.login import Attempts, LoginThrottle
 from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
 from inpaint.ui.server.api_errors import refusals, refuse_addresses
-from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call, wrong_request
+from inpaint.ui.server.calls import NO_CALL, Calls, Functions, NoSuchCall, no_such_call, wrong_request
 from inpaint.ui.server.middleware import forwarded_headers_left_to_the_guard, guarded
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
@@ -84,9 +84,18 @@ class Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
         """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""
+        if block_fn.fn is None:
+            raise gr.Error(NO_CALL, print_exception=False)  # it is done in the browser alone
         with refusals(block_fn.inputs, inputs):
             refuse_addresses(inputs)
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
+
+    async def call_function(self, *given: Any, **options: Any) -> Any:
+        """Gradio's own. What an event of the page is refused with is told to its sender, and is no fault for the log."""
+        try:
+            return await super().call_function(*given, **options)
+        except InpaintError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
     @property
     def is_awaited(self) -> bool:
