@@ -89,7 +89,7 @@ def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
     return first.encode("ascii", "backslashreplace").decode("ascii"), error.start + 1
 
 
-def say(text: str) -> None:
+def print_output(text: str) -> None:
     """Print output. The reader may have gone away, the disk behind a redirection may be full. Raises StorageFull."""
     try:
         print(text, flush=True)
@@ -100,7 +100,7 @@ def say(text: str) -> None:
         raise StorageFull(f"The report could not be written: {error.strerror}.") from error
 
 
-def tell(line: str) -> None:
+def print_message(line: str) -> None:
     """Print one line beside the output. With stderr closed, print would put it into the output; nobody reads it then."""
     if sys.stderr is not None:
         try:
@@ -166,7 +166,7 @@ class PercentLines:
         twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
         if twentieth > self._said:
             self._said = twentieth
-            tell(f"inpaint: {size_text(transfer.done_bytes)} of {size_text(transfer.all_bytes)} ({5 * twentieth} %)")
+            print_message(f"inpaint: {size_text(transfer.done_bytes)} of {size_text(transfer.all_bytes)} ({5 * twentieth} %)")
 
 
 @contextlib.contextmanager

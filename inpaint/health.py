@@ -30,9 +30,9 @@ PROGRAMS = ("app.py", "serve")
 def main(arguments: Sequence[str]) -> int:
     process = arguments[0] if arguments else FIRST_PROCESS
     try:
-        return _told(_asked(_settings(_flags_of(process))))
+        return _explain(_asked(_settings(_flags_of(process))))
     except (OSError, InpaintError) as error:
-        return _told(str(error))
+        return _explain(str(error))
 
 
 def _flags_of(process: str) -> list[str]:
@@ -75,7 +75,7 @@ def _address(host: str | None) -> str:
     return in_url(bare)
 
 
-def _told(reason: str) -> int:
+def _explain(reason: str) -> int:
     if reason:
         print(f"inpaint: {reason}", file=sys.stderr)
     return 1 if reason else 0

@@ -103,7 +103,6 @@ def build(config: AppConfig) -> Page:
 def warn_of_unknown_variables() -> None:
     """Print one line where variables are named like settings and are none."""
     from inpaint.config.unknown_variables import unknown_variables
-    from inpaint.console import tell
 
     if line := unknown_variables(os.environ):
         tell(f"inpaint: WARNING: {line}")

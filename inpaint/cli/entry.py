@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from inpaint import __version__, serve
 from inpaint.cli import models, runs
-from inpaint.console import claim_streams, tell
+from inpaint.console import claim_streams, print_message
 from inpaint.errors import EditCancelled, InpaintError, OutOfMemory
 from inpaint.startup.environment import drop_foreign_variables, restart_with_docstrings
 from inpaint.startup.flags import Parser
@@ -65,5 +65,5 @@ def _failed(error: InpaintError) -> int:
     from inpaint.logs import written_log
 
     log = written_log()
-    tell(f"inpaint: {error}" + (f" Log: {log}" if log else ""))
+    print_message(f"inpaint: {error}" + (f" Log: {log}" if log else ""))
     return error.exit_code

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inpaint.cli.settings import add_all_settings, build_service
-from inpaint.console import PercentLines, byte_bar, say, tell
+from inpaint.console import PercentLines, byte_bar, print_message, print_output
 from inpaint.errors import EditCancelled, InvalidRequest, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _models(options: argparse.Namespace) -> int:
         specs = [_named(service, options.verify)] if options.verify else list(service.models.specs.values())
         return _verify(specs, options)
     described = service.models.describe()
-    say(json.dumps({"models": described}, indent=2) if options.json else _model_table(list(service.models.specs.values())))
+    print_output(json.dumps({"models": described}, indent=2) if options.json else _model_table(list(service.models.specs.values())))
     return 0
 
 
@@ -52,14 +52,14 @@ def _download(spec: ModelSpec, task: Task | None) -> None:
 
     try:
         order = order_download(spec, _parts(spec, task) if task else None)
-        tell(f"inpaint: {order.sentence}")
+        print_message(f"inpaint: {order.sentence}")
         with byte_bar(PercentLines()) as report:
             fetched = download(order, report)
     except KeyboardInterrupt:
         raise EditCancelled("The download was stopped; files that are complete are kept.",
                             f"Go on with: {spec.command}") from None
     if order.sources:
-        tell(f"inpaint: {spec.title} is complete, and every file is as it should be."
+        print_message(f"inpaint: {spec.title} is complete, and every file is as it should be."
               f"{'' if fetched else ' Nothing was fetched.'}")
 
 
@@ -80,7 +80,7 @@ def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
         raise weights.missing(specs[0])
     with byte_bar(lambda _: None) as report:
         verdicts = [verify.verify(spec, report) for spec in found]
-    say(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
+    print_output(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
          else "\n".join(_verdict_line(verdict) for verdict in verdicts) or "Nothing to verify: no model is downloaded.")
     damaged = [verdict for verdict in verdicts if verdict.damage]
     if damaged:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inpaint.cli.settings import add_all_settings, build_service
-from inpaint.console import quiet_libraries, say, tell, watched
+from inpaint.console import print_message, print_output, quiet_libraries, watched
 
 if TYPE_CHECKING:
     from inpaint.core.report import RunReport
@@ -138,10 +138,10 @@ def _outputs(options: argparse.Namespace, inputs: Sequence[Path] = ()) -> list[P
 
 def _print_report(report: RunReport, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(report.to_json(), indent=2))
+        print_output(json.dumps(report.to_json(), indent=2))
         return
     for notice in report.notices:
-        tell(f"inpaint: {notice}")
-    say("\n".join(report.outputs))
+        print_message(f"inpaint: {notice}")
+    print_output("\n".join(report.outputs))
     if report.check is not None:
-        tell(f"{report.check.sentence} Seed {report.sampling.seed}.")
+        print_message(f"{report.check.sentence} Seed {report.sampling.seed}.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inpaint.editing.model_view import Sight
+from inpaint.editing.model_view import ModelView
 from inpaint.engines.base import Engine, EngineOutput
 from inpaint.errors import OutOfMemory
 
@@ -23,7 +23,7 @@ class MemoryFallback:
     the result.
     """
 
-    def __init__(self, engine: Engine, view: Sight, notify: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, view: ModelView, notify: Callable[[str], None]) -> None:
         self._engine, self._view, self._notify = engine, view, notify
         self._asked = view.extent
         self.notices: list[str] = []

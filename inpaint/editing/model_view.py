@@ -22,7 +22,7 @@ SMALLEST_SHARE = 16
 could continue, and a result would not be what anybody asked for."""
 
 
-class Sight(Protocol):
+class ModelView(Protocol):
     """Something of a working extent."""
 
     @property
@@ -36,7 +36,7 @@ class Sight(Protocol):
         ...
 
 
-class PlannedSight:
+class PlannedView:
     """What a plan shows of a picture. picture: uint8 [h, w, 3] RGB."""
 
     def __init__(self, whole: Picture, plan: Plan) -> None:
@@ -64,7 +64,7 @@ class PlannedSight:
         self.picture: Pixels = plan.region.take_picture(visible_rgb(self._whole))
 
 
-class EditSight(PlannedSight):
+class EditView(PlannedView):
     """The work area of an edit, with its mask. mask: uint8 [h, w], only 0 and 255."""
 
     def __init__(self, whole: Picture, plan: EditPlan) -> None:
@@ -76,7 +76,7 @@ class EditSight(PlannedSight):
         self.mask: Pixels = plan.region.take_mask(self._opacity)
 
 
-class NewSight:
+class NewPictureView:
     """Nothing yet: a picture from words has the size that was asked for, and no other."""
 
     def __init__(self, sampling: SamplingParams) -> None:

@@ -19,7 +19,7 @@ from inpaint.core.region import Region
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, StoppedAt
 from inpaint.editing.memory_fallback import MemoryFallback
-from inpaint.editing.model_view import EditSight, NewSight, PlannedSight, Sight
+from inpaint.editing.model_view import EditView, ModelView, NewPictureView, PlannedView
 from inpaint.engines.base import Engine, EngineInput, EngineOutput, Generator, Inpainter, Pixels, Reimaginer
 from inpaint.errors import BadOutput, EditCancelled
 
@@ -47,7 +47,7 @@ class StageClock:
         self.stopped_at: StoppedAt | None = None
         self._notice = ""
 
-    def say(self, notice: str) -> None:
+    def notice(self, notice: str) -> None:
         """A sentence for whoever watches, from now on."""
         self._notice = notice
 
@@ -80,18 +80,18 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: Sta
     plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once. clock: of this
     run, for as many candidates. Raises EditCancelled (from the clock's report), OutOfMemory, BadOutput.
     """
-    sight = EditSight(request.picture, plan)
+    view = EditView(request.picture, plan)
 
     def paint(sampling: SamplingParams, clock: ProgressCallback) -> EngineOutput:
-        return engine.inpaint(EngineInput(sight.picture, sight.mask, sampling), clock)
+        return engine.inpaint(EngineInput(view.picture, view.mask, sampling), clock)
 
     def paste(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         clock(Progress("compositing"))
-        return _pasted(request, plan.opacity, sight.region, painted, seed)
+        return _pasted(request, plan.opacity, view.region, painted, seed)
 
-    result = _run(request, engine, sight, clock, paint, paste)
+    result = _run(request, engine, view, clock, paint, paste)
     notices = [*request.picture.notices, *request.notices, *([EVERYTHING_PAINTED] if request.mask.is_full else [])]
-    return dataclasses.replace(_noticed(result, notices), region=sight.region, blend_band_px=request.blend_band_px)
+    return dataclasses.replace(_noticed(result, notices), region=view.region, blend_band_px=request.blend_band_px)
 
 
 def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock) -> EditResult:
@@ -99,34 +99,34 @@ def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock)
     def keep(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         return Candidate(Picture(painted, request.model), seed, 0)
 
-    return _noticed(_run(request, engine, NewSight(request.sampling), clock, engine.generate, keep), request.notices)
+    return _noticed(_run(request, engine, NewPictureView(request.sampling), clock, engine.generate, keep), request.notices)
 
 
 def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clock: StageClock) -> EditResult:
     """Pictures anew from a picture, at its working extent, which is said where it is another; each candidate is sampled by itself
     with its own seed. Raises as run_edit does."""
-    sight = PlannedSight(request.picture, plan)
+    view = PlannedView(request.picture, plan)
 
     def reimagine(sampling: SamplingParams, clock: ProgressCallback) -> EngineOutput:
-        return engine.reimagine(sight.picture, sampling, clock)
+        return engine.reimagine(view.picture, sampling, clock)
 
     def keep(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         return Candidate(dataclasses.replace(request.picture, pixels=painted), seed, 0)
 
-    result = _run(request, engine, sight, clock, reimagine, keep)
+    result = _run(request, engine, view, clock, reimagine, keep)
     return _noticed(result, [*request.picture.notices, *request.notices, *_size_words(request.picture.extent, plan.region)])
 
 
-def _run(request: Request, engine: Engine, sight: Sight, clock: StageClock,
+def _run(request: Request, engine: Engine, view: ModelView, clock: StageClock,
          attempt: Callable[[SamplingParams, ProgressCallback], EngineOutput], finish: Callable[[Pixels, int, ProgressCallback], Candidate]) -> EditResult:
     """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
-    fallback = MemoryFallback(engine, sight, clock.say)
+    fallback = MemoryFallback(engine, view, clock.notice)
     candidates: list[Candidate] = []
     notices: list[str] = []
     try:
         for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
             output = fallback.run(functools.partial(attempt, sampling, clock), clock.candidate)
-            _check_output(output.picture, sight.extent)
+            _check_output(output.picture, view.extent)
             candidates.append(finish(output.picture, sampling.seed, clock))
             notices.extend(output.notices)
             if clock.stopped_at:

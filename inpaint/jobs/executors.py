@@ -85,7 +85,7 @@ class GpuProcess:
         self._models, self._pace, self._refusal = models, pace, refusal
 
         def in_gpu_process(work: Work) -> Generator[Message]:
-            yield from told_by(lambda report: do(work, partial(_engine, models, work), report))
+            yield from as_messages(lambda report: do(work, partial(_engine, models, work), report))
 
         self._call = gpu(duration=self.seconds)(in_gpu_process)
 
@@ -95,7 +95,7 @@ class GpuProcess:
             return InThread(self._models).run(work, report)
         try:
             with closing(self._call(work)) as messages:
-                return _heard(messages, report)
+                return _result_of(messages, report)
         except self._refusal as refused:
             raise MachineError(_without_tags(refused), "Try again later, or with fewer steps.") from None
 
@@ -110,7 +110,7 @@ class GpuProcess:
         return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, math.ceil(MARGIN * guess + loading)))
 
 
-def told_by(run: Callable[[ProgressCallback], EditResult]) -> Generator[Message]:
+def as_messages(run: Callable[[ProgressCallback], EditResult]) -> Generator[Message]:
     """A run's progress, then its result or its error, as messages. Closed early, the run is cancelled at the report it waits
     in, and has ended when `close` returns.
 
@@ -143,7 +143,7 @@ def told_by(run: Callable[[ProgressCallback], EditResult]) -> Generator[Message]
         thread.join()
 
 
-def _heard(messages: Generator[Message], report: ProgressCallback) -> EditResult:
+def _result_of(messages: Generator[Message], report: ProgressCallback) -> EditResult:
     """report: raises to cancel; whoever closes the messages then stops the run."""
     for message in messages:
         if isinstance(message, Progress):

@@ -168,7 +168,7 @@ class Worker:
                 job = self._running = self._queue.pop()
             if _is_wanted(job):
                 log.info("job begins", extra={**job.log_fields(), "extent": str(job.cost.extent)})
-                self._tell(job, "running")
+                self._notify(job, "running")
                 job.run(self.executor)
             else:
                 job.cancel(EditCancelled(ABANDONED))
@@ -195,9 +195,9 @@ class Worker:
         if job.state == "done" and job.cost.model and not job.was_kept:
             computed = job.computed_seconds
             self.pace.learn(job.cost, computed, job.loading_seconds, job.step_rate.after_steps(computed) if job.step_rate else None)
-        self._tell(job, job.state)
+        self._notify(job, job.state)
 
-    def _tell(self, job: Job[Any], state: State) -> None:
+    def _notify(self, job: Job[Any], state: State) -> None:
         """Calls `on_state`, whose own failure must not end the worker."""
         try:
             self._on_state(job, state)

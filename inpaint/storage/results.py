@@ -98,7 +98,7 @@ def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
         results.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=results, prefix=time.strftime("%Y%m%d-%H%M%S-")))
     except OSError as error:
-        raise StorageFull(f"Nothing can be written to the folder for results: {_reason(error)}.", *_way_out(error)) from None
+        raise StorageFull(f"Nothing can be written to the folder for results: {_reason(error)}.", *_hint_for(error)) from None
     return [folder / result_name(name, seed) for seed in seeds]
 
 
@@ -178,10 +178,10 @@ def _remove(temporary: Path) -> None:
 
 
 def _full(path: Path, error: OSError) -> StorageFull:
-    return StorageFull(f"{path.name} could not be written: {_reason(error)}.", *_way_out(error))
+    return StorageFull(f"{path.name} could not be written: {_reason(error)}.", *_hint_for(error))
 
 
-def _way_out(error: OSError) -> tuple[str, bool]:
+def _hint_for(error: OSError) -> tuple[str, bool]:
     """What to do, and whether it is for want of space."""
     return ("Free some space.", True) if error.errno in FULL else ("", False)
 

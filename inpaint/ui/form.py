@@ -177,13 +177,13 @@ class WordsForm:
         """All that a run reads."""
         return [self.prompt, self.negative, self.model, *self.settings.all()]
 
-    def told(self) -> list[Any]:
+    def note_parts(self) -> list[Any]:
         """The line about the model, and its Download button."""
         return [self.note, self.fetch.button]
 
     def fitted(self) -> list[Any]:
         """What `fit` may change, and what is told of the model."""
-        return [self.shown, self.refusals, *self.told(), *self.settings.fitted()]
+        return [self.shown, self.refusals, *self.note_parts(), *self.settings.fitted()]
 
     def filled(self) -> list[Any]:
         """What `restore` may change. An event that lists these must come seldom: a late answer undoes what is being typed."""

@@ -72,7 +72,7 @@ class FetchHandlers:
         label = words.download_label(spec, task) if spec and can else "Download"
         return {line.button: gr.update(visible=can, value=label, interactive=going is None)}
 
-    def told(self, note: gr.HTML, line: FetchLine, spec: ModelSpec, task: Task, reason: str = "") -> Updates:
+    def status(self, note: gr.HTML, line: FetchLine, spec: ModelSpec, task: Task, reason: str = "") -> Updates:
         """What runs where, or how to get it. reason: why this model."""
         by_button = self.can_fetch(spec, task)
         return {note: words.model_html(spec, self.models, task, reason, by_button), **self.offer(line, spec, task)}
@@ -101,14 +101,14 @@ class FetchHandlers:
         if fetch is None:
             yield self._quiet()
             return
-        telling, can_stop = RepeatedUpdates(), fetch.person == person_of(request)
+        repeated, can_stop = RepeatedUpdates(), fetch.person == person_of(request)
         while not fetch.is_finished:
             sentence = words.fetch_html(fetch)
-            if telling.is_news(sentence):
-                yield telling({part: update for line in self._lines.values() for part, update in (
+            if repeated.is_news(sentence):
+                yield repeated({part: update for line in self._lines.values() for part, update in (
                     (line.progress, sentence), (line.button, gr.update(interactive=False)), (line.stop, gr.update(visible=can_stop)))})
             await asyncio.sleep(LOOK_SECONDS)
-        yield telling(self._quiet() | self._failed(fetch))
+        yield repeated(self._quiet() | self._failed(fetch))
 
     def stop(self, request: gr.Request) -> None:
         going = self.fetcher.current

@@ -54,7 +54,7 @@ class Opening:
         self.page.claim(request)
         try:
             opened = self._painted(example.upload, example.picture, example.mask)
-            said = self._said(example.shot.words.prompt) if example.shot.words else {}
+            said = self._words_of_example(example.shot.words.prompt) if example.shot.words else {}
         except InpaintError as error:
             return self.page.failed(error)
         return opened | said | {self.page.asked: (example.shot.name, secrets.token_hex(8))}
@@ -73,7 +73,7 @@ class Opening:
         return (self._painted(example.upload, example.picture, example.mask)
                 | self.page.tab.form.restore(spec, given, values[self.page.tab.form.chosen], box))
 
-    def _said(self, prompt: str) -> Updates:
+    def _words_of_example(self, prompt: str) -> Updates:
         """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
         spec, automatic = self.readiness.model_knowing(prompt), None
         with contextlib.suppress(ModelUnavailable):

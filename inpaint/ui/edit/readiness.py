@@ -89,7 +89,7 @@ class Readiness:
             return {form.note: words.missing_html(missing) if missing else "", **told,
                     **self.page.fetches.offer(form.fetch, self.to_fetch(values), "inpaint")}
         return {**form.fit(choice.spec, values), **told,
-                **self.page.fetches.told(form.note, form.fetch, choice.spec, "inpaint", choice.reason),
+                **self.page.fetches.status(form.note, form.fetch, choice.spec, "inpaint", choice.reason),
                 self.page.chip: words.chip_html(choice.spec, self.page.service.models, "inpaint")}
 
     def _vocabulary_updates(self, values: Values) -> Updates:

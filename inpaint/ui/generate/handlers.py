@@ -63,12 +63,12 @@ class MakingHandlers(ABC):
 
     def look(self, values: Values) -> Updates:
         """What is told of the chosen model now: it may have come to this machine since the page was built."""
-        return self._told(self.spec(values)) | self.readiness(values)
+        return self._model_status(self.spec(values)) | self.readiness(values)
 
     def choose(self, values: Values) -> Updates:
         """Show the controls and sizes that the model has."""
         spec = self.spec(values)
-        return self.form.fit(spec, values) | self._told(spec) | self.of_size(spec, "") | self.readiness(values)
+        return self.form.fit(spec, values) | self._model_status(spec) | self.of_size(spec, "") | self.readiness(values)
 
     def fill(self, ready: Words, values: Values) -> Updates:
         """Ready words into the form; nothing runs."""
@@ -76,7 +76,7 @@ class MakingHandlers(ABC):
         spec = known.on_task(self.task) if known and known.can(self.task) else self.spec(values)
         given = {"prompt": ready.prompt, **({"negative_prompt": ready.negative} if ready.negative else {}), **ready.given}
         filled = self.form.restore(spec, given, values[self.form.chosen])
-        return filled | self._told(spec) | self.of_size(spec, ready.size) | self.readiness({**values, self.form.model: spec.name})
+        return filled | self._model_status(spec) | self.of_size(spec, ready.size) | self.readiness({**values, self.form.model: spec.name})
 
     async def run(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
         async for updates in self.panel.make(partial(self.start, values), self.making.reason, request):
@@ -84,23 +84,23 @@ class MakingHandlers(ABC):
 
     def restore(self, values: Values, request: gr.Request) -> Updates:
         """The words and settings of the run that was found again."""
-        given = self.panel.desk_of(request, self.task)
+        given = self.panel.form_of(request, self.task)
         if given is None:
             return {self.making.run: gr.skip()}
         spec = self.service.models.spec(given["model"], self.task)
         restored = self.form.restore(spec, given, values[self.form.chosen], typed=values[self.form.prompt])
         size = f"{given.get('width')}x{given.get('height')}"
-        return restored | self._told(spec) | self.of_size(spec, size) | self.readiness({**values, self.form.model: spec.name})
+        return restored | self._model_status(spec) | self.of_size(spec, size) | self.readiness({**values, self.form.model: spec.name})
 
     def missing(self, values: Values) -> str:
         """Why the chosen model cannot run, if it cannot."""
         spec = self.spec(values)
         return "" if self.service.models.is_available(spec, self.task) else f"{spec.title} is not on this machine."
 
-    def _told(self, spec: ModelSpec) -> Updates:
-        return self.fetches.told(self.form.note, self.form.fetch, spec, self.task)
+    def _model_status(self, spec: ModelSpec) -> Updates:
+        return self.fetches.status(self.form.note, self.form.fetch, spec, self.task)
 
-    def _desk(self, job: Job[Saved], given: Mapping[str, Any], values: Values, made: str) -> OpenGeneration:
+    def _open_run(self, job: Job[Saved], given: Mapping[str, Any], values: Values, made: str) -> OpenGeneration:
         return OpenGeneration(job, given, self.task, values[self.chain.chain], values[self.chain.shown], made)
 
 
@@ -129,7 +129,7 @@ class Generating(MakingHandlers):
         given = {**self.form.read(self.spec(values), values), "width": _pixels(width), "height": _pixels(height)}
         wanted = self.service.generate_request(given)
         job = self.service.start_generate(wanted, account, page_id, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS))
-        return self._desk(job, given, values, "generated")
+        return self._open_run(job, given, values, "generated")
 
 
 class Reimagining(MakingHandlers):
@@ -149,7 +149,7 @@ class Reimagining(MakingHandlers):
         job = self.service.start_reimagine(wanted, account, page_id, first_graphemes(wanted.sampling.prompt, NAME_CHARACTERS))
         strength = wanted.sampling.strength
         made = "reimagined" if strength is None else f"reimagined, strength {strength:g}"
-        return self._desk(job, given, values, made)
+        return self._open_run(job, given, values, made)
 
 
 def bind_generate(panel: RunPanel, fetches: FetchHandlers, chip: gr.HTML, page: gr.Blocks) -> None:
@@ -174,7 +174,7 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
     """sizes, can_run: what `of_size` and `readiness` may change."""
     form, chain = handlers.form, handlers.chain
     chooses: set[Block] = {form.prompt, form.model, form.shown, form.chosen, chain.chain}
-    seen = [*form.told(), *can_run]
+    seen = [*form.note_parts(), *can_run]
     form.settings.bind(form.shown, form.chosen)
     form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], trigger_mode="always_last", **QUIET)
     run = handlers.making.run.click(handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.panel.view(),

@@ -54,9 +54,9 @@ class RunPanel:
         """start: queues the job, given account and page_id. reason: where it is told why nothing was made."""
         person, page_id = person_of(request), str(request.session_hash)
         try:
-            desk = await asyncio.to_thread(start, account_of(request), page_id)
-            self.runs.record(person, page_id, desk)
-            async for updates in self._followed(desk, person, page_id, {reason: ""}):
+            run = await asyncio.to_thread(start, account_of(request), page_id)
+            self.runs.record(person, page_id, run)
+            async for updates in self._followed(run, person, page_id, {reason: ""}):
                 yield updates
         except Busy as error:  # two buttons pressed at once: the run that came first is still shown, and can be stopped
             idle = {} if self.runs.unfinished(person, page_id) else self._busy(False)
@@ -76,50 +76,50 @@ class RunPanel:
 
     async def find_again(self, request: gr.Request) -> Updates:
         """The page was opened: the chain of a picture that this person left being made. `found` then brings the rest."""
-        desk = await self.runs.wait_and_adopt(person_of(request), str(request.session_hash))
-        if desk is None:
+        run = await self.runs.wait_and_adopt(person_of(request), str(request.session_hash))
+        if run is None:
             return {self.tab.message: gr.skip()}
-        opened = self.chain.restored(desk.chain, desk.shown)
-        return opened | {self.found: desk.job.number, self.chain.tabs: gr.Tabs(selected="generate")}
+        opened = self.chain.restored(run.chain, run.shown)
+        return opened | {self.found: run.job.number, self.chain.tabs: gr.Tabs(selected="generate")}
 
     async def follow_again(self, request: gr.Request) -> AsyncIterator[Updates]:
         """Watch the run that was found again."""
         person, page_id = person_of(request), str(request.session_hash)
-        desk = self.runs.of(person, page_id)
-        if desk is None:
+        run = self.runs.of(person, page_id)
+        if run is None:
             yield {self.tab.message: gr.skip()}
             return
         try:
-            async for updates in self._followed(desk, person, page_id, {}):
+            async for updates in self._followed(run, person, page_id, {}):
                 yield updates
         except Exception as error:
             yield self._busy(False) | {self.tab.message: words.error_html(as_user_error(error, "finding a picture again"))}
 
-    def desk_of(self, request: gr.Request, task: Task) -> Mapping[str, Any] | None:
+    def form_of(self, request: gr.Request, task: Task) -> Mapping[str, Any] | None:
         """What the form said of this page's run, if it is of that task."""
-        desk = self.runs.of(person_of(request), str(request.session_hash))
-        return desk.form if desk is not None and desk.task == task else None
+        run = self.runs.of(person_of(request), str(request.session_hash))
+        return run.form if run is not None and run.task == task else None
 
     def _own_job(self, request: gr.Request) -> Job[Any] | None:
         person, page_id = person_of(request), str(request.session_hash)
         return self.runs.unfinished(person, page_id) or self.service.worker.current(account_of(request), page_id)
 
-    async def _followed(self, desk: OpenGeneration, person: str, page_id: str, started: Updates) -> AsyncIterator[Updates]:
+    async def _followed(self, run: OpenGeneration, person: str, page_id: str, started: Updates) -> AsyncIterator[Updates]:
         """started: what else changes now."""
-        telling = RepeatedUpdates()
-        with desk.job.watched():  # from end to end: between its last look and its result another page would take it for left
-            yield telling(self._busy(True) | self._early(desk) | started)
-            async for running in follow(desk.job):
+        repeated = RepeatedUpdates()
+        with run.job.watched():  # from end to end: between its last look and its result another page would take it for left
+            yield repeated(self._busy(True) | self._early(run) | started)
+            async for running in follow(run.job):
                 sentence, preview = status_html(self.service.worker, running), running.progress.preview if running.progress else None
-                if telling.is_news(sentence, preview):
+                if repeated.is_news(sentence, preview):
                     frame = {} if preview is None else {self.tab.preview: words.preview_html(data_url_jpeg(preview, quality=80))}
-                    yield telling({self.tab.progress: gr.update(value=sentence)} | frame)
-            if desk.job.error is not None:
+                    yield repeated({self.tab.progress: gr.update(value=sentence)} | frame)
+            if run.job.error is not None:
                 self.runs.forget(person, page_id)
-            yield telling(self._busy(False) | await asyncio.to_thread(self._finished, desk, desk.job.outcome()))
+            yield repeated(self._busy(False) | await asyncio.to_thread(self._finished, run, run.job.outcome()))
             self.runs.forget(person, page_id)
 
-    def _finished(self, desk: OpenGeneration, saved: Saved) -> Updates:
+    def _finished(self, run: OpenGeneration, saved: Saved) -> Updates:
         """Shows pictures that the worker has saved. The chain holds files on disk; what the disk did not take can only be downloaded."""
         report = saved.report
         message = words.notice_html(report.notices) + words.downloads_html(report.downloads)
@@ -127,11 +127,11 @@ class RunPanel:
             return {self.tab.message: message}
         title = self.service.models.specs[report.model].title
         lines = [words.made_line(title, seed, report) for seed in report.seeds]
-        return self.chain.grown(desk.chain, saved.paths, desk.made, lines) | {self.tab.message: message}
+        return self.chain.grown(run.chain, saved.paths, run.made, lines) | {self.tab.message: message}
 
-    def _early(self, desk: OpenGeneration) -> Updates:
+    def _early(self, run: OpenGeneration) -> Updates:
         """Whether the run can be ended with the picture of that moment."""
-        spec = self.service.models.spec(desk.form["model"], desk.task)
+        spec = self.service.models.spec(run.form["model"], run.task)
         return {self.tab.as_is: gr.update(visible=spec.early_stop and self.service.worker.executor.can_end_early)}
 
     def _busy(self, busy: bool) -> Updates:

@@ -38,7 +38,7 @@ def status_html(worker: Worker, job: Job[Any]) -> str:
     return words.progress_html(job.progress, worker.place(job), job.seconds, worker.seconds_left(job), job.ending)
 
 
-async def until_heard(job: Job[Any]) -> None:
+async def until_listened(job: Job[Any]) -> None:
     """Until the caller of the event that is handled here has opened its stream of answers, or the job has ended.
 
     Nobody watches the job meanwhile: a caller that never listens is one that has gone.

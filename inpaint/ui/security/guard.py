@@ -27,7 +27,7 @@ FORWARDED = (b"x-forwarded-", b"forwarded")
 SHOWN_CHARACTERS = 80
 """Of a name that a stranger sent, in an answer and in the log."""
 
-TOLD_AGAIN_SECONDS, TOLD_AT_ONCE = 60.0, 64
+LOGGED_AGAIN_SECONDS, LOGGED_AT_ONCE = 60.0, 64
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +38,7 @@ class Guard:
         self._app = app
         self._hosts = hosts or Hosts()
         self._names = names or Names(secrets.token_bytes())
-        self._told = Told()
+        self._told = RecentlyLogged()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -84,7 +84,7 @@ class Guard:
         await JSONResponse({"error": sentence}, status, {"X-Content-Type-Options": "nosniff"})(scope, receive, send)
 
 
-class Told:
+class RecentlyLogged:
     """What was logged of late: each thing once a minute, and a bounded number of things, so that no stranger can fill the log."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -93,8 +93,8 @@ class Told:
 
     def is_new(self, thing: tuple[str, str]) -> bool:
         now = self._clock()
-        self._when = {known: when for known, when in self._when.items() if now - when < TOLD_AGAIN_SECONDS}
-        if thing in self._when or len(self._when) >= TOLD_AT_ONCE:
+        self._when = {known: when for known, when in self._when.items() if now - when < LOGGED_AGAIN_SECONDS}
+        if thing in self._when or len(self._when) >= LOGGED_AT_ONCE:
             return False
         self._when[thing] = now
         return True

@@ -30,7 +30,7 @@ from inpaint.storage.folder import FolderWatch
 from inpaint.storage.uploads import Upload, read_mask, read_picture
 from inpaint.ui.component import FileField
 from inpaint.ui.runs.identity import account_of
-from inpaint.ui.runs.poll import follow, is_listening, until_heard
+from inpaint.ui.runs.poll import follow, is_listening, until_listened
 from inpaint.ui.security.guard import Login
 from inpaint.ui.server.sessions import CallSessions
 
@@ -190,7 +190,7 @@ async def _outcome(job: Job[Saved]) -> Saved:
     """The result of a caller's job. The job ends at once where the caller cancels the call or leaves, since no page will come back for
     it; one who never listens at all leaves it the time that a closed page's has."""
     try:
-        await until_heard(job)
+        await until_listened(job)
         async with aclosing(follow(job)) as looks:
             async for _ in looks:
                 if not is_listening():

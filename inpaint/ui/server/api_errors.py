@@ -59,7 +59,7 @@ def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -
     if len(values) < len(inputs):
         return InvalidRequest("data", f"This call takes {len(inputs)} values, not {len(values)}.", "null stands for not given.")
     for part, value in zip(inputs, values, strict=False):
-        if isinstance(part, gr.File) and value is not None and not _says_upload(value):
+        if isinstance(part, gr.File) and value is not None and not _names_an_upload(value):
             return InvalidRequest(str(part.label), f"The {part.label} must be an uploaded file.", UPLOAD_IT)
     if any(not _is_among_uploads(place) for place in _places(values)):
         return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
@@ -88,7 +88,7 @@ def _is_among_uploads(place: str) -> bool:
         return False
 
 
-def _says_upload(value: Any) -> bool:
+def _names_an_upload(value: Any) -> bool:
     try:
         FileData.model_validate(value, context={"validate_meta": True})
     except Exception:  # Gradio's check stumbles itself over a "meta" that is no object

@@ -36,8 +36,8 @@ class UploadRoom:
 
     def _refusal(self) -> JSONResponse | None:
         if shortage := self._space.shortage:
-            return _told(507, f"{shortage} The file was not taken.")
-        return None if self._folders.is_writable else _told(503, UNWRITABLE)
+            return _refusal(507, f"{shortage} The file was not taken.")
+        return None if self._folders.is_writable else _refusal(503, UNWRITABLE)
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Holds back the answer of a fault until it is known what that was: Starlette sends it first, and raises then."""
@@ -56,11 +56,11 @@ class UploadRoom:
                 raise
             log.error("an upload could not be written: %s", error.strerror or error)
             held.clear()
-            await (_told(507, FILLED_UP) if error.errno in FULL else _told(503, UNWRITABLE))(scope, receive, send)
+            await (_refusal(507, FILLED_UP) if error.errno in FULL else _refusal(503, UNWRITABLE))(scope, receive, send)
         finally:
             for message in held:
                 await send(message)
 
 
-def _told(status: int, sentence: str) -> JSONResponse:
+def _refusal(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, status, {"Connection": "close"})

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from inpaint.config.settings import Settings
-from inpaint.ui.security.guard import TOLD_AT_ONCE, Guard, Login, Told
+from inpaint.ui.security.guard import LOGGED_AT_ONCE, Guard, Login, RecentlyLogged
 from inpaint.ui.security.hosts import Hosts, hosts_of
 from inpaint.ui.security.signed_names import PERSON_COOKIE
 
@@ -182,9 +182,9 @@ def test_forwarded_headers_of_a_stranger_reach_nobody(peer: str, heard: str, cap
 
 def test_nobody_fills_the_log() -> None:
     now = [0.0]
-    told = Told(lambda: now[0])
+    told = RecentlyLogged(lambda: now[0])
     assert [told.is_new(("a", "b")), told.is_new(("a", "b"))] == [True, False]
-    assert sum(told.is_new(("a", str(number))) for number in range(1000)) == TOLD_AT_ONCE - 1
+    assert sum(told.is_new(("a", str(number))) for number in range(1000)) == LOGGED_AT_ONCE - 1
     now[0] += 61
     assert told.is_new(("a", "b"))
 
