@@ -17,7 +17,7 @@ SECRET, PLACE = "hf_what_nobody_may_read", "/home/ann/models"
 BROKEN = f"""
 import os, pathlib, runpy, subprocess, sys, time
 import numpy as np
-from inpaint.core.result import Progress
+from inpaint.core.progress import Progress
 from inpaint.engines.base import EngineOutput
 from inpaint.engines.erase import fill_client
 from inpaint.models.catalog import Models

@@ -171,7 +171,7 @@ def test_memory_that_ran_out_once_is_met_with_less_and_said(make: Make) -> None:
 
 def test_memory_that_always_runs_out_ends_in_a_sentence(make: Make) -> None:
     executor = make(Programmed({("decoding", 1): raises(*[OutOfMemory("No.")] * 20)}))
-    with pytest.raises(OutOfMemory, match=r"too little memory for 64 x 64 pixels, and for any size down to 8 x 8: [\d.]+ GB are free"):
+    with pytest.raises(OutOfMemory, match=r"too little memory for 64 x 64 pixels, and for any size down to 16 x 16: [\d.]+ GB are free"):
         executor.run(edit_work(), Heard())
 
 
