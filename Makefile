@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types pictures bench clean
+.PHONY: help run test check format lint types pictures bench clean
 .DELETE_ON_ERROR:
 
 python := .venv/bin/python
@@ -13,7 +13,8 @@ pip := $(scrubbed) --install $(python) -m pip install --disable-pip-version-chec
 help:
 	@echo 'make run       install what is needed, start the app, print its address   ARGS="--share --port 8000"'
 	@echo 'make test      install what tests need, run lint, types and all tests     ARGS="-k mask"'
-	@echo 'make check     lint and types only'
+	@echo 'make check     lint, format and types only'
+	@echo 'make format    lay out all code as ruff format does'
 	@echo 'make pictures  take the pictures of the README from the real page'
 	@echo 'make bench     list the measurements'
 	@echo 'make clean     remove .venv and everything that was built'
@@ -30,8 +31,12 @@ test: .venv/inpaint-dev-installed check
 
 check: lint types
 
+format: .venv/inpaint-dev-installed
+	$(scrubbed) $(python) -m ruff format .
+
 lint: .venv/inpaint-dev-installed
 	$(scrubbed) $(python) -m ruff check .
+	$(scrubbed) $(python) -m ruff format --check .
 
 types: .venv/inpaint-dev-installed
 	$(scrubbed) $(python) -m pyright --project pyproject.toml --pythonpath $(python)

@@ -103,9 +103,10 @@ def build(config: AppConfig) -> Page:
 def warn_of_unknown_variables() -> None:
     """Print one line where variables are named like settings and are none."""
     from inpaint.config.unknown_variables import unknown_variables
+    from inpaint.console import print_message
 
     if line := unknown_variables(os.environ):
-        tell(f"inpaint: WARNING: {line}")
+        print_message(f"inpaint: WARNING: {line}")
 
 
 def run(page: Page) -> NoReturn:

@@ -37,7 +37,7 @@ ALLOWED = {
     "inpaint.jobs": {"inpaint.jobs", "inpaint.core", "inpaint.config"},
     "inpaint.jobs.work": {"inpaint.jobs", "inpaint.core", "inpaint.editing"},
     "inpaint.jobs.executors": {"inpaint.jobs", "inpaint.core", "inpaint.models"},
-    "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config"},
+    "inpaint.storage": {"inpaint.storage", "inpaint.core", "inpaint.config", "inpaint.atomic"},
     "inpaint.saving": {"inpaint.core", "inpaint.storage"},
     "inpaint.metrics": {"inpaint.core", "inpaint.config", "inpaint.jobs", "inpaint.models", "inpaint.engines", "inpaint.saving"},
     "inpaint.console": {"inpaint.core", "inpaint.jobs", "inpaint.hub"},
@@ -147,6 +147,19 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     is_documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
     docstring = (first.end_lineno or 0) - first.lineno + 1 if is_documented else 0
     return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+MOST_LINES, MOST_FILES = 300, 12
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_are_small(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) <= MOST_FILES
 
 
 def is_layout(name: str) -> bool:

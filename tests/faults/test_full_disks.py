@@ -46,7 +46,7 @@ def guarded(own, *names):
     return call
 
 results.tempfile.mkdtemp = guarded(results.tempfile.mkdtemp, "folder")
-results._new_file_beside = guarded(results._new_file_beside, "file")
+results.replace_file = guarded(results.replace_file, "file")
 route_utils.NamedTemporaryFile = guarded(route_utils.NamedTemporaryFile, "upload")
 runpy.run_path("app.py", run_name="__main__")
 """
@@ -205,10 +205,10 @@ class TestShelf:
 
 def test_a_file_that_cannot_be_written_says_whether_for_want_of_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, is_full in ((errno.ENOSPC, True), (errno.EROFS, False)):
-        def refuse(path: Path, number: int = number) -> tuple[int, Path]:
+        def refuse(path: Path, write: object, number: int = number) -> None:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("inpaint.storage.results._new_file_beside", refuse)
+        monkeypatch.setattr("inpaint.storage.results.replace_file", refuse)
         with pytest.raises(StorageFull) as refused:
             save_picture(Picture(noise(4, 4)), tmp_path / "a.png")
         assert refused.value.is_full == is_full and ("Free some space." in str(refused.value)) == is_full
