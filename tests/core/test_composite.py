@@ -52,10 +52,7 @@ def test_inside_the_mask_the_new_picture_is_opaque(pixels: NDArray[np.uint8], ba
         return
     painted = noise(*pixels.shape, seed=1)
     result = composite(Picture(noise(*pixels.shape)), painted, opacity, whole(mask)).pixels
-    if grow >= 0:
-        inside = squared_distance(pixels > 0) <= grow**2
-    else:
-        inside = (pixels > 0) & (squared_distance(pixels == 0) > grow**2)
+    inside = squared_distance(pixels > 0) <= grow ** 2 if grow >= 0 else (pixels > 0) & (squared_distance(pixels == 0) > grow ** 2)
     assert np.array_equal(result[inside], painted[inside])
 
 
