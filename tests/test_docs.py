@@ -28,6 +28,9 @@ from inpaint.models.catalog import Models
 from inpaint.startup.environment import GRADIO_HEEDED
 
 ROOT = Path(__file__).resolve().parent.parent
+STAGE = (ROOT / "inpaint" / "ui" / "stage", ROOT / "inpaint" / "ui" / "edit")
+"""Where CONTRIBUTING names a file alone, after it has named the folder."""
+
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 LINK = re.compile(r"\[[^]]*\]\((?P<target>[^)\s]+)\)")
@@ -86,7 +89,7 @@ def test_the_command_line_page_lists_the_flags_of_each_command(command: str, sha
 
 def test_the_command_line_page_knows_every_command_and_no_other_flag() -> None:
     text = page("docs/cli.md")
-    assert [codes(row[0])[0] for row in rows(sections(text)["Command line"])] == list(commands())
+    assert {codes(row[0])[0] for row in rows(sections(text)["Command line"])} == set(commands())
     assert set(FLAG.findall(text)) <= {"--help", "--version"}.union(*map(flags, commands().values()))
 
 
@@ -147,7 +150,7 @@ def test_the_settings_page_lists_every_setting_with_its_names_and_default() -> N
 
     assert told == {key: (variable, flag, shown(key, default)) for key, variable, flag, default in settings()}
     assert all(default and default != "None" for _, _, default in told.values())
-    assert GRADIO_HEEDED <= {name for row in rows(text["Other variables"]) for name in codes(row[0])}
+    assert {name for row in rows(text["Other variables"]) for name in codes(row[0])} >= GRADIO_HEEDED
 
 
 def messages() -> Iterator[str]:
@@ -224,3 +227,17 @@ def test_every_page_in_docs_is_linked_from_the_readme_or_contributing() -> None:
 def test_python_and_json_examples_can_be_read(name: str) -> None:
     for kind, code in re.findall(r"```(python|json|toml)\n(.*?)```", page(name), flags=re.DOTALL):
         {"python": ast.parse, "json": json.loads, "toml": tomllib.loads}[kind](code)
+
+
+def test_contributing_names_files_and_folders_that_are_there() -> None:
+    named = {code for code in codes(re.sub(r"```.*?```", "", page("CONTRIBUTING.md"), flags=re.DOTALL))
+             if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", code) and ("/" in code or code.endswith((".py", ".js")))}
+    data_folder = {"image-to-image", "running/SERVER/", "locks/NAME.json", "refs/REVISION"}
+    lost = {name for name in named - data_folder if not any((root / name).exists() for root in (ROOT, ROOT / "inpaint", *STAGE))}
+    assert not lost
+
+
+def test_contributing_has_a_line_for_every_room() -> None:
+    listed = {code for row in rows(sections(page("CONTRIBUTING.md"))["Source layout"]) for code in codes(row[0])}
+    rooms = {f"{path.parent.relative_to(ROOT)}/" for path in (ROOT / "inpaint").rglob("__init__.py")} - {"inpaint/"}
+    assert rooms <= listed
