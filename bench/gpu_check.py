@@ -28,8 +28,10 @@ from inpaint.core.request import SamplingParams
 from inpaint.editing.run import StageClock
 from inpaint.engines.base import EngineInput
 from inpaint.engines.kandinsky.engine import Kandinsky22
-from inpaint.engines.runtime.diffusion import DTYPES, release_memory, seeded
-from inpaint.engines.runtime.residency import Residency
+from inpaint.engines.memory.out_of_memory import release_memory
+from inpaint.engines.memory.residency import Residency
+from inpaint.engines.runtime.tensors import seeded
+from inpaint.engines.runtime.torch_device import DTYPES
 
 STAGES = ("loading", "prior", "encoding", "denoising", "decoding")
 PRIOR_STEPS = 25

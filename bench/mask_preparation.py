@@ -19,7 +19,7 @@ import torch
 from diffusers.pipelines.kandinsky2_2.pipeline_kandinsky2_2_inpainting import prepare_mask
 
 from bench.timing import median_ms
-from inpaint.engines.kandinsky.decoder import spread
+from inpaint.engines.kandinsky.latents import spread
 
 CELL = 8
 

@@ -108,7 +108,7 @@ def our_edit(options: argparse.Namespace) -> np.ndarray:
     from inpaint.core.request import SamplingParams
     from inpaint.engines.base import EngineInput
     from inpaint.engines.kandinsky.engine import Kandinsky22
-    from inpaint.engines.runtime.residency import Residency
+    from inpaint.engines.memory.residency import Residency
 
     engine = Kandinsky22.load(str(options.folder / "prior"), str(options.folder / "decoder"), device="cpu", dtype="bfloat16",
                               cache_dir=Path.cwd(), report=lambda progress: None,

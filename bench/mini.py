@@ -23,10 +23,10 @@ import torch
 from diffusers import KandinskyV22InpaintPipeline, KandinskyV22PriorPipeline
 from PIL import Image
 
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineInput
-from inpaint.models.catalog import MINI, Models
+from inpaint.models.catalog import Models
 
 FOLDER = Path(__file__).resolve().parent.parent / "models" / "kandinsky-mini"
 PROMPT, PRIOR_STEPS, GUIDANCE = "a strawberry", 10, 4.0
@@ -46,7 +46,7 @@ def ours(side: int, steps: int, data_dir: str) -> tuple[Callable[[], Any], Calla
 
     def load() -> Any:
         models = Models(load_config(None, {"device": "cpu", "data_dir": data_dir}))
-        engine = models.engine(models.spec(MINI, "inpaint"), "inpaint", lambda progress: None)
+        engine = models.engine(models.spec("kandinsky-mini", "inpaint"), "inpaint", lambda progress: None)
         edit(engine, 0, 2)  # parts may be loaded on first use
         return engine
 

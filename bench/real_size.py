@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from bench.preview import EMBEDDING, PUBLISHED
-from inpaint.engines.runtime.budget import count_parameters
+from inpaint.hub.weights import count_parameters
 from tests.tiny_models import make_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,8 +2,9 @@
 
     python bench/soak.py [--calls 2000] [--clients 8]
 
-Starts a server of its own on loopback, warms it up with a tenth of the calls, and prints memory, open files, threads and temporary files
-after each further tenth. Each client is bounded in count and stops by itself.
+Starts a server of its own on loopback, and prints memory, open files, threads and files after each tenth of the calls: results, of which each
+finished edit leaves one, uploads, of which the same content is kept once, and all other files, which have to stay as few as they are. The
+first tenth warms it up. Each client is bounded in count and stops by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import random
 import socket
 import subprocess
@@ -39,21 +41,30 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data, served(Path(data)) as (process, address):
         visitor = Visitor(address)
-        print(f"{'calls':>6} {'memory MB':>10} {'open files':>11} {'threads':>8} {'files':>6}  answers")
+        print(f"{'calls':>6} {'memory MB':>10} {'open files':>11} {'threads':>8} {'results':>8} {'uploads':>8} {'other files':>12}  answers")
         for tenth in range(1, 11):
             answers = play(visitor, options.calls // 10, options.clients, seed=tenth)
             time.sleep(2)  # what was cut is noticed by then
             print(f"{tenth * options.calls // 10:>6} {process.memory_info().rss / 1e6:>10.0f} {process.num_fds():>11} "
-                  f"{process.num_threads():>8} {sum(path.is_file() for path in Path(data).rglob('*')):>6}  {answers}", flush=True)
+                  f"{process.num_threads():>8} {kept(Path(data))}  {answers}", flush=True)
+
+
+def kept(data: Path) -> str:
+    """How many files lie among the results, among the uploads, and anywhere else: in the data folder, and in the system's temporary folder of
+    this server."""
+    results, uploads, whole = (sum(path.is_file() for path in folder.rglob("*")) for folder in (data / "results", data / "cache", data))
+    return f"{results:>8} {uploads:>8} {whole - results - uploads:>12}"
 
 
 @contextlib.contextmanager
 def served(data: Path) -> Iterator[tuple[psutil.Process, str]]:
-    """A server whose uploads stay in `data`, so that they are counted."""
+    """A server whose uploads and temporary files stay in `data`, so that they are counted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--data-dir", str(data), "--device", "cpu"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    temporary = data / "temporary"
+    temporary.mkdir()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(temporary)}) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/healthz")
             yield psutil.Process(process.pid), f"http://127.0.0.1:{port}"

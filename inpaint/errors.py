@@ -98,7 +98,11 @@ class ModelUnavailable(MachineError):
 
 
 class OutOfMemory(MachineError):
-    """The device has too little memory for this edit."""
+    """The device has too little memory for this edit. of_ram: whether RAM ran out, and not the memory of a GPU."""
+
+    def __init__(self, message: str, hint: str = "", of_ram: bool = False) -> None:
+        super().__init__(message, hint)
+        self.of_ram = of_ram
 
 
 class BadOutput(MachineError):

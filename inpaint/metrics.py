@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from inpaint.engines.runtime.device import allocated_bytes
+from inpaint.engines.memory.budget import allocated_bytes
 from inpaint.jobs.job import Job
 from inpaint.jobs.worker import Worker
 from inpaint.models.catalog import Models
@@ -26,8 +26,7 @@ class Metrics:
         self._waiting = Gauge("inpaint_queue_length", "Jobs that wait.", registry=self._registry)
         self._unfinished = Gauge("inpaint_jobs_unfinished", "Jobs that wait or run now.", ["state"], registry=self._registry)
         self._available = Gauge("inpaint_models_available", "Models that can run now.", registry=self._registry)
-        self._memory = Gauge("inpaint_device_memory_bytes", "Memory that tensors take on the GPU.", registry=self._registry)
-        self._memory.set_function(allocated_bytes)
+        self._memory = Gauge("inpaint_device_memory_bytes", "Memory that tensors take on the GPU.", ["device"], registry=self._registry)
         self._weights = Gauge("inpaint_weights_bytes", "Weights of models where they compute.", registry=self._registry)
 
     def watch(self, worker: Worker, models: Models) -> None:
@@ -36,6 +35,8 @@ class Metrics:
         self._unfinished.labels("waiting").set_function(lambda: worker.queue_length)
         self._unfinished.labels("running").set_function(lambda: worker.is_busy)
         self._weights.set_function(lambda: models.residency.used)
+        device = models.residency.device
+        self._memory.labels(device).set_function(lambda: allocated_bytes(device))
         self._available.set_function(lambda: sum(map(models.is_available, models.specs.values())))
 
     def interrupted(self, model: str) -> None:

@@ -57,7 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def settings_from(options: argparse.Namespace) -> AppConfig:
     """Flags over INPAINT_* over --config DIR over configs/. Raises BadConfig."""
-    from inpaint.config.settings import load_config
+    from inpaint.config.load import load_config
 
     drop_foreign_variables(os.environ)
     flags = {name: value for name, value in vars(options).items() if name not in ("config", "run")}

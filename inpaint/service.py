@@ -108,7 +108,7 @@ class Service:
     def bring_default(self) -> None:
         """Load the model of an edit from words now, on the thread that calls; none where none is on this machine."""
         with contextlib.suppress(ModelUnavailable):
-            self.models.bring(self.models.choose("words").spec, "inpaint", lambda progress: None)
+            self.models.bring(self.models.default("inpaint", has_prompt=True).spec, "inpaint", lambda progress: None)
 
     def edit_request(self, picture: Picture, mask: Mask, values: Values) -> EditRequest:
         """values: the parameters of the HTTP contract by name; None or absent = not given. Raises InvalidRequest,
@@ -196,12 +196,12 @@ class Service:
     def _edit_spec(self, model: object, prompt: str) -> tuple[ModelSpec, tuple[str, ...]]:
         if model not in (None, ""):
             return self.models.spec(model, "inpaint"), ()
-        choice = self.models.choose(prompt)
+        choice = self.models.default("inpaint", bool(prompt))
         return choice.spec, (f"{choice.spec.title} was chosen ({choice.reason}).",)
 
     def _handiest(self, task: Task) -> str | None:
         """Which model runs where none is named."""
-        return next((spec.name for spec in self.models.handiest(task)), None)
+        return next((spec.name for spec in self.models.ranked(task)), None)
 
     def _need(self, spec: ModelSpec, task: Task) -> None:
         """Asked last: a request that is wrong is told so, whatever this machine has."""

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from inpaint.config.settings import AppConfig, PictureLimits, load_config
+from inpaint.config.load import load_config
+from inpaint.config.settings import AppConfig, PictureLimits
 from tests.serving import BARE, Serve, Served, Servers
 
 os.environ["HF_HUB_OFFLINE"] = "1"

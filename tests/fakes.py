@@ -15,7 +15,7 @@ from PIL import Image
 
 from inpaint.core.progress import Progress, ProgressCallback, Stage
 from inpaint.core.spec import WorkingLimits
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 
 Pixels = NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -53,14 +53,17 @@ class FakeEngine:
                 raise self.fails[stage]
         return EngineOutput(self.paint(work), self.notices)
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         return None
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         return None
 
     def restore(self) -> None:
         pass
+
+    def free_memory(self) -> FreeMemory:
+        return FreeMemory(10**9, "cpu")
 
 
 class Calls:

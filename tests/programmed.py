@@ -20,7 +20,7 @@ from inpaint.core.plan import plan_edit, plan_whole
 from inpaint.core.progress import Progress, ProgressCallback, Stage, UseAsIs
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.spec import Task, WorkingLimits
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 from inpaint.jobs.work import EditWork, GenerateWork, ReimagineWork, Work
 from tests.fakes import block, noise
 
@@ -51,15 +51,18 @@ class Programmed:
     def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         return self._run(np.zeros((sampling.height or 1, sampling.width or 1, 3), np.uint8), sampling, report)
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         self.relieved += 1
         return "one thing was given up" if self.relieved == 1 else None
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         return None
 
     def restore(self) -> None:
         self.relieved = 0
+
+    def free_memory(self) -> FreeMemory:
+        return FreeMemory(10**9, "cpu")
 
     def _run(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
         for stage, step in STAGES:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from inpaint.cli import main
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.models.catalog import Models

@@ -64,7 +64,7 @@ def _download(spec: ModelSpec, task: Task | None) -> None:
 
 
 def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
-    from inpaint.models.catalog import FAMILIES
+    from inpaint.models.families import FAMILIES
 
     if not spec.can(task):
         raise InvalidRequest("task", f"{spec.title} cannot {task}.", f"It can: {', '.join(spec.tasks)}.")
@@ -118,7 +118,7 @@ def _size(spec: ModelSpec) -> str:
     """Bytes on the disk where they are locked; before that what follows from the parameter counts."""
     from inpaint.hub.order import size_text
     from inpaint.hub.verify import bytes_here
-    from inpaint.models.catalog import bytes_to_fetch
+    from inpaint.models.availability import bytes_to_fetch
 
     if not spec.sources:
         return "nothing to download"

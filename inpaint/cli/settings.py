@@ -19,7 +19,7 @@ def add_all_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def build_service(options: argparse.Namespace) -> Service:
-    from inpaint.config.settings import load_config
+    from inpaint.config.load import load_config
     from inpaint.logs import log_errors_to
     from inpaint.service import Service
 

@@ -18,26 +18,26 @@ _Valid = TypeVar("_Valid")
 
 @dataclass(frozen=True)
 class FileLayer:
-    """An app.toml. Without the file it is empty."""
+    """The layer of an app.toml; empty where there is no such file."""
 
     path: Path
 
     @property
     def values(self) -> dict[str, Any]:
-        """Raises BadConfig."""
+        """What the file sets. Raises BadConfig."""
         return read_toml(self.path)
 
     def wrong(self, key: str, message: str, hint: str = "") -> BadConfig:
         return TomlFile(self.path).wrong(key, message, hint)
 
     def validated(self, kind: type[_Valid]) -> _Valid:
-        """Raises BadConfig with file, line and key."""
+        """The values as the type `kind`. Raises BadConfig with file, line and key."""
         return TomlFile(self.path).validated(kind, self.values)
 
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """Variables or flags. name: how the setting of a key is called there, as INPAINT_PORT or --port."""
+    """A layer of variables or flags. name: returns what the setting of a key is called there, as INPAINT_PORT or --port."""
 
     values: Mapping[str, Any]
     name: Callable[[str], str]
@@ -46,7 +46,7 @@ class NamedLayer:
         return BadConfig(f"{self.name(key)}{' ' if message.startswith('must ') else ': '}{message}.", hint)
 
     def validated(self, kind: type[_Valid]) -> _Valid:
-        """Text is read as what it stands for, as variables hold nothing else. Raises BadConfig with the name."""
+        """The values as the type `kind`; numbers and truth values are read from text. Raises BadConfig with the name."""
         from pydantic import TypeAdapter, ValidationError
 
         try:

@@ -1,4 +1,4 @@
-"""Models as files: models/*.toml -> ModelSpec, each wrong one refused with its name, line and key.
+"""Reads models/*.toml into ModelSpec; a wrong file is refused with its name, line and key.
 
 Knows no family's code and no settings.
 """
@@ -18,11 +18,11 @@ from inpaint.errors import BadConfig
 
 BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"strength": (0, 1), "guidance_scale": (0, math.inf), "prior_guidance_scale": (0, math.inf)})
-"""What a control's numbers can mean at all; the others count something, from 1."""
+"""The lowest and highest number of a control that is a share or a scale. Every other control counts something, from 1."""
 
 
 def read_models(folder: Path) -> list[ModelSpec]:
-    """The models of a folder, by file name; none where there is no such folder. Raises BadConfig."""
+    """The models of a folder, in the order of the file names; none where there is no such folder. Raises BadConfig."""
     models: dict[str, ModelSpec] = {}
     for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
         spec = _read(path)
@@ -77,7 +77,7 @@ def _check_source(file: TomlFile, key: str, source: Source) -> None:
 
 
 def _is_repository(name: str) -> bool:
-    """Whether the hub could have one of this name."""
+    """Whether a name is one that a repository on the hub can have."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -116,7 +116,7 @@ def _check_working(file: TomlFile, working: WorkingLimits) -> None:
 
 
 def _located(source: Source, folder: Path) -> Source:
-    """A repo_id that starts like a path is a local folder, relative to the file that names it, and so is its lock."""
+    """A source with absolute paths. A local folder and its lock are relative to the model's file that names them."""
     if not source.is_local:
         return source
 

@@ -1,4 +1,4 @@
-"""A TOML file of settings: read, validated strictly, and each fault told with file, line and key.
+"""Reads a TOML file of settings and validates it strictly; an error names file, line and key.
 
 Knows neither settings nor models: the type to validate against is handed in.
 """
@@ -20,13 +20,13 @@ from inpaint.errors import BadConfig
 TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
 KEY = re.compile(r"\s*([\w.\s\"'-]+?)\s*=")
 ALIKE = 0.7
-"""How alike two keys are, from 0 to 1, for one to be suggested in place of the other."""
+"""The similarity of two keys, from 0 to 1, from which one is suggested in place of the other."""
 
 _Valid = TypeVar("_Valid")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """{} where there is no such file. Raises BadConfig."""
+    """The values of a file; {} where there is no such file. Raises BadConfig."""
     if not path.exists():
         return {}
     try:
@@ -37,17 +37,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A file of settings, to say what is wrong where."""
+    """A file of settings, for errors that say what is wrong and where."""
 
     path: Path
 
     def wrong(self, key: str, message: str, hint: str = "", because: str = "") -> BadConfig:
-        """because: the key that asks for this one; its line is told where this one is not there."""
+        """An error about a key. because: the key that requires this one; its line is named where this one is not in the file."""
         line = self._line(key) or self._line(because)
         return BadConfig(f"{self.path}{f', line {line}' if line else ''}: {key}: {message}.", hint)
 
     def validated(self, kind: type[_Valid], values: Mapping[str, Any]) -> _Valid:
-        """Strictly: no text for a number, no fraction for a count. Raises BadConfig."""
+        """The values as the type `kind`, strictly: no text for a number, no fraction for a count. Raises BadConfig."""
         from pydantic import TypeAdapter, ValidationError
 
         try:
@@ -56,7 +56,7 @@ class TomlFile:
             raise self.wrong(*first_fault(kind, error.errors())) from None
 
     def _line(self, key: str) -> int | None:
-        """Where the key stands, or the first of what belongs to it, or what it belongs to; None where nothing of it is there."""
+        """The line of a key, else of the first key below it, else of the table above it; None where none is in the file."""
         wanted, table, best, found = key.split("."), list[str](), 0, None
         for number, line in enumerate(self._lines(), start=1):
             if header := TABLE.match(line):
@@ -71,7 +71,7 @@ class TomlFile:
         return found
 
     def _lines(self) -> list[str]:
-        """None of a file that is gone since it was read."""
+        """The lines of the file; none where it has been removed since it was read."""
         try:
             return _text(self.path).splitlines()
         except (OSError, UnicodeDecodeError):
@@ -79,7 +79,10 @@ class TomlFile:
 
 
 def first_fault(kind: type[Any], faults: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
-    """Key, message and hint. An unknown key comes first, with what is missing beside it: that one was mistyped."""
+    """The key, message and hint of the most useful fault.
+
+    That is an unknown key, together with a key that is missing beside it, since it was probably mistyped.
+    """
     missing = {fault["loc"] for fault in faults if fault["type"] == "missing"}
     for fault in faults:
         if fault["type"] == "unexpected_keyword_argument":
@@ -105,7 +108,7 @@ def _keys_at(kind: Any, loc: Sequence[Any]) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """Editors on Windows put a byte order mark before it."""
+    """The text of a file, without the byte order mark that editors on Windows write."""
     return path.read_text(encoding="utf-8-sig")
 
 

@@ -87,6 +87,8 @@ class Source:
 class ModelSpec:
     """All that the page, the command line and the validation know of a model.
 
+    priority: of models that fit a request that names none, the one with the highest runs. fast_on: the devices on which a run
+    takes seconds to a minute; a model without sources runs on the CPU everywhere, and is fast there.
     early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
     knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words. also_knows:
     other words for these things. passes_over: words that it was taught to read round a thing ("a photo of", "on a table").
@@ -101,6 +103,8 @@ class ModelSpec:
     family: str
     tasks: tuple[Task, ...]
     summary: str = ""
+    priority: int = 50
+    fast_on: tuple[DeviceKind, ...] = ("cuda",)
     licence: str = ""
     licence_url: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
@@ -128,6 +132,10 @@ class ModelSpec:
 
     def can(self, task: Task) -> bool:
         return task in self.tasks
+
+    def is_fast_on(self, device: DeviceKind) -> bool:
+        """Whether a run takes seconds to a minute where models compute on this device."""
+        return device in self.fast_on or not self.sources
 
     def on_task(self, task: Task) -> ModelSpec:
         """The same model with the controls that it has for this task."""

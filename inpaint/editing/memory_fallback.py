@@ -1,6 +1,6 @@
-"""What to give up, one thing after another, when a device's memory runs out. Knows no device: the engine gives up its part first.
+"""What is done, one measure after another, when a device's memory runs out during a job. Knows no device and no model.
 
-Never another device silently, and never for good: the next job starts with everything again.
+The job never moves to another device silently, and nothing lasts: the next job starts without any measure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from inpaint.editing.model_view import Sight
 from inpaint.engines.base import Engine, EngineOutput
-from inpaint.engines.runtime.device import free_bytes
 from inpaint.errors import OutOfMemory
 
 GB = 10**9
@@ -17,43 +16,50 @@ NOTHING_LEFT = "Nothing more can be given up; choose a smaller size or model, or
 NOT_EVEN_SMALL = "Nothing more can be given up; close other programs, or choose a smaller model."
 
 
-class MemoryLadder:
-    """Tries again with less. The order: what the engine gives up, smaller extents, what the engine gives up last.
+class MemoryFallback:
+    """Repeats an attempt with less memory: with the engine's measures, then at smaller extents, then with its slow measures.
 
-    say: hears a sentence at each rung. given_up: all of them, for the result.
+    view: what the model sees, which can shrink. notify: called with a sentence for each measure. notices: all of them, for
+    the result.
     """
 
-    def __init__(self, engine: Engine, sight: Sight, say: Callable[[str], None]) -> None:
-        self._engine, self._sight, self._say = engine, sight, say
-        self._asked = sight.extent
-        self.given_up: list[str] = []
+    def __init__(self, engine: Engine, view: Sight, notify: Callable[[str], None]) -> None:
+        self._engine, self._view, self._notify = engine, view, notify
+        self._asked = view.extent
+        self.notices: list[str] = []
 
-    def climb(self, attempt: Callable[[], EngineOutput], candidate: int = 1) -> EngineOutput:
-        """attempt: looks at the sight anew each time. candidate: those before it were made with more, and the sentence says so.
-        Raises OutOfMemory after the last rung."""
+    def run(self, attempt: Callable[[], EngineOutput], candidate: int = 1) -> EngineOutput:
+        """The output of the first attempt for which the memory is enough. Raises OutOfMemory after the last measure.
+
+        attempt: reads the view anew each time. candidate: its number, from 1. The notice names it where earlier candidates
+        were made without the measure.
+        """
         while True:
             try:
                 return attempt()
             except OutOfMemory:
                 pass
-            # Left the except block: its traceback would keep the failed try's memory from being given back.
-            self._step_down(candidate)
+            # Outside the except block: the traceback would keep the failed attempt's memory from being released.
+            self._take_measure(candidate)
 
-    def _step_down(self, candidate: int) -> None:
-        relief = self._engine.relieve() or self._shrink() or self._engine.relieve_last()
-        if relief is None:
+    def _take_measure(self, candidate: int) -> None:
+        done = self._engine.reduce_memory() or self._shrink() or self._engine.reduce_memory_slowly()
+        if done is None:
             raise self._too_little()
         before = f"From candidate {candidate} on: memory" if candidate > 1 else "Memory"
-        self.given_up.append(f"{before} ran out, so {relief}.")
-        self._say(self.given_up[-1])
+        self.notices.append(f"{before} ran out, so {done}.")
+        self._notify(self.notices[-1])
 
     def _too_little(self) -> OutOfMemory:
-        """Names the size that was asked for: the last one tried is nobody's choice."""
-        is_same = self._sight.extent == self._asked
-        tried = f"{self._asked} pixels" if is_same else f"{self._asked} pixels, and for any size down to {self._sight.extent}"
-        return OutOfMemory(f"There is too little memory for {tried}: {free_bytes() / GB:.1f} GB are free.",
+        """The last error. It names the size that was asked for, since nobody chose the last one that was tried."""
+        is_same = self._view.extent == self._asked
+        tried = f"{self._asked} pixels" if is_same else f"{self._asked} pixels, and for any size down to {self._view.extent}"
+        free = self._engine.free_memory()
+        place = f" on {free.device}" if ":" in free.device else ""
+        return OutOfMemory(f"There is too little memory for {tried}: {free.nbytes / GB:.1f} GB are free{place}.",
                            NOTHING_LEFT if is_same else NOT_EVEN_SMALL)
 
     def _shrink(self) -> str | None:
-        before = self._sight.extent
-        return f"the model saw {self._sight.extent} instead of {before} pixels" if self._sight.shrink() else None
+        """Halves the pixels that the model sees, and returns what was done; None where there is no smaller extent."""
+        before = self._view.extent
+        return f"the model saw {self._view.extent} instead of {before} pixels" if self._view.shrink() else None

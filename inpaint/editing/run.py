@@ -18,7 +18,7 @@ from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.region import Region
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import Candidate, EditResult, StoppedAt
-from inpaint.editing.memory_fallback import MemoryLadder
+from inpaint.editing.memory_fallback import MemoryFallback
 from inpaint.editing.model_view import EditSight, NewSight, PlannedSight, Sight
 from inpaint.engines.base import Engine, EngineInput, EngineOutput, Generator, Inpainter, Pixels, Reimaginer
 from inpaint.errors import BadOutput, EditCancelled
@@ -120,12 +120,12 @@ def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clo
 def _run(request: Request, engine: Engine, sight: Sight, clock: StageClock,
          attempt: Callable[[SamplingParams, ProgressCallback], EngineOutput], finish: Callable[[Pixels, int, ProgressCallback], Candidate]) -> EditResult:
     """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
-    ladder = MemoryLadder(engine, sight, clock.say)
+    fallback = MemoryFallback(engine, sight, clock.say)
     candidates: list[Candidate] = []
     notices: list[str] = []
     try:
         for clock.candidate, sampling in enumerate(_by_candidate(request.sampling, request.count), start=1):
-            output = ladder.climb(functools.partial(attempt, sampling, clock), clock.candidate)
+            output = fallback.run(functools.partial(attempt, sampling, clock), clock.candidate)
             _check_output(output.picture, sight.extent)
             candidates.append(finish(output.picture, sampling.seed, clock))
             notices.extend(output.notices)
@@ -139,7 +139,7 @@ def _run(request: Request, engine: Engine, sight: Sight, clock: StageClock,
     finally:
         engine.restore()
     clock.stop()
-    said = [*notices, *_stopped_words(clock), *ladder.given_up]
+    said = [*notices, *_stopped_words(clock), *fallback.notices]
     return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds, tuple(dict.fromkeys(said)),
                       clock.stopped_at)
 

@@ -1,1 +1,1 @@
-"""The models. The only room that imports torch or diffusers, and each engine does so on first use."""
+"""The engines that run models. Only this package imports torch and diffusers, and only when an engine is first used."""

@@ -18,9 +18,17 @@ from inpaint.core.request import SamplingParams
 Pixels = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class FreeMemory:
+    """What is free where an engine computes. device: "cpu", "cuda", "cuda:1" or "mps"."""
+
+    nbytes: int
+    device: str
+
+
 @dataclass(frozen=True, eq=False)
 class EngineInput:
-    """One candidate's work, at the working extent.
+    """The work for one candidate, at the working extent.
 
     picture: uint8 [h, w, 3] RGB. mask: uint8 [h, w], only 0 and 255; 255 = repaint.
     """
@@ -32,25 +40,32 @@ class EngineInput:
 
 @dataclass(frozen=True, eq=False)
 class EngineOutput:
-    """picture: uint8 [h, w, 3] RGB at the working extent. notices: sentences about what was done otherwise than asked."""
+    """One candidate. picture: uint8 [h, w, 3] RGB at the working extent. notices: what was done otherwise than asked, as sentences."""
 
     picture: Pixels
     notices: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
-    """What every engine can, so that memory running out is met in the same way for every task."""
+    """What an engine of every task offers to whoever reacts to memory running out."""
 
-    def relieve(self) -> str | None:
-        """Give up one more thing to need less memory; says what, as the rest of "Memory ran out, so ...". None = nothing left."""
+    def reduce_memory(self) -> str | None:
+        """Takes one more measure so that the next try needs less memory, and returns what was done.
+
+        The sentence completes "Memory ran out, so ...". None = no measure is left.
+        """
         ...
 
-    def relieve_last(self) -> str | None:
-        """The rung after the smallest working extent, slow as it may be; said as `relieve` says it. None = nothing left."""
+    def reduce_memory_slowly(self) -> str | None:
+        """Takes a measure that is too slow to come before the smallest working extent; returns as `reduce_memory` does."""
         ...
 
     def restore(self) -> None:
-        """Take back everything that was given up."""
+        """Ends all measures, so that the next job starts as with a fresh engine."""
+        ...
+
+    def free_memory(self) -> FreeMemory:
+        """What is free now where the engine computes."""
         ...
 
 
@@ -58,7 +73,7 @@ class Inpainter(Engine, Protocol):
     """Repaints the masked part of a picture."""
 
     def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
-        """Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        """One candidate. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each."""
         ...
 
 
@@ -66,8 +81,11 @@ class Reimaginer(Engine, Protocol):
     """Makes a picture anew from a picture and words."""
 
     def reimagine(self, picture: Pixels, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
-        """picture: uint8 [h, w, 3] RGB at the working extent; the output has the same. sampling.strength: 0 .. 1, how far
-        from it. Raises EditCancelled (from report), OutOfMemory, BadOutput; stays usable after each."""
+        """One candidate, in the extent of the picture.
+
+        picture: uint8 [h, w, 3] RGB at the working extent. sampling.strength: 0 .. 1, how far the candidate may differ from
+        it. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each.
+        """
         ...
 
 
@@ -75,5 +93,5 @@ class Generator(Engine, Protocol):
     """Makes a picture from text."""
 
     def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
-        """Raises EditCancelled (from report), OutOfMemory, BadOutput."""
+        """One candidate. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each."""
         ...

@@ -1,1 +1,1 @@
-"""Model files: what is fetched, where it lies, and that it stays what it was."""
+"""The files of models: which are downloaded, where they lie, and whether they are still what was downloaded."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from huggingface_hub import constants, errors
 
-from inpaint.config.settings import DEFAULT_CONFIGS
+from inpaint.config.places import DEFAULT_CONFIGS
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import InpaintError, ModelUnavailable, StorageFull
 from inpaint.hub.cache import cache_folder

@@ -1,4 +1,4 @@
-"""Which files of a diffusers repository the loaders read: of all its formats one, of all its variants one. Pure.
+"""Chooses the files of a diffusers repository that the loaders read: one of its formats, and one of its variants. Pure.
 
 Everything else is never fetched: pickles, code, single-file checkpoints, ONNX, Flax, OpenVINO, pictures, cards.
 """
@@ -12,15 +12,15 @@ from pathlib import PurePath
 
 INDEX = "model_index.json"
 STEM = "(?:model|diffusion_pytorch_model)"
-"""How transformers and diffusers name a part's weights. Other safetensors are adapters or conversions."""
+"""The names that transformers and diffusers give a part's weights. Other safetensors are adapters or conversions."""
 
 PART_OF = r"-\d+-of-\d+"
 PLAIN_ENDINGS = (".json", ".txt", ".model")
-"""Configurations and vocabularies."""
+"""The endings of configurations and vocabularies."""
 
 UNREAD = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
-"""Optional in every pipeline that inpaints or generates, and no engine runs them: a judge of finished pictures, as large as a text
-encoder, and what reads pictures that are given as prompts."""
+"""Components that no engine runs. They are optional in every pipeline that inpaints or generates: a judge of finished pictures,
+as large as a text encoder, and what reads pictures that are given as prompts."""
 
 WEIGHTS_INDEX = re.compile(r"\.index(\.[^.]+)?\.json$")
 PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
@@ -28,9 +28,10 @@ PICKLE_ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 
 @dataclass(frozen=True)
 class Component:
-    """One folder of a repository. files: to fetch, by their names in the repository. has_weights: whether those hold weights.
+    """One folder of a repository.
 
-    needs_weights: it has a model's config.json. only_pickled: its weights are there, but as pickles alone.
+    files: those to fetch, by their names in the repository. has_weights: whether they include weights. needs_weights:
+    whether the folder has a model's config.json. only_pickled: whether its weights are there only as pickles.
     """
 
     name: str
@@ -41,21 +42,21 @@ class Component:
 
 
 def component_names(index: Mapping[str, object]) -> list[str]:
-    """The folders that a model_index.json names: [library, class] where there is one, [null, null] where there is none.
+    """The folders that a model_index.json names and an engine runs. An entry is [library, class], or [null, null] for none.
 
-    A prior turns words into what an image encoder would see: there that one is needed.
+    The image encoder belongs to them in a repository with a prior, which imitates what it sees.
     """
     unread = UNREAD - ({"image_encoder"} if "prior" in index else set())
     return [name for name, made_by in index.items() if isinstance(made_by, list) and any(made_by) and name not in unread]
 
 
 def variant_of(name: str) -> str:
-    """Of a file of weights: "fp16" of model.fp16.safetensors and of its shards, "" of model.safetensors."""
+    """The variant of a file of weights: "fp16" for model.fp16.safetensors and its shards, "" for model.safetensors."""
     return PurePath(PurePath(name).stem).suffix.lstrip(".").partition("-")[0]
 
 
 def select(index: Mapping[str, object], listed: Iterable[str], variant: str | None) -> list[Component]:
-    """What of the listed files the components of an index need."""
+    """The components that an index names, each with the listed files that it needs."""
     folders: dict[str, list[str]] = {}
     for path in listed:
         folder, _, name = path.rpartition("/")
@@ -72,7 +73,7 @@ def _component(folder: str, names: Collection[str], variant: str | None) -> Comp
 
 
 def _weights(names: Iterable[str], variant: str | None) -> list[str]:
-    """One file, else its shards with their list. Shards carry the variant before or behind their number."""
+    """The one file of weights, or its shards with their list. Shards carry the variant before or behind their number."""
     kind = re.escape(f".{variant}") if variant else ""
     whole = re.compile(rf"{STEM}{kind}\.safetensors")
     shards = re.compile(rf"{STEM}(?:{kind}{PART_OF}|{PART_OF}{kind})\.safetensors|{STEM}\.safetensors\.index{kind}\.json")

@@ -1,8 +1,7 @@
-"""What was downloaded, exactly: the resolved commit, and the size and sha256 of every file, as one lock file a model.
+"""Lock files, one for each model: the commit that was downloaded, and the size and sha256 of every file.
 
-Written once all files of a source are there; from then on that commit is loaded, whatever the model's file says by "main". A local
-folder may have a lock too, without a commit, as the weights that ship with the app do.
-Imports no torch and asks no hub.
+A source is locked once all its files are on this disk. From then on that commit is loaded, whatever "main" has become. A local
+folder may have a lock too, without a commit, as the weights that ship with the app do. Imports no torch and asks no hub.
 """
 
 from __future__ import annotations
@@ -10,25 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from inpaint.atomic import replace_file
 from inpaint.core.spec import Source
 
 log = logging.getLogger(__name__)
 BLOCK = 8 * 1024 * 1024
 PATIENCE_SECONDS = 30
-"""For another process that writes the same file, which takes milliseconds."""
+"""How long a writer waits for another process that writes the same file, which takes milliseconds."""
 
 
 @dataclass(frozen=True)
 class LockedFile:
-    """size in bytes; sha256: 64 hexadecimal digits, computed from the bytes on this disk."""
+    """What is known of one file. size: bytes. sha256: 64 hexadecimal digits, computed from the bytes on this disk."""
 
     size: int
     sha256: str
@@ -36,9 +34,9 @@ class LockedFile:
 
 @dataclass(frozen=True)
 class Lock:
-    """One source. revision, variant: as they were asked for; commit: what that was; files: by their names in the repository.
+    """What was downloaded of one source. revision, variant: as they were asked for. commit: what the revision meant then.
 
-    Of a local folder repo_id is its path from the lock file's own folder, and commit is "".
+    files: by their names in the repository. For a local folder, repo_id is its path from the lock file's folder, and commit "".
     """
 
     repo_id: str
@@ -48,14 +46,14 @@ class Lock:
     files: Mapping[str, LockedFile]
 
     def is_of(self, source: Source, folder: Path) -> bool:
-        """A source whose file now asks for something else is a different one. folder: the lock file's."""
+        """Whether the lock is of this source as its model's file asks for it now. folder: the lock file's."""
         if source.is_local:
             return (folder / self.repo_id).resolve() == Path(source.repo_id).resolve()
         return (self.repo_id, self.revision, self.variant) == (source.repo_id, source.revision, source.variant)
 
 
 def lock_of(source: Source) -> Lock | None:
-    """What is locked for a source; None for what was never downloaded whole."""
+    """The lock of a source; None where it was never downloaded whole."""
     if source.lock is None:
         return None
     path = Path(source.lock)
@@ -63,7 +61,10 @@ def lock_of(source: Source) -> Lock | None:
 
 
 def read_locks(path: Path) -> dict[str, Lock]:
-    """Part -> lock; {} where there is no file. A damaged file counts as none and is logged: the next download writes it anew."""
+    """The locks of a file, by part; {} where there is no file.
+
+    A damaged file is logged and counts as none: the next download writes it anew.
+    """
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))["sources"]
         return {part: _read_lock(entry) for part, entry in parts.items()}
@@ -84,44 +85,38 @@ def _read_lock(entry: Mapping[str, object]) -> Lock:
 
 
 def write_lock(path: Path, part: str, lock: Lock) -> None:
-    """Add a part to a model's lock file, or replace it there; whole or not at all, one process after another. Raises OSError."""
+    """Adds a part to a model's lock file, or replaces it there, one process after another. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE_SECONDS):
         replace_locks(path, {**read_locks(path), part: lock})
 
 
 def lock_of_folder(folder: Path, base: Path) -> Lock:
-    """What lies in a local folder now. base: where the lock file will lie. Raises OSError."""
+    """A lock of what lies in a local folder now. base: the folder of the lock file. Raises OSError."""
     files = {path.relative_to(folder).as_posix(): LockedFile(path.stat().st_size, sha256_of(path, lambda _: None))
              for path in sorted(folder.rglob("*")) if path.is_file()}
     return Lock(folder.relative_to(base).as_posix(), "main", None, "", files)
 
 
 def replace_locks(path: Path, locks: Mapping[str, Lock]) -> None:
-    """Write a whole lock file, by part, or leave it as it was. Raises OSError."""
+    """Replaces a whole lock file atomically. locks: by part. Raises OSError."""
     text = json.dumps({"sources": {part: asdict(lock) for part, lock in locks.items()}}, indent=2)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".lock-") as folder:
-        whole = Path(folder) / path.name
-        with whole.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(whole, path)
+    replace_file(path, lambda whole: whole.write_text(text + "\n", encoding="utf-8"))
 
 
-def sha256_of(path: Path, tell: Callable[[int], None]) -> str:
-    """Of the bytes on disk. tell: hears how many were read, every 8 MB; may raise to stop. Raises OSError."""
+def sha256_of(path: Path, on_bytes: Callable[[int], None]) -> str:
+    """The sha256 of a file. on_bytes: called every 8 MB with the bytes read so far; it may raise to stop. Raises OSError."""
     digest, done = hashlib.sha256(), 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
             done += len(block)
-            tell(done)
+            on_bytes(done)
     return digest.hexdigest()
 
 
 def has_size(path: Path, size: int) -> bool:
-    """False too for a link whose target is gone."""
+    """Whether a file is there in its size. A link whose target is gone is no file."""
     try:
         return path.is_file() and path.stat().st_size == size
     except OSError:

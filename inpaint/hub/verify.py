@@ -1,4 +1,4 @@
-"""Whether what lies on the disk is still what was downloaded, or shipped: every sha256 computed anew and compared with the lock.
+"""Checks that the files on this disk are still those that were downloaded or shipped, by every sha256 of the lock.
 
 Changes nothing and asks no hub. Imports no torch.
 """
@@ -19,15 +19,15 @@ from inpaint.hub.transfer import Transfer, TransferCallback
 
 LOST_LOCK = "its lock is missing or damaged"
 
-
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one model. damage: each file that is missing or not as it was locked. mend: what to do then, else "".
+    """The outcome of a check of one model.
 
-    notes: what could not be checked, and why. files: how many were found as they were locked.
+    files: how many are as they were locked. damage: a sentence for each that is missing or not as it was locked. mend: what
+    to do about the damage; "" where there is none. notes: what could not be checked, and why.
     """
 
     model: str
@@ -38,25 +38,25 @@ class Verdict:
 
 
 def is_known(spec: ModelSpec) -> bool:
-    """Whether anything of a model with weights is on this disk, whole or not, or was once: then it is locked."""
+    """Whether a model was ever downloaded, even in part: something of it is on this disk, or it is locked."""
     return any(_is_here(source) or lock_of(source) for source in spec.sources.values())
 
 
 def are_gone(spec: ModelSpec) -> bool:
-    """Whether a source was downloaded whole, and nothing of it is here now."""
+    """Whether a source was downloaded whole, and nothing of it is on this disk now."""
     return any(lock_of(source) and not _is_here(source) for source in spec.sources.values())
 
 
 def bytes_here(spec: ModelSpec) -> int:
-    """Of the locked files that are on this disk in their size."""
+    """Bytes of the locked files that are on this disk in their size."""
     return sum(file.size for source in spec.sources.values() if (lock := lock_of(source))
                for name, file in lock.files.items() if has_size(_snapshot(source, lock) / name, file.size))
 
 
 def verify(spec: ModelSpec, report: TransferCallback) -> Verdict:
-    """Check all sources of a model; one that was never downloaded is no damage.
+    """Checks all sources of a model. One that was never downloaded is no damage.
 
-    report: hears of the bytes of one source after another; what it raises stops the check and passes through.
+    report: called with the bytes of one source after another; what it raises stops the check and passes through.
     """
     files, damage, notes = 0, list[str](), list[str]()
     for part, source in spec.sources.items():
@@ -89,9 +89,9 @@ def _mend(spec: ModelSpec) -> str:
 
 
 def check_shipped(spec: ModelSpec, parts: Iterable[str]) -> None:
-    """Before a model is opened: local folders that have a lock, which are small, are still as they were locked.
+    """Checks the local folders that have a lock, before a model is opened; they are small.
 
-    Raises ModelUnavailable; which files are damaged goes to the log, and `models --verify` tells it.
+    Raises ModelUnavailable. The log names the damaged files, as `models --verify` does.
     """
     for source in (spec.sources[part] for part in parts):
         lock = lock_of(source) if source.is_local else None
@@ -102,7 +102,7 @@ def check_shipped(spec: ModelSpec, parts: Iterable[str]) -> None:
 
 
 def _has_lost_its_lock(source: Source) -> bool:
-    """Whether a local folder should have one. Of what was downloaded the next download writes it anew."""
+    """Whether a local folder's lock is missing. The lock of a download is not: the next download writes it anew."""
     return source.is_local and source.lock is not None and lock_of(source) is None
 
 
@@ -124,19 +124,19 @@ def _snapshot(source: Source, lock: Lock) -> Path:
 def _damage(folder: Path, lock: Lock, report: TransferCallback) -> Iterator[str]:
     before, all_bytes = 0, sum(file.size for file in lock.files.values())
     for name, file in lock.files.items():
-        def tell(done: int, name: str = name, before: int = before) -> None:
+        def on_bytes(done: int, name: str = name, before: int = before) -> None:
             report(Transfer(name, before + done, all_bytes))
 
         path, before = folder / name, before + file.size
         if not path.is_file():
             yield f"{name} of {lock.repo_id} is missing"
-        elif not has_size(path, file.size) or not _is_intact(path, file.sha256, tell):
+        elif not has_size(path, file.size) or not _is_intact(path, file.sha256, on_bytes):
             yield f"{name} of {lock.repo_id} is damaged"
 
 
-def _is_intact(path: Path, sha256: str, tell: Callable[[int], None]) -> bool:
-    """What the disk can no longer read is damaged too."""
+def _is_intact(path: Path, sha256: str, on_bytes: Callable[[int], None]) -> bool:
+    """Whether a file has this sha256; False where the disk cannot read it."""
     try:
-        return sha256_of(path, tell) == sha256
+        return sha256_of(path, on_bytes) == sha256
     except OSError:
         return False

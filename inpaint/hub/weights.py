@@ -1,8 +1,9 @@
-"""Where a model's weights lie on disk. Imports no torch, loads nothing and asks no hub (hub/download.py does, when asked to)."""
+"""Where a model's weights lie on disk, and how many they are. Imports no torch, loads nothing and asks no hub."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,25 +15,28 @@ from inpaint.hub.layouts import INDEX, PART_OF, component_names, variant_of
 from inpaint.hub.lockfile import has_size, lock_of
 
 SHARD = re.compile(PART_OF)
+MAX_HEADER_BYTES = 100_000_000
+"""The longest header that safetensors itself accepts."""
 
 
 def find(source: Source) -> Path | None:
-    """The complete folder of a source on this disk, or None. Of the hub's cache exactly the commit that is locked, once one is."""
+    """The folder of a source that is complete on this disk, else None. A locked source is found only at its locked commit."""
     folder = Path(source.repo_id) if source.is_local else _cached(source)
     return find_in(folder, source) if folder is not None else None
 
 
 def find_in(folder: Path, source: Source) -> Path | None:
-    """The folder if it holds all of a source, else None."""
+    """The folder, if it holds all of a source; else None."""
     return folder if _is_complete(folder, source) else None
 
 
 def are_on_disk(spec: ModelSpec, parts: Iterable[str]) -> bool:
+    """Whether the sources of these names are all complete on this disk."""
     return all(find(spec.sources[part]) is not None for part in parts)
 
 
 def locate(spec: ModelSpec, parts: Iterable[str]) -> dict[str, Path]:
-    """Part -> complete local folder. Raises ModelUnavailable, saying how to get the weights."""
+    """The folders of the sources of these names. Raises ModelUnavailable, saying how to get the weights."""
     found: dict[str, Path] = {}
     for part in parts:
         folder = find(spec.sources[part])
@@ -43,14 +47,31 @@ def locate(spec: ModelSpec, parts: Iterable[str]) -> dict[str, Path]:
 
 
 def missing(spec: ModelSpec) -> ModelUnavailable:
+    """The error that says that the weights of a model are not here, and how to get them."""
     if any(source.is_local for source in spec.sources.values()):
         return ModelUnavailable(f"The weights of {spec.title} are not complete in their folder, which the model's file names.")
-    return ModelUnavailable(f"The weights of {spec.title} are not on this machine.", way_to(spec, "them"))
+    return ModelUnavailable(f"The weights of {spec.title} are not on this machine.", how_to_get(spec, "them"))
 
 
-def way_to(spec: ModelSpec, what: str = "it") -> str:
-    """How to get the files of a model, for people; no full stop, since a command may be copied."""
+def how_to_get(spec: ModelSpec, what: str = "it") -> str:
+    """How to get the files of a model, for people. Ends without a full stop, since a command may be copied."""
     return f"Get {what} with: {spec.command}" if spec.command else f"The owner of this Space can add {what}, as its README says"
+
+
+def count_parameters(folder: Path, variant: str | None) -> int:
+    """How many parameters a part's .safetensors files of one variant hold, by their headers. Damaged files count as none."""
+    return sum(_parameters_in(file) for file in folder.glob("*.safetensors") if variant_of(file.name) == (variant or ""))
+
+
+def _parameters_in(file: Path) -> int:
+    """The parameters in one file, which begins with eight bytes for the length of a JSON object that lists the tensors."""
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            tensors = json.loads(stream.read(min(length, MAX_HEADER_BYTES)))
+        return sum(math.prod(tensor["shape"]) for name, tensor in tensors.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0
 
 
 def _cached(source: Source) -> Path | None:
@@ -69,7 +90,7 @@ def _cached(source: Source) -> Path | None:
 
 
 def _is_complete(folder: Path, source: Source) -> bool:
-    """Every component the index names is there, with safetensors wherever it has a config.json."""
+    """Whether every component that the index names is there, with safetensors wherever it has a config.json."""
     components = component_names(_read_json(folder / INDEX))
     return bool(components) and all(_is_component_complete(folder / name, source) for name in components)
 
@@ -89,7 +110,7 @@ def _is_component_complete(folder: Path, source: Source) -> bool:
 
 
 def _has_bytes(file: Path) -> bool:
-    """False too for a link whose target is gone, as an interrupted download leaves it."""
+    """Whether a file holds anything. A link whose target is gone, as an interrupted download leaves it, holds nothing."""
     return file.is_file() and file.stat().st_size > 0
 
 
@@ -99,7 +120,7 @@ def _shards(index: Path) -> set[str]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """{} where it is missing, damaged or no object."""
+    """The JSON object in a file; {} where the file is missing, damaged or holds something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

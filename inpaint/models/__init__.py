@@ -1,1 +1,1 @@
-"""The models of this installation: which are there, which one runs, and the loaded engine."""
+"""The models of this installation: their families, which are on this disk, and which one runs."""

@@ -23,6 +23,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from inpaint.config.settings import PictureLimits
 from inpaint.core.geometry import Extent
 from inpaint.core.masks.coding_noise import without_coding_noise
+from inpaint.core.masks.doubts import is_coloured
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
 from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
@@ -37,9 +38,6 @@ lossless, which `_is_lossy` finds out; of AVIF and HEIC nothing tells."""
 
 CONVERTED_MODES = frozenset({"CMYK", "LAB"})
 """Their colours are converted to sRGB, so an embedded profile, whatever it is, says nothing of the result any more."""
-
-COLOURED, BRIGHT, COLOURED_SHARE = 48, 32, 0.01
-"""A mask is in colour where in more than this share of its bright pixels the channels lie so far apart: not by a JPEG's noise."""
 
 EXIF_IFD, DATE_TAKEN, DATE_CHANGED, ORIENTATION = 0x8769, 36867, 306, 274
 XMP = ("xmp", "XML:com.adobe.xmp")
@@ -124,7 +122,7 @@ def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
     if plain.mode == "RGBA":
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
     notices = [LABELS] if labels else [TRANSPARENT_MASK] if is_transparent else []
-    notices += [IN_COLOUR] if _is_coloured(np.asarray(plain.convert("RGB"))) else []
+    notices += [IN_COLOUR] if is_coloured(np.asarray(plain.convert("RGB"))) else []
     pixels = np.array(plain.convert("L"))
     if title:
         pixels = _without_coding_noise(pixels, title, notices)
@@ -154,14 +152,6 @@ def _labels_in_white(image: Image.Image) -> Image.Image | None:
         return None
     values = np.asarray(image)
     return Image.fromarray((values == 1).astype(np.uint8) * 255) if values.max() == 1 else None
-
-
-def _is_coloured(pixels: NDArray[np.uint8]) -> bool:
-    """pixels: uint8 [H, W, 3]. Channel by channel: numpy is slow along an axis of 3."""
-    red, green, blue = (pixels[..., channel] for channel in range(3))
-    highest = np.maximum(np.maximum(red, green), blue)
-    spread = highest - np.minimum(np.minimum(red, green), blue)
-    return bool(np.count_nonzero(spread > COLOURED) > COLOURED_SHARE * np.count_nonzero(highest > BRIGHT))
 
 
 @contextlib.contextmanager

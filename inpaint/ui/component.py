@@ -1,4 +1,4 @@
-"""The base of the page's own components: a gr.HTML whose events are declared. Knows no jobs and no files."""
+"""The page's own kinds of components: a gr.HTML whose events are declared, and controls that take one file. Knows no jobs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta, updateable
+from gradio.data_classes import FileData, ListFiles
 
 
 class NoStub(ComponentMeta):
@@ -38,3 +39,35 @@ class OwnComponent(gr.HTML, metaclass=NoStub):
 
     def example_value(self) -> str:
         return ""
+
+
+class FileField(gr.File, metaclass=NoStub):
+    """A gr.File that takes one file of a call as the path of its upload. Gradio's own leaves an empty temporary file for each."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | FileData | None) -> str | None:
+        return _path(payload)
+
+
+class FileButton(gr.UploadButton, metaclass=NoStub):
+    """A gr.UploadButton that takes one file of the page in the same way."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | FileData | None) -> str | None:
+        return _path(payload)
+
+
+def _path(payload: ListFiles | FileData | None) -> str | None:
+    """Of several files, the first."""
+    file = next(iter(payload.root), None) if isinstance(payload, ListFiles) else payload
+    return None if file is None else file.path
+
+
+def sent_with(event: gr.EventData, name: str) -> Any:
+    """What the page has sent with an event of one of its components; None where nothing of that name came: any program may send events."""
+    try:
+        return getattr(event, name)
+    except (AttributeError, TypeError):
+        return None

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
 from gradio.route_utils import FnIndexInferError
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from inpaint.config.settings import AppConfig, parse_auth
-from inpaint.errors import ModelUnavailable
-from inpaint.models.catalog import Choice, Models
+from inpaint.config.settings import parse_auth
+from inpaint.errors import InpaintError, ModelUnavailable
+from inpaint.models.catalog import Models
+from inpaint.models.default_model import Choice
 from inpaint.service import Service
 from inpaint.startup.address import in_url
 from inpaint.storage.folder import FolderWatch, written_folders
@@ -28,7 +28,6 @@ from inpaint.ui.downloads.fetcher import Fetcher, may_download
 from inpaint.ui.downloads.line import FetchHandlers
 from inpaint.ui.edit.context import EditContext
 from inpaint.ui.edit.handlers import EditHandlers, bind_edit
-from inpaint.ui.edit.readiness import ANY_WORDS
 from inpaint.ui.edit.tab import EditTab, build_edit_tab
 from inpaint.ui.examples import Example, load_examples
 from inpaint.ui.form import able
@@ -40,18 +39,15 @@ from inpaint.ui.generate.tab import build_generate_tab
 from inpaint.ui.images import thumbnail_url
 from inpaint.ui.runs.session import KEPT_SECONDS, Session
 from inpaint.ui.security.connections import bound_foreign_logs, bounded_connections
-from inpaint.ui.security.guard import Guard
-from inpaint.ui.security.headers import SecurityHeaders
-from inpaint.ui.security.hosts import TUNNEL_PROXIES, Hosts, check_open, hosts_of, parted
-from inpaint.ui.security.login import Attempts, LoginFirst, LoginThrottle
-from inpaint.ui.security.routes import JSON_BYTES, Doors
-from inpaint.ui.security.signed_names import Names, signing_key
+from inpaint.ui.security.hosts import check_open, hosts_of, parted
+from inpaint.ui.security.login import Attempts, LoginThrottle
 from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
 from inpaint.ui.server.api_errors import refusals, refuse_addresses
-from inpaint.ui.server.calls import Calls, Functions, NoSuchCall, no_such_call, wrong_request
+from inpaint.ui.server.calls import NO_CALL, Calls, Functions, NoSuchCall, no_such_call, wrong_request
+from inpaint.ui.server.middleware import forwarded_headers_left_to_the_guard, guarded
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
-from inpaint.ui.stage.stage import MAX_VALUE_CHARS, Stage
+from inpaint.ui.stage.stage import Stage
 from inpaint.ui.theme import build_theme
 
 HERE = Path(__file__).parent
@@ -88,9 +84,18 @@ class Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
         """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""
+        if block_fn.fn is None:
+            raise gr.Error(NO_CALL, print_exception=False)  # it is done in the browser alone
         with refusals(block_fn.inputs, inputs):
             refuse_addresses(inputs)
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
+
+    async def call_function(self, *given: Any, **options: Any) -> Any:
+        """Gradio's own. What an event of the page is refused with is told to its sender, and is no fault for the log."""
+        try:
+            return await super().call_function(*given, **options)
+        except InpaintError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
     @property
     def is_awaited(self) -> bool:
@@ -120,12 +125,12 @@ class Page(gr.Blocks):
             "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
             "app_kwargs": {"routes": [*health_routes(self.service, folders, auth), unsaved_route(self.service, auth)],
                            "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_request},
-                           "lifespan": partial(_guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner)},
+                           "lifespan": partial(guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner)},
         }
         self.default_config.fns = Functions(self.default_config.fns)
         self.fetches.allowed = may_download(settings, os.environ)
         bound_foreign_logs()
-        with _forwarded_headers_left_to_the_guard(), bounded_connections():
+        with forwarded_headers_left_to_the_guard(), bounded_connections():
             launched = super().launch(*args, **{**own, **options})
         hosts.share = parted(urlsplit(self.share_url or "").netloc)[0]
         return launched
@@ -145,44 +150,13 @@ class Page(gr.Blocks):
         return session in self._queue.pending_messages_per_session
 
 
-@contextlib.asynccontextmanager
-async def _guarded(app: Any, hosts: Hosts, config: AppConfig, inner: Callable[[Any], ASGIApp]) -> AsyncGenerator[None]:
-    """Puts our own doors before all of the app, at its start, when no request can have come yet: what Gradio takes as middleware stands
-    behind its own, which answers preflights and allows other sites to read."""
-    app.middleware_stack = before_gradio(LoginFirst(inner(app.middleware_stack), app), hosts, config)
-    yield
-
-
-def before_gradio(app: Any, hosts: Hosts, config: AppConfig) -> SecurityHeaders:
-    """The app behind our own doors. From outside: every answer's headers, the guard, which has to see who is connected, then what reads
-    from forwarded headers who the visitor is, and which paths are open."""
-    settings = config.settings
-    upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
-    doors = Doors(app, upload_bytes=upload_bytes, event_bytes=MAX_VALUE_CHARS + JSON_BYTES)
-    proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
-    forwarded: Any = ProxyHeadersMiddleware(cast(Any, doors), list(proxies))
-    return SecurityHeaders(Guard(forwarded, hosts, Names(signing_key(config.data_dir))), is_space=hosts.is_space)
-
-
-@contextlib.contextmanager
-def _forwarded_headers_left_to_the_guard() -> Generator[None]:
-    """The web server itself, which Gradio makes and which reads this variable then, believes loopback unless it is told otherwise."""
-    kept = os.environ.get("FORWARDED_ALLOW_IPS")
-    os.environ["FORWARDED_ALLOW_IPS"] = ""
-    try:
-        yield
-    finally:
-        del os.environ["FORWARDED_ALLOW_IPS"]
-        os.environ.update({} if kept is None else {"FORWARDED_ALLOW_IPS": kept})
-
-
 def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
     """The app, ready to launch. Loads no model. fetcher: for tests, which download nothing."""
     models, settings = service.models, service.config.settings
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
-    generating, reimagining = (able(models.handiest(task), task) for task in ("generate", "image-to-image"))
+    generating, reimagining = (able(models.ranked(task), task) for task in ("generate", "image-to-image"))
     examples = load_examples(settings.pictures, known)
-    first = models.choose("")
+    first = _shown_first(models)
     with Page(service) as page:
         fetches = page.fetches = FetchHandlers(models, fetcher or Fetcher(), may_download(settings, os.environ))
         with gr.Row(elem_id="bar"):
@@ -216,10 +190,18 @@ def _build_edit(service: Service, first: Choice, examples: Mapping[str, Example]
     return build_edit_tab(able(models.specs.values(), "inpaint"), first.spec, stage, note, _known_at_first(models), can_reimagine)
 
 
+def _shown_first(models: Models) -> Choice:
+    """The model of an edit without words; where none is on this machine, the one that could be got."""
+    try:
+        return models.default("inpaint", has_prompt=False)
+    except ModelUnavailable:
+        return Choice(models.ranked("inpaint", has_prompt=False)[0].on_task("inpaint"), "")
+
+
 def _known_at_first(models: Models) -> Mapping[str, str]:
     """By model, what is said of the one that would read words if it knows a few things only: as the page says after it has loaded."""
     with contextlib.suppress(ModelUnavailable):
-        reader = models.choose(ANY_WORDS).spec
+        reader = models.default("inpaint", has_prompt=True).spec
         if reader.knows:
             return {reader.name: words.knows_html(reader, "", models)}
     return {}

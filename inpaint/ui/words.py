@@ -13,8 +13,11 @@ from inpaint.core.words.text import first_graphemes
 from inpaint.core.words.vocabulary import names_known
 from inpaint.errors import EditCancelled, InpaintError
 from inpaint.hub.order import size_text
-from inpaint.hub.weights import way_to
-from inpaint.models.catalog import DEVICE_TITLES, FAMILIES, Models, bytes_to_fetch
+from inpaint.hub.weights import how_to_get
+from inpaint.models.availability import bytes_to_fetch
+from inpaint.models.catalog import Models
+from inpaint.models.default_model import DEVICE_TITLES
+from inpaint.models.families import FAMILIES
 from inpaint.ui.downloads.fetcher import Fetch
 
 STAGES: Mapping[str, str] = {
@@ -195,5 +198,5 @@ def _offer(spec: ModelSpec, task: Task, by_button: bool) -> str:
         return f"{spec.title} is not complete in its folder on this machine."
     count = bytes_to_fetch(spec, task)
     size = f"{_about(count)} to download" if count else "its size is not stated"
-    way = "" if by_button else f" {way_to(spec)}"
+    way = "" if by_button else f" {how_to_get(spec)}"
     return f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}.{way}"

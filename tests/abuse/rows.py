@@ -138,7 +138,7 @@ ROWS: tuple[Row, ...] = (
     _covered(90, "settings", "other programs' variables", "startup/test_environment.py::test_what_is_dropped", "ui/server/test_start.py::test_a_proxy_is_asked_nothing"),
     _covered(91, "settings", "reached by others without a login", "faults/test_exposure.py::test_without_a_login_it_does_not_start",
              "faults/test_exposure.py::test_a_program_that_launches_the_page_is_refused_too"),
-    _run(92, "settings", "a secret in the environment", "test_requests.py::test_what_the_page_and_its_description_tell_holds_no_secret"),
+    _run(92, "settings", "a secret in the environment", "test_requests.py::test_what_the_page_and_its_description_tell_holds_neither_secret_nor_place"),
     _covered(93, "models", "truncated, empty, a page, a pointer", "engines/runtime/test_checkpoint.py::test_damage_is_refused_in_a_sentence"),
     _covered(94, "models", "a flipped bit", "faults/test_weights_that_rot.py::test_what_is_damaged_is_not_opened"),
     _covered(95, "models", "pickles and code", "engines/runtime/test_checkpoint.py::test_a_pickle_is_never_opened"),

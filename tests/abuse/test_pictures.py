@@ -7,6 +7,7 @@ import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -159,6 +160,17 @@ def test_the_same_picture_twice_is_two_results(client: httpx.Client) -> None:
     assert first == second
     places = [erased(client, files)[1][0][0]["path"] for files in (first, second)]
     assert places[0] != places[1] and all(client.get(f"/gradio_api/file={place}").status_code == 200 for place in places)
+
+
+def test_a_call_leaves_nothing_but_its_uploads_and_its_result(client: httpx.Client, abused: Served) -> None:
+    places = sent(client, ("photo.png", PLAIN_PNG), ("mask.png", mask(60, 40)))
+    before = kept(abused)
+    kind, told = erased(client, places)
+    assert kind == "complete" and kept(abused) - before == {Path(told[0][0]["path"])}
+
+
+def kept(served: Served) -> set[Path]:
+    return {path for name in ("cache", "results") for path in (served.data / name).rglob("*") if path.is_file()}
 
 
 def test_settings_in_a_picture_are_not_read(client: httpx.Client) -> None:

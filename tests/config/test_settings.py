@@ -10,16 +10,9 @@ from typing import Any, get_args
 
 import pytest
 
-from inpaint.config.settings import (
-    DEFAULT_CONFIGS,
-    ENVIRONMENT_NAMES,
-    SECTIONS,
-    AppConfig,
-    PictureLimits,
-    Settings,
-    load_config,
-    parse_auth,
-)
+from inpaint.config.load import load_config
+from inpaint.config.places import DEFAULT_CONFIGS
+from inpaint.config.settings import ENVIRONMENT_NAMES, SECTIONS, AppConfig, PictureLimits, Settings, parse_auth
 from inpaint.core.request import resolve_sampling
 from inpaint.core.spec import SchedulerName
 from inpaint.errors import BadConfig
@@ -235,6 +228,8 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
     pytest.param(MODEL.replace('["inpaint"]', '["fly"]'), "mine.toml, line 5: tasks.0: .*'image-to-image'", id="unknown task"),
     pytest.param(MODEL + "early_stop = 1", "mine.toml, line 7: early_stop: .* boolean", id="a number for a yes"),
     pytest.param(MODEL + 'schedulers = ["euler"]', "mine.toml, line 7: schedulers.0: .*'dpm..'", id="unknown scheduler"),
+    pytest.param(MODEL + 'fast_on = ["gpu"]', "mine.toml, line 7: fast_on.0: .*'mps'", id="fast on no device"),
+    pytest.param(MODEL + "priority = 1.5", "mine.toml, line 7: priority: .* integer", id="half a priority"),
     pytest.param(MODEL + 'command = "rm"', "mine.toml, line 7: command: it is not set", id="a command of its own"),
     pytest.param(MODEL + 'file = "x"', "mine.toml, line 7: file: it is not set", id="a file of its own"),
     pytest.param(MODEL + '[sources.a]\nrepo_id = "x/y"\ncommit = "z"', "line 9: sources.a.commit: there is no such key", id="unknown key of a source"),
@@ -345,7 +340,7 @@ def test_the_readme_names_variables_that_are_there_and_what_the_page_points_to()
 
 
 def test_the_schedulers_that_a_file_may_name_are_those_there_are() -> None:
-    from inpaint.engines.runtime.diffusion import SCHEDULERS
+    from inpaint.engines.runtime.schedulers import SCHEDULERS
 
     assert set(get_args(SchedulerName)) == set(SCHEDULERS)
 

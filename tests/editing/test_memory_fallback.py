@@ -17,9 +17,8 @@ from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import EditResult
 from inpaint.core.spec import WorkingLimits
-from inpaint.editing import memory_fallback
 from inpaint.editing.run import StageClock, run_edit, run_generate, run_reimagine
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 from inpaint.errors import EditCancelled, OutOfMemory
 from tests.fakes import ANY_EXTENT, block, noise
 
@@ -36,6 +35,7 @@ class Cramped:
     last: str | None = None
     given: int = 0
     gave_last: bool = False
+    device: str = "cuda"
     seen: list[Extent] = field(default_factory=list)
 
     def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
@@ -54,13 +54,13 @@ class Cramped:
             raise OutOfMemory("The device said no.")
         return EngineOutput(np.full((*extent.shape, 3), 7, np.uint8))
 
-    def relieve(self) -> str | None:
+    def reduce_memory(self) -> str | None:
         if self.given == len(self.things):
             return None
         self.given += 1
         return self.things[self.given - 1]
 
-    def relieve_last(self) -> str | None:
+    def reduce_memory_slowly(self) -> str | None:
         if self.last is None or self.gave_last:
             return None
         self.gave_last = True
@@ -68,6 +68,9 @@ class Cramped:
 
     def restore(self) -> None:
         self.given, self.gave_last = 0, False
+
+    def free_memory(self) -> FreeMemory:
+        return FreeMemory(1_230_000_000, self.device)
 
 
 Run = Callable[..., EditResult]
@@ -155,8 +158,7 @@ def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> Non
 @pytest.mark.parametrize(("run", "size"), [(edited, "64 x 64 pixels, and for any size down to 16 x 16"),
                                            (reimagined, "64 x 64 pixels, and for any size down to 16 x 16"), (generated, "64 x 64 pixels")],
                          ids=["inpaint", "image-to-image", "generate"])
-def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_fallback, "free_bytes", lambda: 1_230_000_000)
+def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str) -> None:
     engine = Cramped(room=10, things=("one",))
     with pytest.raises(OutOfMemory) as caught:
         run(engine)
@@ -173,6 +175,11 @@ def test_an_extent_never_shrinks_below_a_sixteenth_although_the_model_would_take
     with pytest.raises(OutOfMemory, match="There is too little memory for 300 x 200 pixels"):
         run_edit(asked, plan_edit(asked, ANY_EXTENT), engine, StageClock(lambda progress: None))
     assert engine.seen[0] == Extent(300, 200) and engine.seen[-2].area > engine.seen[-1].area >= 300 * 200 / 16
+
+
+def test_a_card_that_was_named_by_its_number_is_named_where_memory_is_too_little() -> None:
+    with pytest.raises(OutOfMemory, match="1.2 GB are free on cuda:1"):
+        edited(Cramped(room=10, device="cuda:1"))
 
 
 def test_a_given_work_area_keeps_its_place_when_it_shrinks() -> None:

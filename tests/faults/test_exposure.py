@@ -12,7 +12,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from inpaint.config.settings import Settings, load_config
+from inpaint.config.load import load_config
+from inpaint.config.settings import Settings
 from inpaint.errors import BadConfig
 from inpaint.service import Service
 from inpaint.ui.page import build_page

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint.config.settings import StorageLimits, load_config
+from inpaint.config.load import load_config
+from inpaint.config.settings import StorageLimits
 from inpaint.core.picture import Picture
 from inpaint.core.request import GenerateRequest, SamplingParams
 from inpaint.errors import StorageFull

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from inpaint.cli import main
-from inpaint.config.settings import DEFAULT_CONFIGS, load_config
+from inpaint.config.load import load_config
+from inpaint.config.places import DEFAULT_CONFIGS
 from inpaint.errors import BadConfig, ModelUnavailable
 from inpaint.hub.lockfile import lock_of, lock_of_folder
 from inpaint.models.catalog import Models
@@ -106,7 +107,7 @@ def test_a_folder_that_is_removed_is_told_at_the_next_load_and_holds_again_when_
     models.bring(spec, "inpaint", lambda progress: None)
     folder.rename(folder.with_name("aside"))
     assert not models.is_available(spec, "inpaint")
-    models.residency.let_go_all_but()
+    models.residency.evict_all_except()
     with pytest.raises(ModelUnavailable) as refused:
         models.bring(spec, "inpaint", lambda progress: None)
     assert str(folder) not in str(refused.value)

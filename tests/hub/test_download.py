@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from inpaint.cli import main
-from inpaint.config.settings import DEFAULT_CONFIGS, load_config
+from inpaint.config.load import load_config
+from inpaint.config.places import DEFAULT_CONFIGS
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import EditCancelled, ModelUnavailable, StorageFull
 from inpaint.hub import lockfile, weights

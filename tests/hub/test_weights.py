@@ -102,3 +102,23 @@ def test_locate_gives_the_folders_or_names_the_command(tmp_path: Path, cache: Pa
         weights.locate(spec(Source(REPO, REVISION)), ["pipeline"])
     with pytest.raises(ModelUnavailable, match="not complete in their folder"):
         weights.locate(spec(Source("/nowhere")), ["pipeline"])
+
+
+def safetensors(shapes: dict[str, list[int]]) -> bytes:
+    header = json.dumps({"__metadata__": {}} | {name: {"dtype": "F16", "shape": shape} for name, shape in shapes.items()}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+@pytest.mark.parametrize(("variant", "expected"), [(None, 6), ("fp16", 12)])
+def test_parameters_are_counted_from_the_headers_of_one_variant(variant: str | None, expected: int, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"a": [2, 3]}))
+    (tmp_path / "model.fp16-00001-of-00002.safetensors").write_bytes(safetensors({"a": [7]}))
+    (tmp_path / "model.fp16-00002-of-00002.safetensors").write_bytes(safetensors({"b": [5], "c": []}))
+    (tmp_path / "other.bf16.safetensors").write_bytes(safetensors({"a": [100]}))
+    assert weights.count_parameters(tmp_path, variant) == expected + (variant == "fp16")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x05\0\0\0\0\0\0\0[1,2]", b"\xff" * 8 + b"{}", safetensors({"a": [2]})[:-3]])
+def test_a_damaged_file_counts_as_nothing(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert weights.count_parameters(tmp_path, None) == 0

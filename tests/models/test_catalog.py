@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
-from inpaint.config.settings import AppConfig, load_config
+from inpaint.config.load import load_config
+from inpaint.config.settings import AppConfig
 from inpaint.core.progress import Progress
 from inpaint.core.spec import DeviceKind, Limit, Source, Task
 from inpaint.errors import BadConfig, EditCancelled, InvalidRequest, ModelUnavailable
 from inpaint.hub.lockfile import Lock
 from inpaint.models import catalog
-from inpaint.models.catalog import ERASE, HEART, MINI, Ability, Models
+from inpaint.models.catalog import Models
+from inpaint.models.families import Ability
 from tests.config.test_settings import MODEL, load, with_model
+
+ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
 
 MINI_MODEL = f'{MODEL.replace("mine", MINI).replace("patchmatch", "kandinsky22")}\n' \
              '[sources.prior]\nrepo_id = "./p"\n[sources.decoder]\nrepo_id = "./d"\n'
@@ -32,26 +36,17 @@ def has(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(catalog.weights, "locate", lambda spec, parts: dict.fromkeys(parts, Path()))
 
 
-@pytest.mark.parametrize(("prompt", "device", "there", "chosen"), [
-    pytest.param("", "cuda", (HEART, MINI), ERASE, id="no prompt"),
-    pytest.param("hat", "cuda", (HEART, MINI), HEART, id="CUDA and weights"),
-    pytest.param("hat", "cuda", (MINI,), MINI, id="CUDA without weights"),
-    pytest.param("hat", "cpu", (HEART, MINI), MINI, id="both on a CPU"),
-    pytest.param("hat", "cpu", (HEART,), HEART, id="only the large one on a CPU"),
-    pytest.param("hat", "mps", (HEART, MINI), MINI, id="both on Metal"),
-])
-def test_which_model_runs_when_none_is_named(prompt: str, device: DeviceKind, there: tuple[str, ...], chosen: str, models: Models,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    has(monkeypatch, *there)
-    models.device = device
-    choice = models.choose(prompt)
-    assert choice.spec.name == chosen and choice.reason
+def test_a_machine_with_a_gpu_paints_with_what_it_has(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, "sdxl-inpaint", MINI)
+    models.device = "cuda"
+    assert models.default("inpaint", has_prompt=True).spec.name == "sdxl-inpaint"
+    assert models.default("inpaint", has_prompt=False).spec.name == ERASE
 
 
 def test_without_weights_the_command_is_named(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     has(monkeypatch)
     with pytest.raises(ModelUnavailable, match="models --download kandinsky-2.2"):
-        models.choose("hat")
+        models.default("inpaint", has_prompt=True)
 
 
 def only(monkeypatch: pytest.MonkeyPatch, *parts: str) -> None:
@@ -63,7 +58,7 @@ def test_a_model_that_is_here_for_another_task_is_not_chosen_for_an_edit(models:
     only(monkeypatch, "prior", "image_decoder")
     models.device = "cuda"
     with pytest.raises(ModelUnavailable):
-        models.choose("hat")
+        models.default("inpaint", has_prompt=True)
     described = next(model for model in models.describe() if model["name"] == HEART)
     assert described["on_disk"] is True and described["on_disk_by_task"] == {"inpaint": False, "image-to-image": True}
 
@@ -74,12 +69,12 @@ def test_a_chosen_model_has_the_controls_of_an_edit(device: DeviceKind, models: 
     models.device = device
     strength = Limit(0.5, 0.0, 1.0, 0.1)
     models.specs = {**models.specs, HEART: dataclasses.replace(models.specs[HEART], task_limits={"inpaint": {"strength": strength}})}
-    assert models.choose("hat").spec.limits["strength"] == strength
+    assert models.default("inpaint", has_prompt=True).spec.limits["strength"] == strength
 
 
 def test_a_slow_choice_says_so(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     has(monkeypatch, HEART)
-    assert "slow" in models.choose("hat").reason
+    assert "slow" in models.default("inpaint", has_prompt=True).reason
 
 
 @pytest.mark.parametrize("name", ["magic", "", None, 7, ["erase"], {}, "x" * 10**6, "\udcff"], ids=lambda name: ascii(name)[:12])

@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineInput, EngineOutput, Inpainter, Pixels
 from inpaint.engines.erase.patchmatch import Erase
 from inpaint.errors import EditCancelled
-from inpaint.models.catalog import MINI, Models
+from inpaint.models.catalog import Models
 from inpaint.ui.examples import FOLDER
 from training import judge
 from training.things import THINGS, plain_prompt
@@ -37,7 +37,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Inpainter:
 
 def load(tmp_path_factory: pytest.TempPathFactory) -> Inpainter:
     models = Models(load_config(None, {"device": "cpu", "data_dir": str(tmp_path_factory.mktemp("mini"))}))
-    return models.engine(models.spec(MINI, "inpaint"), "inpaint", lambda progress: None)
+    return models.engine(models.spec("kandinsky-mini", "inpaint"), "inpaint", lambda progress: None)
 
 
 @cache

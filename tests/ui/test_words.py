@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.progress import Progress
 from inpaint.core.region import Region

@@ -27,6 +27,9 @@ COARSE_PX = 96
 SMOOTHEST_PHOTO = 5.0
 """Mean of the absolute second difference of the grey parts, at that size: photos have 6 and more, soft masks up to 4.8."""
 
+COLOURED, BRIGHT, COLOURED_SHARE = 48, 32, 0.01
+"""A mask is in colour where in more than this share of its bright pixels the channels lie so far apart: not by a JPEG's noise."""
+
 DARK = ("The mask's brightest value is {greatest} of 255, so the new picture is mixed in at {percent:.2g} % at most. A mask repaints where "
         "it is white (255): one that holds the numbers of things, or is drawn in a dark colour, has to be made white first.")
 LIKE_A_PHOTO = ("Hardly anything in the mask is white or black, as in a photo: its brightness was used as it is. White = repaint, "
@@ -41,6 +44,14 @@ def mask_doubts(mask: Mask) -> tuple[str, ...]:
     if greatest < HALF:
         return (DARK.format(greatest=greatest, percent=100 * greatest / 255),)
     return (LIKE_A_PHOTO,) if _is_like_a_photo(mask.pixels) else ()
+
+
+def is_coloured(pixels: Pixels) -> bool:
+    """Whether what was handed in as a mask is in colour. pixels: uint8 [H, W, 3]; channel by channel, since numpy is slow along an axis of 3."""
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    highest = np.maximum(np.maximum(red, green), blue)
+    spread = highest - np.minimum(np.minimum(red, green), blue)
+    return bool(np.count_nonzero(spread > COLOURED) > COLOURED_SHARE * np.count_nonzero(highest > BRIGHT))
 
 
 def _is_like_a_photo(pixels: Pixels) -> bool:

@@ -1,4 +1,4 @@
-"""Starts fill_process.py, sends it one request and receives its answer. Knows no picture formats beyond .npz and .npy."""
+"""Starts fill_process.py, sends it one request and receives its answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
 
 LOOK_SECONDS = 0.1
-"""How soon a cancel ends a fill."""
+"""Seconds between two reports, and so the longest that a cancel takes."""
 
 INHERITED = frozenset({
     "PATH", "HOME", "USERPROFILE", "APPDATA", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV",
@@ -36,7 +36,7 @@ INHERITED = frozenset({
 would make it wait for commands)."""
 
 MOST_LOGGED = 20_000
-"""Characters of what a failed process wrote to stderr."""
+"""The most characters of a failed process's stderr that are logged."""
 
 NO_ROOM = ("The computer's memory is too small for this fill.", "Close other programs, or choose a smaller work area.")
 ANOTHER_TRY = "Try another seed, or a slightly different mask."
@@ -44,9 +44,10 @@ PLEASE_REPORT = "This is a fault of Inpaint or of its installation, not of your 
 
 
 def fill(picture: Pixels, mask: Pixels, seed: int, patch_size: int, report: ProgressCallback) -> Pixels:
-    """The picture with its masked pixels filled by PatchMatch: uint8 [h, w, 3] in and out; mask uint8 [h, w], 255 = fill.
+    """The picture with its masked pixels filled by PatchMatch.
 
-    Whatever `report` raises ends the process and comes out of here. Raises OutOfMemory, BadOutput, MachineError.
+    picture: uint8 [h, w, 3], as the result. mask: uint8 [h, w], 255 = fill. What `report` raises ends the process and is
+    raised here. Raises OutOfMemory, BadOutput, MachineError.
     """
     request = io.BytesIO()
     np.savez(request, picture=picture, mask=mask, seed=seed, patch_size=patch_size)
@@ -80,7 +81,7 @@ def _exchange(request: bytes, report: ProgressCallback) -> tuple[int, bytes, byt
 
 
 def _started() -> subprocess.Popen[bytes]:
-    """Raises MachineError where the system starts no process."""
+    """The process, started. Raises MachineError, or OutOfMemory, where the system starts none."""
     try:
         # -P: beside fill_process.py lie modules that would hide the packages it imports.
         return subprocess.Popen([sys.executable, "-P", fill_process.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -92,14 +93,14 @@ def _started() -> subprocess.Popen[bytes]:
 
 
 def _send(stdin: IO[bytes], request: bytes) -> None:
-    """A process that ended before it read everything tells why by its status."""
+    """Sends a request. A process that ends before it has read everything is not an error here: its status says why."""
     with contextlib.suppress(OSError, ValueError):
         stdin.write(len(request).to_bytes(fill_process.LENGTH_BYTES, "big") + request)
         stdin.flush()
 
 
 def _wait_for(streams: tuple[Future[bytes], ...], report: ProgressCallback) -> None:
-    """Until the process has closed both, asking between looks whether to go on."""
+    """Waits until the process has closed both streams, and reports meanwhile, so that the fill can be cancelled."""
     pending: set[Future[bytes]] = set(streams)
     while pending:
         report(Progress("filling"))
@@ -120,7 +121,7 @@ def _received(written: bytes, shape: tuple[int, ...]) -> Pixels:
 
 
 def _as_error(status: int, complaint: bytes) -> InpaintError:
-    """What the person is told of a failed fill; the log gets what the process wrote, once."""
+    """The error of a failed fill, for the person. What the process wrote goes to the log."""
     if status in (fill_process.NO_MEMORY, -getattr(signal, "SIGKILL", 9)):  # the system kills where memory runs out
         return OutOfMemory(*NO_ROOM)
     said = complaint.decode(errors="replace").strip()

@@ -17,7 +17,7 @@ import threading
 from typing import BinaryIO
 
 ANSWER = b"inpaint fill answer\n"
-"""Begins the answer; whatever Python's own start-up printed lies before it."""
+"""The bytes that begin the answer. What Python printed while it started comes before them."""
 
 NO_MEMORY = 3
 """The exit status where memory ran out."""
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _claimed_stdout() -> BinaryIO:
-    """The stream for the answer. File descriptor 1 becomes stderr, so that nothing a library prints gets between."""
+    """The stream for the answer. File descriptor 1 becomes stderr, so that nothing that a library prints gets into it."""
     own = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(own, "wb")
@@ -73,7 +73,7 @@ def _end_with_caller() -> None:
 
 
 def _filled(given: bytes) -> bytes:
-    """The filled picture as .npy."""
+    """Fills the request's picture and returns it as the bytes of a .npy file."""
     import numpy as np
     import patchmatch
 

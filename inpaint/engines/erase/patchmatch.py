@@ -1,7 +1,7 @@
-"""Erase without a prompt: PatchMatch on the CPU, from the picture's own texture. Knows no prompt and no diffusion.
+"""Erases without a prompt: PatchMatch on the CPU fills the mask from the picture's own texture.
 
 C. Barnes et al., "PatchMatch: A Randomized Correspondence Algorithm for Structural Image Editing", SIGGRAPH 2009, as the
-package pypatchmatch has it; where that package has no wheel, OpenCV's inpainting after A. Telea (2004), said so.
+package pypatchmatch implements it. Where that package has no wheel, OpenCV's inpainting after A. Telea (2004) fills, with a notice.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint.core.progress import Progress, ProgressCallback
-from inpaint.engines.base import EngineInput, EngineOutput
+from inpaint.engines.base import EngineInput, EngineOutput, FreeMemory
 from inpaint.engines.erase.fill_client import fill
+from inpaint.engines.memory.budget import free_ram_bytes
 
 Pixels = NDArray[np.uint8]
 
 PATCH_RADIUS = 5
-"""Of 2, 3, 5, 7, 9 tried on 18 holes in 6 photos: 5 continues roofs, petals and fur; 7 and more copy whole objects."""
+"""The best of 2, 3, 5, 7 and 9 on 18 holes in 6 photos: 5 continues roofs, petals and fur, 7 and more copy whole objects."""
 
 TELEA_RADIUS = 5
 NOTHING_TO_FILL_FROM = "Everything in the work area is painted: there is nothing to fill from, so it stays as it was."
@@ -50,16 +51,20 @@ class Erase:
             return EngineOutput(_telea(work.picture, work.mask), (self.why_not,))
         return EngineOutput(_patchmatch(work, report))
 
-    def relieve(self) -> str | None:
-        """It needs little; only a smaller work area helps."""
+    def reduce_memory(self) -> str | None:
+        """None: it takes no measures, and only a smaller work area helps."""
         return None
 
-    def relieve_last(self) -> str | None:
-        """Nothing that can be given up."""
+    def reduce_memory_slowly(self) -> str | None:
+        """None: it takes no measures."""
         return None
 
     def restore(self) -> None:
-        """Nothing was given up."""
+        """Changes nothing, since no measure was taken."""
+
+    def free_memory(self) -> FreeMemory:
+        """What is free of the RAM."""
+        return FreeMemory(free_ram_bytes(), "cpu")
 
 
 def _telea(picture: Pixels, mask: Pixels) -> Pixels:
@@ -67,7 +72,7 @@ def _telea(picture: Pixels, mask: Pixels) -> Pixels:
 
 
 def _patchmatch(work: EngineInput, report: ProgressCallback) -> Pixels:
-    """Mirrored outward to at least one whole patch a side: the search wants room for one."""
+    """Fills by PatchMatch. A work area smaller than one patch is mirrored outward first, since the search needs a whole one."""
     height, width = work.mask.shape
     least = 2 * PATCH_RADIUS + 1
     below, right = max(0, least - height), max(0, least - width)

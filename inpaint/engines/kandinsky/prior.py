@@ -17,12 +17,17 @@ from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProject
 
 from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
-from inpaint.engines.kandinsky.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest, weights_identity
-from inpaint.engines.runtime.budget import WORDS_BYTES
+from inpaint.engines.kandinsky.embeddings import EmbeddingFile, PriorEmbeddings, PriorRequest
+from inpaint.engines.memory.activations import WORDS_BYTES
+from inpaint.engines.memory.measures import Measures
+from inpaint.engines.memory.residency import Part, Residency
+from inpaint.engines.memory.rule import Measure, PartNeeds
 from inpaint.engines.runtime.checkpoint import Checkpoint
-from inpaint.engines.runtime.diffusion import cut_notices, make_scheduler, require_finite, seeded
 from inpaint.engines.runtime.lru import Recent
-from inpaint.engines.runtime.residency import Part, Residency
+from inpaint.engines.runtime.prompt_length import cut_notices
+from inpaint.engines.runtime.schedulers import make_scheduler
+from inpaint.engines.runtime.tensors import require_finite, seeded
+from inpaint.engines.runtime.weights_identity import weights_identity
 from inpaint.errors import InvalidRequest
 
 MIN_PRIOR_STEPS = 2
@@ -34,21 +39,21 @@ DEFAULT_PRIOR_STEPS, DEFAULT_GUIDANCE = 25, 4.0
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """What the prior reads, one row a text: embeds [n, d], states [n, 77, d], mask bool [n, 77]."""
+    """What the prior reads, a row for each text: embeds [n, d], states [n, 77, d], mask bool [n, 77]."""
 
     embeds: torch.Tensor
     states: torch.Tensor
     mask: torch.Tensor
 
     def after(self, other: Condition) -> Condition:
-        """other's rows first: unguided before guided, in one batch."""
+        """Both in one batch, with the other's rows first: the prior expects the unguided rows before the guided ones."""
         return Condition(*(torch.cat([getattr(other, name), getattr(self, name)]) for name in ("embeds", "states", "mask")))
 
 
 class Prior:
     """Words to image embedding (unCLIP's diffusion prior, arXiv 2204.06125). source: KandinskyV22PriorPipeline.
 
-    notices: what was done otherwise for the budget, since whoever reads them emptied them.
+    measures: what is done where the budget does not hold a part of it.
     """
 
     def __init__(self, residency: Residency, transformer: Part[Any], text_encoder: Part[Any], tokenizer: Any,
@@ -58,27 +63,27 @@ class Prior:
         self._scheduler = scheduler
         self._conditions: Recent[object, Condition] = Recent(1)
         self.tokenizer = tokenizer
-        self.notices: list[str] = []
+        self.measures = Measures(residency)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype) -> Prior:
-        """Everything but the weights, which are brought when they are needed. Raises ModelUnavailable."""
+        """Opens everything except the weights, which are brought when they are needed. Raises ModelUnavailable."""
         return cls(residency, checkpoint.part(residency, PriorTransformer, "prior", dtype),
                    checkpoint.part(residency, CLIPTextModelWithProjection, "text_encoder", dtype),
                    checkpoint.load_tokenizer(), checkpoint.load_scheduler((UnCLIPScheduler,)))
 
     @property
     def parts(self) -> tuple[Part[Any], ...]:
-        """In the order of their use."""
+        """The parts, in the order of their use."""
         return self._text_encoder, self._transformer
 
     @property
     def identity(self) -> str:
-        """All that decides its embeddings beside the request."""
+        """A name for all that decides its embeddings, except the request."""
         return f"{self._text_encoder.key} {self._transformer.key} {arithmetic(self._residency.device)}"
 
     def embed(self, asked: PriorRequest, report: ProgressCallback) -> PriorEmbeddings:
-        """Sample the embeddings. With a negative prompt both are sampled side by side, so they share one stream of noise.
+        """Samples the embeddings. With a negative prompt both are sampled side by side, so they share one stream of noise.
 
         Raises EditCancelled (from report), BadOutput, ModelUnavailable, OutOfMemory.
         """
@@ -86,7 +91,7 @@ class Prior:
         scheduler = make_scheduler(self._scheduler, None)
         scheduler.set_timesteps(asked.steps, device=self._residency.device)
         condition = self._condition(asked, report)
-        with self._residency.holding(report, self._transformer, WORDS_BYTES, self.notices) as (transformer,):
+        with self.measures.using(report, self._transformer, words_needs(self._transformer)) as (transformer, _):
             report(Progress("prior", 0, asked.steps))
             latents = self._sample(transformer, scheduler, condition, asked.guidance_scale, generator, report)
         embeddings = transformer.post_process_latents(latents)  # streamed, it has its own two parameters only now
@@ -115,11 +120,11 @@ class Prior:
         return latents
 
     def _condition(self, asked: PriorRequest, report: ProgressCallback) -> Condition:
-        """Kept for the next candidate, which has the same words and another seed."""
+        """What the prior reads of the words. Kept for the next candidate, which has the same words and another seed."""
         key = (asked.prompt, asked.negative_prompt, asked.guidance_scale > 1, arithmetic(self._residency.device))
         known = self._conditions.get(key)
         if known is None:
-            with self._residency.holding(report, self._text_encoder, WORDS_BYTES, self.notices) as (text_encoder,):
+            with self.measures.using(report, self._text_encoder, words_needs(self._text_encoder)) as (text_encoder, _):
                 report(Progress("prior", 0, asked.steps))
                 known = self._read_all(text_encoder, asked)
             self._conditions.keep(key, known)
@@ -141,10 +146,10 @@ class Prior:
 
 
 class ZeroEmbedding:
-    """The embedding of an empty picture, that guides where no negative prompt does: a constant of the checkpoint.
+    """The embedding of an empty picture, a constant of the checkpoint, which guides where there is no negative prompt.
 
     Its image encoder is the largest part of the model (1.8 billion parameters of 4.9) and is needed for nothing else, so
-    it is loaded once for this, and dropped. notices: as the prior's.
+    it is loaded once for this, and dropped. measures: what is done where the budget does not hold the image encoder.
     """
 
     def __init__(self, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype, folder: Path) -> None:
@@ -153,7 +158,7 @@ class ZeroEmbedding:
         self._file = EmbeddingFile(folder, zero_identity(checkpoint, residency.device, dtype))
         self._encoder = checkpoint.part(residency, CLIPVisionModelWithProjection, "image_encoder", dtype)
         self._known: torch.Tensor | None = None
-        self.notices: list[str] = []
+        self.measures = Measures(residency)
 
     def get(self, report: ProgressCallback) -> torch.Tensor:
         """[1, d] on the device. Raises ModelUnavailable, OutOfMemory, BadOutput, EditCancelled."""
@@ -164,7 +169,7 @@ class ZeroEmbedding:
 
     def _compute(self, report: ProgressCallback) -> torch.Tensor:
         try:
-            with self._residency.holding(report, self._encoder, WORDS_BYTES, self.notices) as (encoder,):
+            with self.measures.using(report, self._encoder, words_needs(self._encoder)) as (encoder, _):
                 side = encoder.config.image_size
                 empty = torch.zeros(1, 3, side, side).to(device=self._residency.device, dtype=self._dtype)
                 embedding = encoder(empty).image_embeds
@@ -185,9 +190,9 @@ class Guidance:
 
 
 class Conditioner:
-    """From a request's words to what a decoder needs, with everything that was computed before.
+    """Turns a request's words into what a decoder needs, and keeps the embeddings that were computed before.
 
-    recent: shared by all engines of a process, since the key names the weights.
+    recent: the kept embeddings. All engines of a process share them, since the key names the weights.
     """
 
     def __init__(self, prior: Prior, zero: ZeroEmbedding, recent: Recent[Any, PriorEmbeddings]) -> None:
@@ -200,14 +205,14 @@ class Conditioner:
         return self._prior.parts
 
     def parts_for(self, sampling: SamplingParams) -> tuple[Part[Any], ...]:
-        """What this request still needs: nothing where its embeddings are known."""
+        """The parts that this request still needs; none where its embeddings are known."""
         return self.parts if self._recent.get(self._key(prior_request(sampling))) is None else ()
 
     def prepare(self, sampling: SamplingParams, report: ProgressCallback) -> None:
-        """Before a run: make the constant embedding, where it is needed and not known, before anything else takes its image
-        encoder's room."""
-        self._prior.notices.clear()
-        self._zero.notices.clear()
+        """Begins a run: computes the constant embedding where it is needed and not known, before anything else takes the
+        room of its image encoder."""
+        self._prior.measures.begin_run()
+        self._zero.measures.begin_run()
         if decoder_guidance(sampling) > 1 and prior_request(sampling).negative_prompt is None:
             self._zero.get(report)
 
@@ -219,8 +224,8 @@ class Conditioner:
         return Guidance(known.positive, self._zero.get(report) if known.negative is None else known.negative)
 
     def notices(self, sampling: SamplingParams) -> tuple[str, ...]:
-        """Of the latest run: a sentence for each text that was too long, and what was done otherwise for the budget."""
-        return (*cut_notices(self._prior.tokenizer, sampling), *self._zero.notices, *self._prior.notices)
+        """A sentence for each text of the latest run that was too long, and for what was done for the budget."""
+        return (*cut_notices(self._prior.tokenizer, sampling), *self._zero.measures.notices, *self._prior.measures.notices)
 
     def _embed(self, asked: PriorRequest, report: ProgressCallback) -> PriorEmbeddings:
         known = self._recent.get(self._key(asked))
@@ -233,6 +238,11 @@ class Conditioner:
         return self._prior.identity, asked
 
 
+def words_needs(part: Part[Any]) -> PartNeeds:
+    """What a part that reads words, or one small picture, needs; its weights can be streamed."""
+    return PartNeeds(part.nbytes, WORDS_BYTES, measures=frozenset({Measure.STREAMED}))
+
+
 def prior_request(sampling: SamplingParams) -> PriorRequest:
     """The part of a request that the prior sees; an empty negative prompt is none. Raises InvalidRequest."""
     steps = sampling.prior_num_inference_steps or DEFAULT_PRIOR_STEPS
@@ -243,12 +253,12 @@ def prior_request(sampling: SamplingParams) -> PriorRequest:
 
 
 def decoder_guidance(sampling: SamplingParams) -> float:
-    """The decoder's guidance scale; up to 1 it is off."""
+    """The decoder's guidance scale; up to 1 there is no guidance."""
     return DEFAULT_GUIDANCE if sampling.guidance_scale is None else sampling.guidance_scale
 
 
 def arithmetic(device: str) -> str:
-    """What does the arithmetic, beside the weights and their number format: another one may round otherwise."""
+    """A name for what does the arithmetic, apart from the weights and their number format: another may round otherwise."""
     kind = torch.device(device).type
     return f"{kind} {torch.get_num_threads() if kind == 'cpu' else 0} {torch.__version__}"
 

@@ -1,4 +1,4 @@
-"""What an autoencoder does within a diffusers pipeline: its number format, cancel points inside it, checks of what passes.
+"""The autoencoder within a diffusers pipeline: its number format, cancel points inside it, and checks of what it returns.
 
 Knows no pipeline and no file.
 """
@@ -14,11 +14,13 @@ import torch
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
 from inpaint.core.progress import ProgressCallback
-from inpaint.engines.runtime.diffusion import DTYPES, cancel_points, require_finite
+from inpaint.engines.runtime.cancel import cancel_points
+from inpaint.engines.runtime.tensors import require_finite
+from inpaint.engines.runtime.torch_device import DTYPES
 
 
 def part_dtype(part: str, dtype: str) -> torch.dtype:
-    """The autoencoder stays in float32 beside float16 parts: in float16 it overflows, and the picture is black."""
+    """The number format of a part. The autoencoder stays in float32 beside float16 parts: in float16 it overflows to black."""
     return torch.float32 if part == "vae" and dtype == "float16" else DTYPES[dtype]
 
 
@@ -33,7 +35,7 @@ def unscaled(latents: torch.Tensor, config: Any) -> torch.Tensor:
 
 @contextmanager
 def standing_in(owner: Any, **replacements: Any) -> Generator[None]:
-    """While open, attributes of one object are others than its class's."""
+    """While open, attributes of one object are replaced."""
     try:
         for name, replacement in replacements.items():
             setattr(owner, name, replacement)
@@ -45,17 +47,17 @@ def standing_in(owner: Any, **replacements: Any) -> Generator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """picture: [1, 3, h, w] in -1 .. 1. latents: the middle of what it was encoded to, unscaled, [1, c, h / cell, w / cell]."""
+    """What an autoencoder encoded. picture: [1, 3, h, w] in -1 .. 1. latents: their mean, unscaled, [1, c, h / cell, w / cell]."""
 
     picture: torch.Tensor
     latents: torch.Tensor
 
 
 class AutoencoderGate:
-    """Stands at an autoencoder's doors while a pipeline runs: the pipelines hand it their own number format, cannot be
-    cancelled inside it, and look at nothing that it returns.
+    """Replaces an autoencoder's encode and decode while a pipeline runs.
 
-    shape: what the pipeline holds of the autoencoder. take: gives the autoencoder itself. first: what was encoded first in this
+    The pipelines hand it their own number format, cannot be cancelled inside it, and check nothing that it returns. shape:
+    what the pipeline holds of the autoencoder. take: returns the autoencoder itself. first: what was encoded first in this
     run, for a preview.
     """
 
@@ -68,7 +70,7 @@ class AutoencoderGate:
 
     @contextmanager
     def open(self, report: ProgressCallback) -> Generator[None]:
-        """For one run of the pipeline. Within it encode and decode may raise BadOutput and EditCancelled (from report)."""
+        """Replaces both for one run of the pipeline. They may raise BadOutput and EditCancelled (from report)."""
         self.first = None
         with standing_in(self._shape, encode=self._checked_encode(report), decode=self._checked_decode(report)):
             yield

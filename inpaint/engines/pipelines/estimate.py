@@ -1,6 +1,6 @@
-"""What finished latents look like as seen from a step (x0), whatever the scheduler: for previews, and to end a run early.
+"""The finished latents as they look from a step (x0), whatever the scheduler: for previews, and to end a run early.
 
-Knows no pipeline: it looks at a scheduler's step from outside and changes nothing of it.
+It watches a scheduler's steps from outside and changes nothing. Knows no pipeline.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ PREDICTS_ORIGINAL = ("dpmsolver++", "sde-dpmsolver++")
 
 
 class Estimate:
-    """latest: x0 as seen from the last step, in the latents' own shape; None before any, and where a scheduler does not say."""
+    """The estimate of the last step. latest: x0 in the latents' own shape; None before the first step, and where the scheduler
+    does not allow one."""
 
     def __init__(self) -> None:
         self.latest: torch.Tensor | None = None
 
     @contextmanager
     def watching(self, scheduler: Any) -> Generator[None]:
-        """While open, every step of the scheduler is looked at."""
+        """While open, every step of the scheduler updates `latest`."""
         own_step = scheduler.step
 
         @wraps(own_step)  # pipelines ask the signature what a step takes
@@ -40,7 +41,7 @@ class Estimate:
 
 
 def _original(scheduler: Any, done: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor | None:
-    """sources: the schedulers' own step functions in diffusers."""
+    """x0 by the formulas of the schedulers' own step functions in diffusers; None for a scheduler that is not known here."""
     kind = type(scheduler)
     if getattr(done, "pred_original_sample", None) is not None:
         return done.pred_original_sample

@@ -1,6 +1,6 @@
-"""Reads from a repository in diffusers' layout which pipeline it makes, and puts that together of parts not yet loaded.
+"""Builds the pipeline that a repository in diffusers' layout names, of parts whose weights are not loaded yet.
 
-Safetensors only; code that a repository brings is never run. Knows no single model.
+Only safetensors are read, and code that a repository brings is never run. Knows no single model.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from diffusers.pipelines import auto_pipeline
 from diffusers.pipelines.pag.pag_utils import PAGMixin
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from inpaint.engines.memory.residency import Residency
 from inpaint.engines.pipelines.autoencoder import part_dtype
 from inpaint.engines.pipelines.parts import PipelineParts
 from inpaint.engines.runtime.checkpoint import Checkpoint
-from inpaint.engines.runtime.residency import Residency
 from inpaint.errors import ModelUnavailable
 from inpaint.hub.layouts import UNREAD
 
@@ -28,11 +28,11 @@ Index = Mapping[str, Any]
 
 LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 UNET_CHANNELS = (4, 9)
-"""The pipelines' own: noise alone, or noise with the mask and what is seen outside it."""
+"""The input channels of UNets that can be used: noise alone, or noise with the mask and what is seen outside it."""
 
 GIVEN = frozenset({"prompt", "image", "mask_image", "height", "width", "num_inference_steps", "generator",
                    "callback_on_step_end", "output_type"})
-"""What an inpainting pipeline must take, so that it can be given its work and be cancelled."""
+"""The arguments that an inpainting pipeline must take, so that it can be given its work and be cancelled."""
 
 TASKS = (auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING, auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING)
 
@@ -47,7 +47,7 @@ def open_inpaint_pipeline(checkpoint: Checkpoint, dtype: str, residency: Residen
 
 
 def open_pipeline(checkpoint: Checkpoint, kind: Any, dtype: str, residency: Residency) -> tuple[Any, PipelineParts]:
-    """The same for a pipeline class that is known, whatever the checkpoint says of its own."""
+    """A pipeline of the class `kind`, whatever class the checkpoint names, and its parts. Raises ModelUnavailable."""
     return _put_together(checkpoint, kind, _read_index(checkpoint), dtype, residency)
 
 

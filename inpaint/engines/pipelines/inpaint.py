@@ -1,6 +1,6 @@
 """Inpainting with whatever diffusers' own pipelines can: Stable Diffusion 1.5, SDXL, FLUX and others.
 
-Runs diffusers' pipeline unchanged and stands round it: cancel, checks, preview. Knows no model by name and no hub.
+Runs diffusers' pipeline unchanged and adds cancelling, checks and previews. Knows no model by name and no hub.
 """
 
 from __future__ import annotations
@@ -14,27 +14,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint.core.geometry import Extent
 from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineInput, EngineOutput, Pixels
+from inpaint.engines.memory.residency import Residency
 from inpaint.engines.pipelines.autoencoder import AutoencoderGate, Encoded, standing_in, unscaled
 from inpaint.engines.pipelines.estimate import Estimate
 from inpaint.engines.pipelines.folder import open_inpaint_pipeline
 from inpaint.engines.pipelines.parts import EngineOfParts, PipelineParts
 from inpaint.engines.runtime.checkpoint import open_checkpoint
-from inpaint.engines.runtime.diffusion import SCHEDULERS, cut_notices, guard_memory, make_scheduler, seeded, to_pixels
 from inpaint.engines.runtime.preview import LatentColours, PreviewTimer
-from inpaint.engines.runtime.residency import Residency
+from inpaint.engines.runtime.prompt_length import cut_notices
+from inpaint.engines.runtime.schedulers import SCHEDULERS, make_scheduler
+from inpaint.engines.runtime.tensors import max_pool_to_cells, seeded, to_array, to_pixels
 from inpaint.errors import InvalidRequest
 
 Clock = Callable[[], float]
 
 NO_STEPS_LEFT = "After adjusting the num_inference_steps by strength"
-"""How every pipeline's own refusal begins. How strength and steps become a number differs between them; 1 / steps is one step in all."""
+"""How every pipeline's refusal of too low a strength begins. They differ in how they turn strength and steps into a number of
+steps; in all of them a strength of 1 / steps is one step."""
 
 CONTROLS = ("num_inference_steps", "guidance_scale", "strength", "negative_prompt")
 PACKED = 3
@@ -58,20 +60,20 @@ class DiffusersInpaint(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, model: str, variant: str | None = None, way: str = "",
+    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, model: str, variant: str | None = None, how_to_get: str = "",
              residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
-        """Open a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
+        """Opens a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
 
-        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, way: the name in the registry and
-        how to get it, for messages. residency: shared by all engines of a process; by itself an engine has its own. Raises
+        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, how_to_get: the model's name and
+        how to get it, for messages. residency: shared by all engines of a process; None = the engine has its own. Raises
         ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
-        checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
+        checkpoint = open_checkpoint(source, model=model, variant=variant, how_to_get=how_to_get)
         return cls(*open_inpaint_pipeline(checkpoint, dtype, residency or Residency(device)), clock)
 
     def bring(self, report: ProgressCallback) -> None:
-        """Load now what a run needs, as far as it fits."""
+        """Loads now what a run needs, as far as it fits."""
         self._parts.bring(report)
 
     @property
@@ -89,16 +91,16 @@ class DiffusersInpaint(EngineOfParts):
         return inspect.signature(type(self._pipeline).__call__).parameters
 
     def lacks(self, controls: Iterable[str]) -> list[str]:
-        """Which of these the pipeline does not take, or takes without effect."""
+        """Those of the controls that the pipeline does not take, or takes without effect."""
         takes = self._takes
         other_guidance = takes.get("true_cfg_scale")
         without_effect = {"negative_prompt"} if other_guidance is not None and other_guidance.default <= 1 else set[str]()
         return sorted(name for name in controls if name not in {*takes, "scheduler"} - without_effect)
 
     def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
-        """Repaint the masked part, at a working extent whose sides are multiples of size_multiple.
+        """Repaints the masked part, at a working extent whose sides are multiples of size_multiple.
 
-        What the request leaves out is the pipeline's own. The mask is widened to whole latent cells: a cell of which
+        A value that the request leaves out is the pipeline's own default. The mask is widened to whole latent cells: a cell of which
         only a part is to be repainted would be shown to the model grey, but kept. Raises EditCancelled (from report),
         OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
         """
@@ -107,7 +109,7 @@ class DiffusersInpaint(EngineOfParts):
             raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
                              f"of {self.size_multiple}")
         with self._parts.run(Extent(width, height), report, lambda: self._pipeline.num_timesteps):
-            painted = guard_memory(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
+            painted = self._parts.guard(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
         return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
 
     @property
@@ -120,8 +122,8 @@ class DiffusersInpaint(EngineOfParts):
     def _paint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         scheduler = self._pipeline.scheduler = self._fresh_scheduler(work.sampling)
         cell: int = self._pipeline.vae_scale_factor
-        mask = whole_cells(work.mask, cell)
-        run = _Run(self._pipeline, LivePreview(work.picture, mask, cell, self._clock), self._gate, report)
+        mask = max_pool_to_cells(work.mask, cell)
+        run = _Run(self._pipeline, MaskedPreview(work.picture, mask, cell, self._clock), self._gate, report)
         with self._gate.open(report), run.estimate.watching(scheduler), \
                 standing_in(self._pipeline, encode_prompt=self._encode_prompt):
             pictures = self._call(work.picture, mask, work.sampling, run)
@@ -159,7 +161,7 @@ class DiffusersInpaint(EngineOfParts):
 class _Run:
     """What happens between the steps of one run."""
 
-    def __init__(self, pipeline: Any, preview: LivePreview, gate: AutoencoderGate, report: ProgressCallback) -> None:
+    def __init__(self, pipeline: Any, preview: MaskedPreview, gate: AutoencoderGate, report: ProgressCallback) -> None:
         self._pipeline = pipeline
         self._preview = preview
         self._gate = gate
@@ -168,7 +170,7 @@ class _Run:
         self.notices: tuple[str, ...] = ()
 
     def on_step_end(self, pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        """Asked to use it as it is, the pipeline skips its other steps and decodes x0."""
+        """Reports a step. Where UseAsIs is raised, the pipeline skips its other steps and decodes x0."""
         total = pipeline.num_timesteps
         try:
             self._report(Progress("denoising", step + 1, total, self._preview_now()))
@@ -189,7 +191,7 @@ class _Run:
         return self._preview.of(encoded, unscaled(latents, self._pipeline.vae.config))
 
 
-class LivePreview:
+class MaskedPreview:
     """Small pictures of what a run is heading for, with the original outside the mask. mask: uint8 [h, w], of whole cells."""
 
     def __init__(self, picture: Pixels, mask: Pixels, cell: int, clock: Clock) -> None:
@@ -201,23 +203,12 @@ class LivePreview:
         self._timer = PreviewTimer(clock)
 
     def is_due(self) -> bool:
-        """True at first, then now and then; asking counts as showing one."""
+        """Whether a preview is due; asking counts as showing it."""
         return self._timer.is_due()
 
     def of(self, encoded: Encoded, latents: torch.Tensor) -> Pixels:
         """uint8 [h / cell, w / cell, 3]. latents: x0 as the autoencoder would have made it, [1, c, h / cell, w / cell]."""
         if self._colours is None:
             given = to_pixels((encoded.picture.float() * 0.5 + 0.5).clamp(0, 1))
-            self._colours = LatentColours.fit(_on_cpu(encoded.latents), given)
-        return np.where(self._repainted, self._colours.picture(_on_cpu(latents)), self._original)
-
-
-def whole_cells(mask: Pixels, cell: int) -> Pixels:
-    """The mask (uint8 [h, w], sides multiples of cell) widened to every cell that it touches."""
-    height, width = mask.shape
-    touched = mask.reshape(height // cell, cell, width // cell, cell).max(axis=(1, 3))
-    return touched.repeat(cell, axis=0).repeat(cell, axis=1)
-
-
-def _on_cpu(latents: torch.Tensor) -> NDArray[np.float32]:
-    return latents[0].float().cpu().numpy()
+            self._colours = LatentColours.fit(to_array(encoded.latents), given)
+        return np.where(self._repainted, self._colours.picture(to_array(latents)), self._original)

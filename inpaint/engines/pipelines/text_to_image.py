@@ -1,4 +1,4 @@
-"""SDXL text-to-image: SDXL Turbo, Playground v2 and whatever else has this architecture.
+"""Text-to-image by the architecture of SDXL, which several models have.
 
 Runs diffusers' own pipeline; knows no model by name, no hub and no files beyond the checkpoint's folder.
 """
@@ -15,24 +15,19 @@ from inpaint.core.geometry import Extent
 from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineOutput, Pixels
+from inpaint.engines.memory.residency import Residency
 from inpaint.engines.pipelines.autoencoder import standing_in, unscaled
 from inpaint.engines.pipelines.folder import open_pipeline
 from inpaint.engines.pipelines.parts import EngineOfParts, PipelineParts
+from inpaint.engines.runtime.cancel import cancel_points
 from inpaint.engines.runtime.checkpoint import open_checkpoint
-from inpaint.engines.runtime.diffusion import (
-    cancel_points,
-    cut_notices,
-    guard_memory,
-    make_scheduler,
-    require_finite,
-    seeded,
-    to_pixels,
-)
-from inpaint.engines.runtime.residency import Residency
+from inpaint.engines.runtime.prompt_length import cut_notices
+from inpaint.engines.runtime.schedulers import make_scheduler
+from inpaint.engines.runtime.tensors import require_finite, seeded, to_pixels
 from inpaint.errors import InvalidRequest
 
 DEFAULT_STEPS = 50
-"""Where the request leaves it out: the pipeline's own."""
+"""The pipeline's own number of steps, for a request that names none."""
 
 
 class SdxlTextToImage(EngineOfParts):
@@ -47,24 +42,24 @@ class SdxlTextToImage(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, variant: str | None = None, model: str = "sdxl-turbo",
-             way: str = "", residency: Residency | None = None) -> SdxlTextToImage:
-        """Open a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
+    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, variant: str | None = None, model: str = "this model",
+             how_to_get: str = "", residency: Residency | None = None) -> SdxlTextToImage:
+        """Opens a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
 
-        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, way: the name in the registry and
-        how to get it, for messages. residency: shared by all engines of a process; by itself an engine has its own. Raises
+        source: a folder. device, dtype: as choose_device and choose_dtype return them. model, how_to_get: the model's name and
+        how to get it, for messages. residency: shared by all engines of a process; None = the engine has its own. Raises
         ModelUnavailable, EditCancelled (from report).
         """
         report(Progress("loading"))
-        checkpoint = open_checkpoint(source, model=model, variant=variant, way=way)
+        checkpoint = open_checkpoint(source, model=model, variant=variant, how_to_get=how_to_get)
         return cls(*open_pipeline(checkpoint, StableDiffusionXLPipeline, dtype, residency or Residency(device)))
 
     def bring(self, report: ProgressCallback) -> None:
-        """Load now what a run needs, as far as it fits."""
+        """Loads now what a run needs, as far as it fits."""
         self._parts.bring(report)
 
     def generate(self, sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:
-        """A picture from text; without width and height, of the checkpoint's own size.
+        """Makes a picture from text; without width and height, of the checkpoint's own size.
 
         No guidance_scale means none: then a negative prompt has no effect and is not even read. Raises EditCancelled (from
         report), OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
@@ -75,7 +70,7 @@ class SdxlTextToImage(EngineOfParts):
         own_px = self._pipeline.default_sample_size * self._pipeline.vae_scale_factor
         extent = Extent(sampling.width or own_px, sampling.height or own_px)
         with self._parts.run(extent, report, lambda: self._pipeline.num_timesteps):
-            picture = guard_memory(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
+            picture = self._parts.guard(lambda: self._decode(self._sample(sampling, report), report), "a picture of this size")
         return EngineOutput(picture, (*cut_notices(self._pipeline.tokenizer, sampling), *self._parts.notices))
 
     def _sample(self, sampling: SamplingParams, report: ProgressCallback) -> torch.Tensor:

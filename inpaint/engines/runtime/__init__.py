@@ -1,1 +1,1 @@
-"""What all engines share: device, memory budget, residency of parts, checkpoints, previews."""
+"""What all diffusion engines share: checkpoints, schedulers, tensors, previews, compilation."""

@@ -1,4 +1,4 @@
-"""Loads the parts of a checkpoint that lies on disk, or says in a sentence why that cannot be.
+"""Loads the parts of a checkpoint that lies on disk, or raises with a sentence why it cannot.
 
 Knows no hub and no cache (hub/weights.py finds the folder), and no single model.
 """
@@ -19,12 +19,12 @@ from safetensors import SafetensorError
 from transformers import CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar as disable_weights_bar
 
-from inpaint.engines.kandinsky.embeddings import weights_identity
-from inpaint.engines.runtime.budget import count_parameters
-from inpaint.engines.runtime.diffusion import guard_memory, is_out_of_memory, release_memory
-from inpaint.engines.runtime.residency import Part, Residency
+from inpaint.engines.memory.out_of_memory import guard_memory, is_out_of_memory, release_memory
+from inpaint.engines.memory.residency import Part, Residency
+from inpaint.engines.runtime.weights_identity import weights_identity
 from inpaint.errors import ModelUnavailable
 from inpaint.hub.layouts import PICKLE_ENDINGS
+from inpaint.hub.weights import count_parameters
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +34,20 @@ LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, Attribute
 """What the libraries raise for missing, truncated, foreign or mismatched files."""
 
 BYTE_TOKENS = 512
-"""Byte-level BPE has a token for each byte, within a word and at its end: a vocabulary with fewer was not read."""
+"""The fewest tokens of a byte-level BPE: one for each byte within a word, and one at its end. A smaller vocabulary was not read."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A repository in diffusers' layout that lies on disk: one folder a part. model: its name in the registry. way: how to get it."""
+    """A repository in diffusers' layout that lies on disk: one folder for each part. model: its name, for messages.
+
+    how_to_get: what a person does to get it.
+    """
 
     folder: Path
     model: str
     variant: str | None = None
-    way: str = ""
+    how_to_get: str = ""
 
     def load_model(self, kind: Any, part: str, dtype: torch.dtype, device: str) -> Any:
         """A part with weights (kind: its diffusers or transformers class), in evaluation mode on the device.
@@ -56,7 +59,7 @@ class Checkpoint:
         return guard_memory(lambda: self._load_model(kind, part, dtype).to(device), f"loading {self.model}")
 
     def part(self, residency: Residency, kind: Any, part: str, dtype: torch.dtype) -> Part[Any]:
-        """The handle of a part that load_model gives when it is first brought; the same files in the same dtype share one.
+        """The handle of a part, which load_model loads when it is first brought. The same files in the same dtype share one.
 
         Raises ModelUnavailable where there is no such part, or only a pickled one.
         """
@@ -87,12 +90,14 @@ class Checkpoint:
         return self._explained(part, lambda: self._load_scheduler(kinds, part))
 
     def unavailable(self, reason: str) -> ModelUnavailable:
-        """An error for the person, with the way to the model: a download checks every file that is here, too. It names no place of this
-        machine, since anybody who reaches a server may read it; the log does."""
+        """An error for the person, with how to get the model: a download also checks every file that is here.
+
+        It names no folder of this machine, since anybody who reaches a server may read it; the log names it.
+        """
         log.warning("%s (%s)", reason, self.folder)
         if self.folder.is_dir() and self.folder.parent.name != "snapshots":
             return ModelUnavailable(reason, "Put a whole copy of the model into its folder, which the model's file names.")
-        return ModelUnavailable(reason, self.way)
+        return ModelUnavailable(reason, self.how_to_get)
 
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         disable_weights_bar()  # stderr is the command line's; progress goes through reports
@@ -118,7 +123,7 @@ class Checkpoint:
                                    "when opened; only safetensors are read.")
 
     def _explained(self, part: str, load: Callable[[], Loaded]) -> Loaded:
-        """The libraries' reason goes to the log; what was half-loaded goes with the failed frames."""
+        """Loads, or logs the libraries' reason and raises ModelUnavailable once the failed frames have released what they held."""
         try:
             return load()
         except LOAD_ERRORS as error:
@@ -130,7 +135,7 @@ class Checkpoint:
 
 
 def _without_weights(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """Both libraries make their own skeletons so, before they fill them."""
+    """A part on torch's meta device, made as both libraries make theirs before they fill them."""
     is_diffusers = ModelMixin in kind.__mro__
     config = (kind.load_config if is_diffusers else kind.config_class.from_pretrained)(folder, local_files_only=True)
     with torch.device("meta"):
@@ -138,9 +143,9 @@ def _without_weights(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return torch.nn.Module.to(shape, dtype)  # diffusers' own warns of modules kept in float32, even where there are none
 
 
-def open_checkpoint(folder: str, *, model: str, variant: str | None = None, way: str = "") -> Checkpoint:
-    """The checkpoint in a folder. way: how to get it, for people. Raises ModelUnavailable where there is no such folder."""
-    found = Checkpoint(Path(folder), model, variant, way)
+def open_checkpoint(folder: str, *, model: str, variant: str | None = None, how_to_get: str = "") -> Checkpoint:
+    """The checkpoint in a folder. how_to_get: what a person does to get it. Raises ModelUnavailable where there is no such folder."""
+    found = Checkpoint(Path(folder), model, variant, how_to_get)
     if not found.folder.is_dir():
         raise found.unavailable(f"{model} is not on this machine.")
     return found

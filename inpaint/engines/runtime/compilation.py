@@ -1,6 +1,6 @@
 """Runs a part of a model through torch.compile, where a person asked for that. Knows no model and no setting.
 
-In place (`Module.compile`), so that a part that is moved or let go takes its compiled form along.
+The module is compiled in place (`Module.compile`), so that its compiled form leaves with it when it is moved or evicted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from inpaint.core.progress import Progress, ProgressCallback
-from inpaint.engines.runtime.diffusion import is_out_of_memory
+from inpaint.engines.memory.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ STOOD_ASIDE = "Memory was short, so the model ran without torch.compile."
 
 
 class Compiler:
-    """What has been compiled for one engine. notices: of the latest run.
+    """The compiled modules of one engine. notices: what the latest run has to say.
 
-    backend: as torch.compile takes it. A whole graph or nothing: where torch gives up, after too many sizes too, it raises
-    instead of running a part as it is.
+    backend: as torch.compile takes it. Only whole graphs are compiled: where torch gives up, as after too many sizes, it
+    raises, and the module then runs as it is.
     """
 
     def __init__(self, backend: str | Callable[..., Any] = "inductor") -> None:
@@ -37,15 +37,15 @@ class Compiler:
         self.notices: tuple[str, ...] = ()
 
     def of(self, module: torch.nn.Module, report: ProgressCallback) -> Callable[..., Any]:
-        """What a run calls instead of the module, with `sample` among its keywords. It compiles when it is first called."""
+        """What a run calls in place of the module, with `sample` among its keywords. The first call compiles."""
         self.notices = (FAILED,) if self._has_failed else ()
         if module not in self._shapes:
             module.compile(backend=self._backend, dynamic=True, fullgraph=True)
             self._shapes[module] = set()
         return partial(self._call, module, report)
 
-    def stand_aside(self, module: torch.nn.Module) -> Callable[..., Any]:
-        """The same for a run whose layers are not what was compiled: in slices, or streamed."""
+    def uncompiled(self, module: torch.nn.Module) -> Callable[..., Any]:
+        """What a run calls whose layers are not those that were compiled, since they are sliced or streamed: the module as it is."""
         self.notices = (STOOD_ASIDE,)
         return partial(_eagerly, module)
 
@@ -55,7 +55,7 @@ class Compiler:
         return _eagerly(module, sample=sample, **inputs) if self._has_failed else module(sample=sample, **inputs)
 
     def _call_first(self, module: torch.nn.Module, report: ProgressCallback, *, sample: torch.Tensor, **inputs: Any) -> Any:
-        """Whatever the compiler raises, the module is run as it is; an error of the module itself comes again there."""
+        """Compiles and runs. After any error the module runs as it is, where an error of its own comes again."""
         report(Progress("loading", notice=FIRST_RUN))
         self.notices = (FIRST_RUN,)
         try:

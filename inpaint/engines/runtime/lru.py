@@ -1,4 +1,4 @@
-"""What was computed lately, for whoever asks for the same again. Knows nothing of what it keeps."""
+"""A cache of the values that were used last. Knows nothing of what it keeps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """The last values by all that decides them; the one not used for longest goes first."""
+    """The last `capacity` values, by their keys; the least recently used is dropped first."""
 
     def __init__(self, capacity: int = 32) -> None:
         self._capacity = capacity
         self._kept: OrderedDict[Key, Value] = OrderedDict()
 
     def get(self, key: Key) -> Value | None:
-        """What was kept for the same key, which then counts as the latest."""
+        """The value that was kept for a key, which then counts as used last; None where there is none."""
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
     def keep(self, key: Key, value: Value) -> None:
-        """Keep it, and drop the oldest beyond the capacity."""
+        """Keeps a value, and drops the oldest beyond the capacity."""
         self._kept[key] = value
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)

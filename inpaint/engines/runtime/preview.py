@@ -16,12 +16,12 @@ from inpaint.engines.base import Pixels
 Floats = NDArray[np.float32]
 
 MIN_INTERVAL_S = 0.25
-"""More than four pictures a second help nobody, and on a GPU each waits for the running step."""
+"""Seconds between two previews: more than four a second help nobody, and on a GPU each waits for the running step."""
 
 
 @dataclass(frozen=True, eq=False)
 class LatentColours:
-    """weights: float32 [c + 1, 3], from latent channels and a constant to RGB in 0 .. 255."""
+    """An affine map from latents to colours. weights: float32 [c + 1, 3], from channels and a constant to RGB in 0 .. 255."""
 
     weights: Floats
 
@@ -45,7 +45,7 @@ class LatentColours:
 
 
 class PreviewTimer:
-    """Says when the next preview is due. clock: seconds, never going back."""
+    """Decides when the next preview is due. clock: returns seconds, never going back."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

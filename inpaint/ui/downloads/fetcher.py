@@ -14,7 +14,7 @@ from inpaint.hub.download import download
 from inpaint.hub.order import order_download
 from inpaint.hub.transfer import Transfer
 from inpaint.jobs.user_error import as_user_error
-from inpaint.models.catalog import FAMILIES
+from inpaint.models.families import FAMILIES
 from inpaint.ui.security.hosts import is_private
 
 TELLING_SHARE = 0.01

@@ -14,6 +14,7 @@ from inpaint.errors import InpaintError, InvalidRequest, ModelUnavailable
 from inpaint.storage.previews import preview_of
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
+from inpaint.ui.component import sent_with
 from inpaint.ui.edit.context import NOT_RUNNING, PAINT_FIRST, EditContext, OpenEdit, Updates, Values
 from inpaint.ui.edit.readiness import Readiness
 from inpaint.ui.edit.tab import AUTOMATIC
@@ -47,7 +48,7 @@ class Opening:
 
     def open_example(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A photo with its ready mask and its words; `asked` then runs it. An example without words leaves what is typed."""
-        example = self.page.examples.get(str(event.name))
+        example = self.page.examples.get(str(sent_with(event, "name")))
         if example is None:
             return self.page.nothing()
         self.page.claim(request)
@@ -60,13 +61,13 @@ class Opening:
 
     def fill(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A photo with its ready mask, and the words for it; nothing runs."""
-        example = self.page.examples.get(str(event.name))
+        example = self.page.examples.get(str(sent_with(event, "name")))
         ready = example.shot.words if example else None
         if example is None or ready is None:
             return {self.page.tab.message: gr.skip()}
         self.page.claim(request)
         known = self.page.service.models.specs.get(ready.model)
-        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.page.service.models.choose("").spec
+        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.page.service.models.default("inpaint", has_prompt=False).spec
         given = {"prompt": ready.prompt, "negative_prompt": ready.negative, **ready.given}
         box = spec.name if known else AUTOMATIC
         return (self._painted(example.upload, example.picture, example.mask)
@@ -76,7 +77,7 @@ class Opening:
         """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
         spec, automatic = self.readiness.model_knowing(prompt), None
         with contextlib.suppress(ModelUnavailable):
-            automatic = self.page.service.models.choose(prompt).spec.name
+            automatic = self.page.service.models.default("inpaint", bool(prompt)).spec.name
         return {self.page.tab.form.prompt: prompt, self.page.tab.form.model: AUTOMATIC if spec.name == automatic else spec.name}
 
     def reopened(self, run: OpenEdit) -> Updates:

@@ -11,15 +11,12 @@ from inpaint.core.region import plan_region
 from inpaint.core.request import clean_prompt, resolve_prompt
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import InpaintError, InvalidRequest
-from inpaint.models.catalog import Choice
+from inpaint.models.default_model import Choice
 from inpaint.ui import words
 from inpaint.ui.edit.context import PAINT_FIRST, EditContext, Updates, Values, area_of
 from inpaint.ui.edit.tab import AUTOMATIC, OPEN_FIRST
 from inpaint.ui.runs.session import Session
 from inpaint.ui.stage.stage import HeldValue, StageValue, decode, receive
-
-ANY_WORDS = "anything"
-"""Stands for a prompt where only the model that would read one is asked for."""
 
 
 class Readiness:
@@ -52,12 +49,12 @@ class Readiness:
         held: HeldValue = values[self.page.held]
         return receive(values[self.page.tab.stage], held) if self.page.tab.stage in values else held
 
-    def choice(self, values: Values) -> tuple[Choice | None, InpaintError | None]:
-        """The model that would run, and why none would."""
+    def choice(self, values: Values, has_prompt: bool = False) -> tuple[Choice | None, InpaintError | None]:
+        """Returns the model that would run, and why none would. has_prompt: as if words were given, also where there are none."""
         models = self.page.service.models
         try:
             name, prompt = values[self.page.tab.form.model], clean_prompt("prompt", values[self.page.tab.form.prompt])
-            choice = models.choose(prompt) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
+            choice = models.default("inpaint", has_prompt or bool(prompt)) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
         except InpaintError as error:
             return None, error
         if not models.is_available(choice.spec, "inpaint"):
@@ -71,14 +68,14 @@ class Readiness:
     def to_fetch(self, values: Values) -> ModelSpec | None:
         """The model to download for what is chosen: it, or the first that paints from words where none is here."""
         choice, _ = self.choice(values)
-        painters = (spec for spec in self.page.service.models.specs.values() if spec.prompt and self.page.fetches.can_fetch(spec, "inpaint"))
-        return choice.spec if choice else next((spec for spec in painters if spec.can("inpaint")), None)
+        painters = (spec for spec in self.page.service.models.ranked("inpaint") if self.page.fetches.can_fetch(spec, "inpaint"))
+        return choice.spec if choice else next(painters, None)
 
     def model_knowing(self, prompt: str) -> ModelSpec:
         """A model here that has the prompt among the few things it knows, else the one that would run anyway."""
         models = self.page.service.models
         knowing = (spec for spec in models.specs.values() if prompt in spec.knows and models.is_available(spec, "inpaint"))
-        return next(knowing, None) or models.choose(prompt).spec
+        return next(knowing, None) or models.default("inpaint", bool(prompt)).spec
 
     def painted(self, values: Values) -> StageValue:
         """Returns what is painted on the picture that is open here; a mask of another picture counts as none. Raises BadMask."""
@@ -98,7 +95,7 @@ class Readiness:
     def _vocabulary_updates(self, values: Values) -> Updates:
         """The list of what a small model knows shows where that model would read the words. The list itself is never an output:
         somebody may be typing in it."""
-        reader, _ = self.choice({**values, self.page.tab.form.prompt: values[self.page.tab.form.prompt] or ANY_WORDS})
+        reader, _ = self.choice(values, has_prompt=True)
         spec = reader.spec if reader else None
         line = words.knows_html(spec, values[self.page.tab.form.prompt], self.page.service.models) if spec else ""
         return {vocabulary.line: line if spec and spec.name == name else "" for name, vocabulary in self.page.tab.vocabularies.items()}

@@ -10,6 +10,7 @@ import gradio as gr
 from inpaint.errors import InpaintError, InvalidRequest
 from inpaint.storage.uploads import Upload
 from inpaint.ui import words
+from inpaint.ui.component import sent_with
 from inpaint.ui.edit.context import EditContext, Updates, Values
 from inpaint.ui.edit.opening import Opening
 from inpaint.ui.runs.session import Session
@@ -38,7 +39,8 @@ class Results:
         session: Session = values[self.page.session]
         if not session.results:
             return {self.page.tab.download: gr.skip()}
-        chosen = event.index if isinstance(event.index, int) and 0 <= event.index < len(session.results) else 0
+        index = sent_with(event, "index")
+        chosen = index if isinstance(index, int) and 0 <= index < len(session.results) else 0
         return {self.page.session: dataclasses.replace(session, chosen=chosen),
                 self.page.tab.download: gr.update(value=session.results[chosen])}
 

@@ -13,6 +13,7 @@ from inpaint.errors import Busy, InpaintError, InvalidRequest
 from inpaint.service import Service
 from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui import words
+from inpaint.ui.component import sent_with
 from inpaint.ui.edit.handlers import EditHandlers
 from inpaint.ui.generate.chain import Chain, Link
 from inpaint.ui.generate.strip import strip_links
@@ -60,7 +61,7 @@ class ChainHandlers:
 
     def choose(self, values: Values, event: gr.EventData) -> Updates:
         """Show another picture of the chain."""
-        link = values[self.chain].find(event.number)
+        link = values[self.chain].find(sent_with(event, "number"))
         return {self.tab.message: gr.skip()} if link is None else self._showing(link)
 
     def open(self, values: Values, request: gr.Request) -> Updates:

@@ -28,6 +28,7 @@ from inpaint.saving import Saved
 from inpaint.service import Service
 from inpaint.storage.folder import FolderWatch
 from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.ui.component import FileField
 from inpaint.ui.runs.identity import account_of
 from inpaint.ui.runs.poll import follow, is_listening, until_heard
 from inpaint.ui.security.guard import Login
@@ -110,7 +111,7 @@ def bind_http(service: Service) -> None:
     """Declare the endpoints. Called inside the Blocks context; their components are never shown."""
     endpoints = Endpoints(service)
     with gr.Column(visible=False):
-        image, mask = gr.File(type="filepath", label="image"), gr.File(type="filepath", label="mask")
+        image, mask = FileField(label="image"), FileField(label="mask")
         files, report = gr.File(file_count="multiple", label="result files"), gr.JSON(label="report")
         _declare("edit", endpoints.edit, [image, mask, *_plain(endpoints.edit)], [files, report])
         _declare("generate", endpoints.generate, _plain(endpoints.generate), [files, report])

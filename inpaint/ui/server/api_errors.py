@@ -23,17 +23,20 @@ from inpaint.errors import FolderUnusable, InpaintError, InvalidRequest
 
 log = logging.getLogger(__name__)
 UPLOAD_IT = "With gradio_client wrap its path in handle_file(...); else post it to /gradio_api/upload first."
+UNREADABLE = "The page has sent a value that its control cannot have."
 
 
 @contextmanager
 def refusals(inputs: Sequence[Block], values: Sequence[Any]) -> Generator[None]:
-    """Turns what Gradio raises of a call's values into the call's error; an event of the page keeps what was raised."""
+    """Turns what Gradio raises of the values of a call, or of an event of the page, into an error that its sender is told. The log gets no
+    traceback of it: anybody can send wrong values, as often as they like."""
     try:
         yield
-    except gr.Error:
-        raise
+    except gr.Error as error:
+        raise gr.Error(error.message, print_exception=False) from None
     except Exception as error:
-        refusal = _refusal(inputs, values, error) if any(isinstance(part, (gr.File, Api)) for part in inputs) else None
+        is_call = any(isinstance(part, (gr.File, Api)) for part in inputs)
+        refusal = _refusal(inputs, values, error) if is_call else InvalidRequest("data", UNREADABLE, "Reload the page.")
         if refusal is None:
             raise
         raise gr.Error(str(refusal), print_exception=False) from None

@@ -23,7 +23,7 @@ from PIL import Image
 from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.errors import BadMask
-from inpaint.ui.component import OwnComponent
+from inpaint.ui.component import FileButton, OwnComponent
 from inpaint.ui.images import PNG_PREFIX
 
 Pixels = NDArray[np.uint8]
@@ -107,7 +107,7 @@ class Stage(OwnComponent):
         )
 
 
-def upload_control() -> gr.UploadButton:
+def upload_control() -> FileButton:
     """The hidden control that takes the person's untouched file; the stage hands every opened picture to it.
 
     An UploadButton keeps its input element after an upload, where gr.File removes it. Gradio puts that input beside
@@ -115,7 +115,7 @@ def upload_control() -> gr.UploadButton:
     the name, and refuse a picture whose name has no ending.
     """
     with gr.Column(elem_id="open-picture", visible="hidden"):
-        return gr.UploadButton("Open picture", file_count="single", type="filepath")
+        return FileButton("Open picture")
 
 
 def receive(value: object, held: HeldValue) -> HeldValue:

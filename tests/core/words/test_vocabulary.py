@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.core.spec import ModelSpec
 from inpaint.core.words.vocabulary import vocabulary_notices
 from training.things import _FRAMES, _KIND_WORDS, THINGS, plain_prompt  # pyright: ignore[reportPrivateUsage]

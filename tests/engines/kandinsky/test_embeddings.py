@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from inpaint.engines.kandinsky.embeddings import EmbeddingFile, weights_identity
+from inpaint.engines.kandinsky.embeddings import EmbeddingFile
 from inpaint.engines.runtime.lru import Recent
+from inpaint.engines.runtime.weights_identity import weights_identity
 
 
 def test_the_one_not_used_for_longest_goes_first() -> None:

@@ -15,15 +15,17 @@ from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProject
 
 from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.spec import ModelSpec, Source, WorkingLimits
-from inpaint.engines.kandinsky import decoder
-from inpaint.engines.kandinsky.decoder import max_pool_to_cells
-from inpaint.engines.runtime.budget import WORDS_BYTES
+from inpaint.engines.memory import measures
+from inpaint.engines.memory.activations import WORDS_BYTES
+from inpaint.engines.memory.residency import Residency
+from inpaint.engines.memory.rule import Measure, within_budget
 from inpaint.engines.runtime.compilation import FIRST_RUN, STOOD_ASIDE, Compiler
 from inpaint.engines.runtime.lru import Recent
 from inpaint.engines.runtime.preview import LatentColours
-from inpaint.engines.runtime.residency import Residency
+from inpaint.engines.runtime.tensors import max_pool_to_cells
 from inpaint.errors import BadConfig, BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
-from inpaint.models import catalog
+from inpaint.models.families import FAMILIES
+from inpaint.models.loaders import Runtime
 from tests.engines.conftest import Repositories, Watcher, an_edit, edit
 from tests.tiny_models import make_kandinsky
 
@@ -279,7 +281,7 @@ class TestCompiled:
 
     def test_in_slices_it_stands_aside(self, load) -> None:
         engine = load(compiler=Compiler(never_called))
-        engine.relieve()
+        engine.reduce_memory()
         assert engine.inpaint(an_edit(), Watcher()).notices == (STOOD_ASIDE,)
 
 
@@ -361,16 +363,16 @@ class TestMemoryReliefs:
     def test_attention_in_slices_paints_the_same_but_for_rounding_and_is_taken_back(self, load) -> None:
         engine = load()
         at_once = edit(engine)
-        assert engine._decoder.attend_in_slices() == "attention was computed in slices"
-        assert engine._decoder.attend_in_slices() is None
+        assert engine._measures.take(Measure.SLICED) == "attention was computed in slices"
+        assert engine._measures.take(Measure.SLICED) is None
         assert np.abs(edit(engine).astype(int) - at_once).max() <= 2
         engine.restore()
         assert np.array_equal(edit(engine), at_once)
-        assert engine.relieve() is not None, "a later job may need it again"
+        assert engine.reduce_memory() is not None, "a later job may need it again"
 
     def test_a_budget_that_is_a_guess_changes_no_bit_and_says_nothing(self, load, monkeypatch) -> None:
         """A CPU's budget is the memory that is free at the start. Slices change bits that a small picture may not show."""
-        monkeypatch.setattr(decoder, "in_slices", lambda unet: pytest.fail("attention was computed in slices"))
+        monkeypatch.setattr(measures, "in_slices", lambda unet: pytest.fail("attention was computed in slices"))
         tight, work = load(residency=Residency("cpu", 1)), an_edit()
         output = tight.inpaint(work, Watcher())
         assert np.array_equal(output.picture, edit(load(), work=work)) and output.notices == ()
@@ -389,19 +391,19 @@ LAST = "the model's weights went to the GPU layer by layer, which takes far long
 class TestLadder:
     def test_the_rungs_come_in_order_and_end(self, gpu) -> None:
         edit(gpu)
-        assert [gpu.relieve() for _ in range(4)] == [*RUNGS, None]
-        assert [gpu.relieve_last() for _ in range(2)] == [LAST, None]
+        assert [gpu.reduce_memory() for _ in range(4)] == [*RUNGS, None]
+        assert [gpu.reduce_memory_slowly() for _ in range(2)] == [LAST, None]
 
     def test_on_a_cpu_what_is_idle_is_let_go_first(self, load) -> None:
         """There is nowhere to move it to; and whatever else goes, the picture is the same but for the slices' rounding."""
         engine = load()
         plain, used = edit(engine), engine._residency.used
-        assert engine.relieve() == "the prior was let go" and engine._residency.used < used
+        assert engine.reduce_memory() == "the prior was let go" and engine._residency.used < used
         work = an_edit(seed=5)
         assert np.array_equal(edit(engine, work=work), edit(load(), work=work))
         assert not any(part.value for part in engine._conditioner.parts)
-        assert [engine.relieve() for _ in range(3)] == [RUNGS[1], "one part of the model was in memory at a time", None]
-        assert engine.relieve_last() is None
+        assert [engine.reduce_memory() for _ in range(3)] == [RUNGS[1], "one part of the model was in memory at a time", None]
+        assert engine.reduce_memory_slowly() is None
         assert np.abs(edit(engine, work=work).astype(int) - edit(load(), work=work)).max() <= 2
         assert [part.title for part in engine._residency._parts.values() if part.value is not None] == ["movq"]
         engine.restore()
@@ -413,30 +415,30 @@ class TestLadder:
         edit(load(fixed, residency=residency))
         engine = load(residency=residency)
         edit(engine)
-        assert engine.relieve() == f"the prior and other models were {how}"
+        assert engine.reduce_memory() == f"the prior and other models were {how}"
         edit(load(fixed, residency=residency))
-        assert engine.relieve() == f"other models were {how}"
+        assert engine.reduce_memory() == f"other models were {how}"
 
     @pytest.mark.parametrize("rung", range(1, 5), ids=["prior off", "slices", "one at a time", "layer by layer"])
     def test_every_rung_paints_the_same_but_for_rounding_and_is_taken_back(self, gpu, load, rung) -> None:
         plain = edit(gpu)
-        relieved = [gpu.relieve() if number < 3 else gpu.relieve_last() for number in range(rung)]
+        relieved = [gpu.reduce_memory() if number < 3 else gpu.reduce_memory_slowly() for number in range(rung)]
         assert None not in relieved
         work = an_edit(seed=4)
         assert np.abs(edit(gpu, work=work).astype(int) - edit(load(), work=work)).max() <= 2
         gpu.restore()
-        assert np.array_equal(edit(gpu), plain) and gpu.relieve() is not None, "a later job may need it again"
+        assert np.array_equal(edit(gpu), plain) and gpu.reduce_memory() is not None, "a later job may need it again"
 
     def test_while_the_prior_stays_off_it_leaves_after_each_use(self, gpu) -> None:
         edit(gpu)
-        gpu.relieve()
+        gpu.reduce_memory()
         edit(gpu, work=an_edit(seed=5))
         assert [part.title for part in gpu._residency._parts.values() if part.is_on_device] == ["unet", "movq"]
 
     def test_one_part_at_a_time_means_it(self, gpu) -> None:
         edit(gpu)
         for _ in range(3):
-            gpu.relieve()
+            gpu.reduce_memory()
         edit(gpu)
         assert [part.title for part in gpu._residency._parts.values() if part.is_on_device] == ["movq"]
 
@@ -459,7 +461,7 @@ class TestLadder:
                 picture = edit(gpu, work=work)
                 break
             except OutOfMemory:
-                given_up.append(gpu.relieve() or gpu.relieve_last())
+                given_up.append(gpu.reduce_memory() or gpu.reduce_memory_slowly())
         handle.remove()
         assert given_up == [*RUNGS, LAST]
         assert np.abs(picture.astype(int) - edit(load(), work=work)).max() <= 2
@@ -475,15 +477,15 @@ class TestLadder:
 
     def test_what_memory_running_out_has_brought_is_not_said_again(self, load) -> None:
         small = load(residency=Residency("cpu", 1, parks=True))
-        small._decoder.stream()
+        small.reduce_memory_slowly()
         assert small.inpaint(an_edit(), Watcher()).notices[-1] == f"1e-09 GB of memory for models: {RUNGS[1]}."
-        small._decoder.attend_in_slices()
+        small._measures.take(Measure.SLICED)
         assert small.inpaint(an_edit(), Watcher()).notices == ()
 
     def test_where_weights_have_no_other_place_slices_alone_are_said(self, load, monkeypatch) -> None:
         """Metal: a device that is not the CPU, and has no memory of its own."""
         residency = Residency("cpu", 1)
-        monkeypatch.setattr(residency, "binds", Residency("mps", 1).binds)
+        monkeypatch.setattr(Residency, "memory", Residency("mps", 1).memory)
         output = load(residency=residency).inpaint(an_edit(), Watcher())
         assert output.notices == (f"1e-09 GB of memory for models: {RUNGS[1]}.",)
         assert np.abs(output.picture.astype(int) - edit(load())).max() <= 2
@@ -495,7 +497,7 @@ def test_a_multiple_that_the_movq_does_not_take_is_a_wrong_setting(task, learned
     spec = ModelSpec("mine", "Mine", "kandinsky22", (task,), file="mine.toml", working=WorkingLimits(multiple=32, max_pixels=65_536),
                      sources={part: Source(str(folder)) for part, folder in sources.items()})
     with pytest.raises(BadConfig, match=r"mine.toml: working.multiple: its MoVQ needs a multiple of 64"):
-        catalog.FAMILIES["kandinsky22"][task].load(spec, catalog.Runtime("cpu", None, tmp_path), Watcher())
+        FAMILIES["kandinsky22"][task].load(spec, Runtime("cpu", None, tmp_path), Watcher())
 
 
 class TestNothingTwice:
@@ -620,15 +622,15 @@ class TestSmallCard:
         engine = load(wide, residency=residency)
         first, second = (engine.inpaint(an_edit(), Watcher()) for _ in range(2))
         assert np.array_equal(first.picture, expected) and np.array_equal(second.picture, expected)
-        assert first.notices == (residency.in_words("the image encoder's weights went to the GPU layer by layer, which takes far longer"),)
+        assert first.notices == (within_budget(residency.budget, "the image encoder's weights went to the GPU layer by layer, which takes far longer"),)
         assert second.notices == () and engine._conditioner._zero._encoder.value is None
 
     def test_what_reads_the_words_may_come_layer_by_layer_too(self, load) -> None:
         engine = load(residency=Residency("cpu", 1, parks=True))
-        while engine.relieve():
+        while engine.reduce_memory():
             pass
         output = engine.inpaint(an_edit(), Watcher())
         assert [notice.split(" the ")[1].split("'s")[0] for notice in output.notices[:3]] == ["image encoder", "text encoder", "prior"]
         usual = load()
-        usual._decoder.attend_in_slices()
+        usual._measures.take(Measure.SLICED)
         assert np.array_equal(output.picture, edit(usual))

@@ -16,8 +16,8 @@ from PIL import Image
 from inpaint.core.progress import UseAsIs
 from inpaint.core.request import SamplingParams
 from inpaint.engines.kandinsky.engine import Kandinsky22, Kandinsky22ImageToImage
+from inpaint.engines.memory.residency import Residency
 from inpaint.engines.runtime.lru import Recent
-from inpaint.engines.runtime.residency import Residency
 from inpaint.errors import EditCancelled, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Repositories, Watcher, a_picture, edit
 from tests.engines.kandinsky.test_parity import generator, upstream_scheduler

@@ -20,7 +20,7 @@ from inpaint.core.result import EditResult
 from inpaint.core.spec import WorkingLimits
 from inpaint.editing.run import StageClock, run_edit, run_reimagine
 from inpaint.engines.kandinsky.engine import Kandinsky22, Kandinsky22ImageToImage
-from inpaint.engines.runtime.residency import Residency
+from inpaint.engines.memory.residency import Residency
 from tests.engines.conftest import Repositories, Watcher, a_picture, blob
 
 LIMITS = WorkingLimits(multiple=64, max_pixels=128 * 128, native_pixels=128 * 128)

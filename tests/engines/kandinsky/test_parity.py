@@ -16,8 +16,9 @@ from diffusers.pipelines.kandinsky2_2.pipeline_kandinsky2_2_inpainting import pr
 from PIL import Image
 
 from inpaint.engines.base import EngineInput
-from inpaint.engines.kandinsky.decoder import max_pool_to_cells, spread
 from inpaint.engines.kandinsky.engine import Kandinsky22
+from inpaint.engines.kandinsky.latents import spread
+from inpaint.engines.runtime.tensors import max_pool_to_cells
 from tests.engines.conftest import Repositories, Watcher, an_edit, blob
 
 UPSTREAM_SCHEDULERS = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}

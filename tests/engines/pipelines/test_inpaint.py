@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from inpaint.core.progress import Progress, UseAsIs
 from inpaint.core.request import SamplingParams
 from inpaint.engines.base import EngineInput
-from inpaint.engines.pipelines.inpaint import DiffusersInpaint, whole_cells
+from inpaint.engines.pipelines.inpaint import DiffusersInpaint
+from inpaint.engines.runtime.tensors import max_pool_to_cells
 from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Watcher, a_picture, blob
 from tests.tiny_models import make_flux, make_sd15, make_sdxl_inpaint
@@ -91,7 +92,7 @@ def test_another_scheduler_is_the_stock_one(scheduler: str, repositories: dict[s
     plain = engine.inpaint(a_work(name, strength=1.0), Watcher()).picture
     painted = engine.inpaint(work, Watcher()).picture
     pipeline.scheduler = kind.from_config(engine._scheduler.config)
-    cells = Image.fromarray(whole_cells(work.mask, 8))
+    cells = Image.fromarray(max_pool_to_cells(work.mask, 8))
     expected = pipeline(prompt="a red hat", negative_prompt="the dog", image=Image.fromarray(work.picture), mask_image=cells, height=64,
                         width=96, num_inference_steps=4, guidance_scale=4.0, generator=torch.Generator("cpu").manual_seed(5)).images[0]
     assert np.array_equal(painted, np.asarray(expected)) and not np.array_equal(painted, plain)

@@ -13,16 +13,18 @@ import torch
 from inpaint.core.request import SamplingParams
 from inpaint.core.spec import ModelSpec, Source
 from inpaint.engines.base import EngineInput
+from inpaint.engines.memory.activations import VAE_PIXEL_BYTES, WORDS_BYTES
+from inpaint.engines.memory.residency import Residency
+from inpaint.engines.memory.rule import Measure, within_budget
 from inpaint.engines.pipelines import parts
 from inpaint.engines.pipelines.inpaint import DiffusersInpaint
 from inpaint.engines.pipelines.parts import PipelineParts
 from inpaint.engines.pipelines.text_to_image import SdxlTextToImage
-from inpaint.engines.runtime import diffusion
-from inpaint.engines.runtime.budget import VAE_PIXEL_BYTES, WORDS_BYTES
+from inpaint.engines.runtime import torch_device
 from inpaint.engines.runtime.checkpoint import Checkpoint
-from inpaint.engines.runtime.residency import Residency
 from inpaint.errors import BadConfig, EditCancelled, OutOfMemory
-from inpaint.models import catalog
+from inpaint.models.families import FAMILIES
+from inpaint.models.loaders import Runtime
 from tests.engines.conftest import Watcher, a_picture, blob
 from tests.tiny_models import make_flux, make_sdxl_inpaint
 
@@ -141,7 +143,7 @@ def test_an_autoencoder_whose_activations_do_not_fit_works_in_tiles(binds: bool,
     residency = Residency("cpu", room, parks=binds)
     output = load(repository, residency).inpaint(work, Watcher())
     assert np.array_equal(output.picture, expected) != is_tiled
-    assert output.notices == ((residency.in_words("the picture was decoded in tiles"),) if is_tiled else ())
+    assert output.notices == ((within_budget(residency.budget, "the picture was decoded in tiles"),) if is_tiled else ())
 
 
 def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, engine: DiffusersInpaint) -> None:
@@ -150,11 +152,11 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
     gpu = load(repository, residency)
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert residency.used == sum(sizes(gpu))
-    assert gpu.relieve() == PARTS
+    assert gpu.reduce_memory() == PARTS
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in gpu._parts._parts.items() if handle.is_on_device] == ["vae"]
-    assert [gpu.relieve(), gpu.relieve(), gpu.relieve_last(), gpu.relieve_last()] == [SLICES, None, LAYERS, None]
-    gpu._parts._is_sliced = False  # one layer at a time changes no bit by itself
+    assert [gpu.reduce_memory(), gpu.reduce_memory(), gpu.reduce_memory_slowly(), gpu.reduce_memory_slowly()] == [SLICES, None, LAYERS, None]
+    gpu._parts._measures._taken.remove(Measure.SLICED)  # one layer at a time changes no bit by itself
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert not gpu._parts._parts["unet"].is_on_device
     gpu.restore()
@@ -165,11 +167,11 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
 def test_a_cancelled_run_lets_go_of_what_it_used(repository: Path, at: tuple[str, int]) -> None:
     residency = on_a_gpu()
     engine = load(repository, residency)
-    while engine.relieve():
+    while engine.reduce_memory():
         pass
     with pytest.raises(EditCancelled):
         engine.inpaint(a_work(64), Watcher(cancel_at=at))
-    residency.let_go_all_but()
+    residency.evict_all_except()
     assert residency.used == 0 and not any(part.users for part in engine._parts._parts.values())
 
 
@@ -195,9 +197,9 @@ def test_the_pipeline_computes_on_the_residencys_device(repository: Path) -> Non
 
 def test_the_rungs_and_their_order(engine: DiffusersInpaint) -> None:
     engine.inpaint(a_work(576), Watcher())
-    assert [engine.relieve() for _ in range(4)] == [IN_MEMORY, SLICES, TILES, None] and engine.relieve_last() is None
+    assert [engine.reduce_memory() for _ in range(4)] == [IN_MEMORY, SLICES, TILES, None] and engine.reduce_memory_slowly() is None
     engine.restore()
-    assert engine.relieve() == IN_MEMORY
+    assert engine.reduce_memory() == IN_MEMORY
 
 
 @pytest.mark.parametrize(("parks", "how"), [(False, "let go"), (True, "moved off the GPU")], ids=["CPU", "GPU"])
@@ -207,8 +209,8 @@ def test_other_models_go_first_then_what_is_idle_of_its_own(parks: bool, how: st
     generator.generate(FROM_TEXT, Watcher())
     engine = load(repository, residency)
     expected = engine.inpaint(work, Watcher()).picture
-    assert engine.relieve() == f"other models were {how}" and residency.used == sum(sizes(engine))
-    assert engine.relieve() == (PARTS if parks else IN_MEMORY)
+    assert engine.reduce_memory() == f"other models were {how}" and residency.used == sum(sizes(engine))
+    assert engine.reduce_memory() == (PARTS if parks else IN_MEMORY)
     assert np.array_equal(engine.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in engine._parts._parts.items() if handle.is_on_device] == ["vae"]
     engine.restore()
@@ -217,19 +219,19 @@ def test_other_models_go_first_then_what_is_idle_of_its_own(parks: bool, how: st
 
 def test_tiles_are_not_named_where_they_would_change_nothing(engine: DiffusersInpaint) -> None:
     engine.inpaint(a_work(64), Watcher())
-    assert [engine.relieve() for _ in range(3)] == [IN_MEMORY, SLICES, None]
+    assert [engine.reduce_memory() for _ in range(3)] == [IN_MEMORY, SLICES, None]
 
 
 def test_a_transformer_has_no_slices(tmp_path: Path) -> None:
     engine = load(make_flux(tmp_path, fill=True))
     engine.inpaint(a_work(544), Watcher())
-    assert [engine.relieve() for _ in range(3)] == [IN_MEMORY, TILES, None]
+    assert [engine.reduce_memory() for _ in range(3)] == [IN_MEMORY, TILES, None]
 
 
 def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
     work = a_work(576)
     expected, tile = engine.inpaint(work, Watcher()).picture, engine._parts._parts["vae"].value.tile_sample_min_size
-    while engine.relieve():
+    while engine.reduce_memory():
         pass
     near = engine.inpaint(work, Watcher()).picture
     assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
@@ -243,18 +245,18 @@ def test_a_wrong_control_is_found_before_any_weights_are_read(loaded: list[str],
     spec = ModelSpec("mine", "Mine", "diffusers-inpaint", ("inpaint",), negative_prompt=True, file="mine.toml",
                      sources={"pipeline": Source(str(make_flux(tmp_path, fill=True)))})
     with pytest.raises(BadConfig, match="mine.toml: negative_prompt: FluxFillPipeline has no negative_prompt"):
-        catalog.FAMILIES[spec.family]["inpaint"].load(spec, catalog.Runtime("cpu", None, tmp_path), Watcher())
+        FAMILIES[spec.family]["inpaint"].load(spec, Runtime("cpu", None, tmp_path), Watcher())
     assert loaded == []
 
 
 @pytest.mark.parametrize("family", ["sdxl", "diffusers-inpaint"])
 def test_the_registry_hands_its_residency_on(family: str, repository: Path, sdxl_folder: Path, tmp_path: Path,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diffusion, "choose_device", lambda name: name)
+    monkeypatch.setattr(torch_device, "choose_device", lambda name: name)
     folder, task = {"sdxl": (sdxl_folder, "generate"), "diffusers-inpaint": (repository, "inpaint")}[family]
     spec = ModelSpec("mine", "Mine", family, (task,), sources={"pipeline": Source(str(folder))})
-    runtime = catalog.Runtime("cpu", None, tmp_path, Residency("cpu", ROOM))
-    engine = catalog.FAMILIES[family][task].load(spec, runtime, Watcher())
+    runtime = Runtime("cpu", None, tmp_path, Residency("cpu", ROOM))
+    engine = FAMILIES[family][task].load(spec, runtime, Watcher())
     engine.bring(Watcher())
     assert runtime.residency.used == sum(sizes(engine)) > 0
 

@@ -149,9 +149,9 @@ def test_candidates_share_the_reading_of_the_words(engine, sdxl_folder, monkeypa
 def test_what_was_given_up_for_memory_comes_back(engine) -> None:
     wide = dataclasses.replace(TURBO, width=1024, num_inference_steps=1)
     expected = engine.generate(wide, Watcher()).picture
-    assert [engine.relieve() for _ in range(3)] == ["one part of the model was in memory at a time", "attention was computed in slices",
+    assert [engine.reduce_memory() for _ in range(3)] == ["one part of the model was in memory at a time", "attention was computed in slices",
                                                     "the picture was decoded in tiles"]
-    assert engine.relieve() is None and engine.relieve_last() is None
+    assert engine.reduce_memory() is None and engine.reduce_memory_slowly() is None
     near = engine.generate(wide, Watcher()).picture
     assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20
     engine.restore()

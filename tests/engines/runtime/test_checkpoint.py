@@ -117,14 +117,14 @@ def test_a_scheduler_that_the_loop_cannot_use_is_refused(load, learned, tmp_path
 @pytest.mark.parametrize("source", ["no/such-repository", "./no/such/folder", "..", "https://example.org/x", "~/none/of/it"])
 def test_a_folder_that_is_not_here_is_refused(source) -> None:
     with pytest.raises(ModelUnavailable, match=r"sdxl-turbo"):
-        SdxlTextToImage.load(source, device="cpu", dtype="float32", report=Watcher())
+        SdxlTextToImage.load(source, device="cpu", dtype="float32", report=Watcher(), model="sdxl-turbo")
 
 
 def test_a_damaged_download_names_the_command_that_mends_it(load, learned, tmp_path) -> None:
     snapshot = shutil.copytree(learned.prior, tmp_path / "models--someone--prior" / "snapshots" / ("a" * 40))
     truncated(snapshot, "prior")
     with pytest.raises(ModelUnavailable) as caught:
-        edit(load(Repositories(snapshot, learned.decoder), way="Get it with: this"))
+        edit(load(Repositories(snapshot, learned.decoder), how_to_get="Get it with: this"))
     assert caught.value.hint == "Get it with: this"
 
 

@@ -105,7 +105,7 @@ def test_standing_aside_compiles_nothing() -> None:
     calls: list[object] = []
     compiler, module = Compiler(counting(calls)), Doubling()
     compiler.of(module, Watcher())
-    assert torch.equal(compiler.stand_aside(module)(sample=torch.ones(2)), torch.full((2,), 2.0))
+    assert torch.equal(compiler.uncompiled(module)(sample=torch.ones(2)), torch.full((2,), 2.0))
     assert compiler.notices == (STOOD_ASIDE,) and not calls
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from inpaint.config.settings import Settings, load_config
+from inpaint.config.load import load_config
+from inpaint.config.settings import Settings
 from inpaint.core.spec import ModelSpec, Task
 from inpaint.errors import Busy, EditCancelled, ModelUnavailable
 from inpaint.hub.transfer import Transfer

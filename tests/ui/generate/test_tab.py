@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.core.request import resolve_sampling
 from inpaint.core.spec import Limit, ModelSpec
 from inpaint.ui.generate.chain import CHAIN_KEPT, Chain

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from inpaint.config.settings import load_config
+from inpaint.config.load import load_config
 from inpaint.service import Service
 from inpaint.ui.page import Page, build_page
 from inpaint.ui.security.headers import security_headers

@@ -1,4 +1,4 @@
-"""Which device is there, found without importing torch, so that the page opens at once. Knows no models."""
+"""Which device this machine has, found without importing torch, so that the page opens at once. Knows no models."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ NAMED = re.compile(r"(cpu|cuda|mps)(:\d{1,3})?")
 
 
 def probe_device(wanted: str = "auto") -> DeviceKind:
-    """The kind that models will run on. "auto" takes CUDA, then Apple's GPU, then the CPU. Raises BadConfig.
+    """The kind of device that models will run on. "auto" takes CUDA, then Apple's GPU, then the CPU.
 
-    A device asked for by name is taken at its word here; the engine checks it when it loads.
+    A device that was named is not checked here; choose_device checks it when an engine is opened. Raises BadConfig for a
+    name that no device has.
     """
     named = NAMED.fullmatch(wanted)
     if named:
@@ -31,13 +32,13 @@ def probe_device(wanted: str = "auto") -> DeviceKind:
 
 
 def _cuda_devices() -> int:
-    """Asked of the driver itself (cuDeviceGetCount), which honours CUDA_VISIBLE_DEVICES."""
+    """How many cards the driver counts (cuDeviceGetCount), which honours CUDA_VISIBLE_DEVICES."""
     driver, count = cuda_driver(), ctypes.c_int(0)
     return count.value if driver is not None and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
 
 
 def cuda_driver() -> Any:
-    """The driver's library after cuInit, or None where there is none or it does not start."""
+    """The library of the CUDA driver, initialized; None where there is none, or it does not start."""
     name = CUDA_DRIVER.get(sys.platform)
     if name is None:
         return None
@@ -48,22 +49,14 @@ def cuda_driver() -> Any:
     return driver if driver.cuInit(0) == 0 else None
 
 
-def allocated_bytes() -> float:
-    """What tensors take on the GPU now; 0 where torch was not needed yet or there is none."""
-    cuda = _cuda_in_use()
-    return float(cuda.memory_allocated()) if cuda is not None else 0.0
+def split_device(device: str) -> tuple[str, int | None]:
+    """The kind of a device and its number: "cuda:1" -> ("cuda", 1); None where it has no number, as in "cuda" and "cpu"."""
+    kind, _, index = device.partition(":")
+    return kind, int(index) if index else None
 
 
-def free_bytes() -> int:
-    """What is free now where models run: on the GPU once torch uses one, else of the computer's memory."""
-    from inpaint.engines.runtime.budget import free_ram_bytes
-
-    cuda = _cuda_in_use()
-    return int(cuda.mem_get_info()[0]) if cuda is not None else free_ram_bytes()
-
-
-def _cuda_in_use() -> Any:
-    """torch.cuda once something computes there, else None. Another thread may be in the midst of importing torch."""
+def cuda_in_use() -> Any:
+    """torch.cuda once something computes there, else None. Another thread may be importing torch meanwhile."""
     cuda = getattr(sys.modules.get("torch"), "cuda", None)
     is_initialized = getattr(cuda, "is_initialized", None)
     return cuda if is_initialized is not None and is_initialized() else None

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from inpaint.core.progress import Progress
-from inpaint.engines.runtime.residency import PARKED_RESERVE, Part, Residency
+from inpaint.engines.memory.measures import OTHER_MODELS, Measures
+from inpaint.engines.memory.residency import RAM_RESERVE, Part, Residency
 from inpaint.errors import EditCancelled, ModelUnavailable, OutOfMemory
 
 
@@ -26,12 +27,21 @@ class Weights:
 
 
 class Machine:
-    """A GPU and the computer beside it, with parts of given sizes in bytes."""
+    """A GPU and the computer beside it, with parts of given sizes in bytes. free_ram: before anything is loaded."""
 
-    def __init__(self, budget: int, parks: bool = True, free_ram: int = 10 * PARKED_RESERVE) -> None:
-        self.residency = Residency("cuda", budget, parks, lambda: free_ram)
+    def __init__(self, budget: int, parks: bool = True, free_ram: int = 10 * RAM_RESERVE) -> None:
+        self.free_ram = free_ram
+        self.residency = Residency("cuda", budget, parks, lambda: self.free_ram - self.parked)
         self.told: list[str] = []
         self.fails: dict[str, Exception | None] = {}
+
+    @property
+    def parked(self) -> int:
+        """Bytes of the parts that wait in RAM."""
+        return sum(part.nbytes for part in self.residency._parts.values() if part.is_parked)
+
+    def waiting(self) -> list[str]:
+        return [part.title for part in self.residency._parts.values() if part.is_parked]
 
     def part(self, name: str, nbytes: int) -> Part[Weights]:
         def load(device: str) -> Weights:
@@ -64,7 +74,7 @@ def test_the_budget_decides_what_stays(budget: int, working: int, told: list[str
 
 @pytest.mark.parametrize(("parks", "free_ram"), [
     pytest.param(False, 1 << 60, id="a device without memory of its own"),
-    pytest.param(True, PARKED_RESERVE, id="no room in the computer's memory"),
+    pytest.param(True, RAM_RESERVE, id="no room in the computer's memory"),
 ])
 def test_what_cannot_wait_is_dropped_and_loaded_again(parks: bool, free_ram: int) -> None:
     machine = Machine(5, parks, free_ram)
@@ -175,3 +185,74 @@ def test_what_is_there_may_be_asked_while_another_thread_adds_parts() -> None:
     for name in ("a", "b"):
         residency.part(name, name, Meanwhile(5), Weights).is_on_device = True  # pyright: ignore[reportArgumentType]
     assert residency.used == 10
+
+
+def test_parked_parts_leave_ram_the_least_recently_used_first() -> None:
+    """RAM for three of them: one that is being read needs some too."""
+    machine = Machine(3, free_ram=RAM_RESERVE + 9)
+    for name in "abcd":
+        machine.use(machine.part(name, 3))
+    assert machine.waiting() == ["b", "c"]
+
+
+def test_a_part_that_can_have_no_room_in_ram_drops_no_other() -> None:
+    machine = Machine(9)
+    for name, nbytes in (("a", 3), ("b", 9)):
+        machine.use(machine.part(name, nbytes))
+    machine.free_ram = RAM_RESERVE + 6
+    machine.use(machine.part("c", 3))
+    assert machine.waiting() == ["a"]
+
+
+def test_parked_parts_leave_ram_for_one_that_is_streamed_from_it() -> None:
+    machine = Machine(3, free_ram=RAM_RESERVE + 9)
+    for name in "abc":
+        machine.use(machine.part(name, 3))
+    assert machine.waiting() == ["a", "b"]
+    layers = machine.residency.part("d", "d", 3, lambda device: torch.nn.Linear(1, 1))
+    with machine.residency.streaming(lambda progress: None, layers):
+        assert machine.waiting() == ["b", "c", "d"]
+
+
+def test_where_ram_is_the_shortage_parked_parts_leave_it_and_no_other_part_is_parked() -> None:
+    machine = Machine(6)
+    for name in "abc":
+        machine.use(machine.part(name, 3))
+    measures = Measures(machine.residency)
+    assert machine.waiting() == ["a"]
+
+    def run_out_of_ram() -> None:
+        raise MemoryError
+
+    with pytest.raises(OutOfMemory):
+        measures.guard(run_out_of_ram, "an edit")
+    gone = measures.release_others(machine.part("c", 3))
+    assert [part.title for part in gone] == ["a", "b"] and machine.waiting() == [] and machine.residency.used == 3
+    assert measures.released_words([OTHER_MODELS]) == "other models were let go"
+    measures.restore()
+    machine.use(machine.part("d", 6))
+    assert machine.waiting() == ["c"], "the next job parks again"
+
+
+def test_where_the_gpu_is_the_shortage_other_parts_are_parked() -> None:
+    machine = Machine(6)
+    for name in "ab":
+        machine.use(machine.part(name, 3))
+    measures = Measures(machine.residency)
+
+    def run_out() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemory):
+        measures.guard(run_out, "an edit")
+    measures.release_others(machine.part("b", 3))
+    assert machine.waiting() == ["a"] and measures.released_words([OTHER_MODELS]) == "other models were moved off the GPU"
+
+
+def test_a_load_for_which_ram_is_too_small_drops_parked_parts_one_by_one() -> None:
+    machine = Machine(3)
+    for name in "abc":
+        machine.use(machine.part(name, 3))
+    machine.fails["load d"] = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    machine.use(machine.part("d", 3))
+    assert machine.told[-2:] == ["load d", "load d"] and machine.waiting() == ["b", "c"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from types import SimpleNamespace
 
 import pytest
 
-from inpaint.engines.runtime import device
-from inpaint.engines.runtime.device import allocated_bytes, free_bytes, probe_device
+from inpaint.engines import device
+from inpaint.engines.device import probe_device
 from inpaint.errors import BadConfig
 
 
@@ -54,19 +53,3 @@ def test_a_device_by_name_is_taken_at_its_word(wanted: str, kind: str) -> None:
 def test_other_names_are_refused(wanted: str) -> None:
     with pytest.raises(BadConfig, match="There is no device"):
         probe_device(wanted)
-
-
-def torch_with(begun: bool) -> SimpleNamespace:
-    return SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: begun, memory_allocated=lambda: 7, mem_get_info=lambda: (3, 9)))
-
-
-@pytest.mark.parametrize(("torch", "allocated", "free"), [
-    pytest.param(None, 0, 5, id="not imported"), pytest.param(SimpleNamespace(), 0, 5, id="begun to be imported"),
-    pytest.param(SimpleNamespace(cuda=SimpleNamespace()), 0, 5, id="half imported"),
-    pytest.param(torch_with(False), 0, 5, id="on no GPU yet"), pytest.param(torch_with(True), 7, 3, id="on a GPU"),
-])
-def test_memory_is_told_whatever_another_thread_does_with_torch(torch: object, allocated: int, free: int,
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(device.sys.modules, "torch", torch)  # pyright: ignore[reportArgumentType]
-    monkeypatch.setattr("inpaint.engines.runtime.budget.free_ram_bytes", lambda: 5)
-    assert (allocated_bytes(), free_bytes()) == (allocated, free)
