@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from inpaint.cli.entry import build_parser
-from inpaint.config.settings import SECTIONS, Settings, load_config, variable_of
+from inpaint.config.load import load_config, variable_of
+from inpaint.config.settings import SECTIONS, Settings
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.region import Region
 from inpaint.core.report import PromiseCheck, RunReport
