@@ -53,7 +53,7 @@ GROUPS: tuple[Group, ...] = (
         "editing/test_memory_fallback.py::test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory",
         "editing/test_memory_fallback.py::test_an_extent_never_shrinks_below_a_sixteenth_although_the_model_would_take_it",
         "jobs/test_executors.py::test_memory_that_always_runs_out_ends_in_a_sentence")),
-    Group(12, "memory that runs out under another error's name", ("engines/runtime/test_diffusion.py::test_every_way_of_running_out_of_memory_is_one_error",)),
+    Group(12, "memory that runs out under another error's name", ("engines/memory/test_out_of_memory.py::test_every_way_of_running_out_of_memory_is_one_error_that_says_which_memory",)),
     Group(13, "memory that runs out while a model loads", ("engines/pipelines/test_parts.py::test_memory_that_runs_out_while_a_part_is_loaded_is_said",)),
     Group(14, "memory that runs out in one stage", ("engines/kandinsky/test_engine.py::TestTrouble::test_memory_running_out_is_said_and_given_back",)),
     Group(15, "NaN, another shape, nothing in the place of a picture", (
