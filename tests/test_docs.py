@@ -42,14 +42,14 @@ def page(name: str) -> str:
 
 
 def sections(text: str) -> dict[str, str]:
-    """Heading -> the text below it, up to the next heading of any level. Headings within code blocks do not count."""
+    """Returns the text below each heading, up to the next heading of any level. Code blocks are left out."""
     bare = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     parts = re.split(r"^#+ (.+)$", bare, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of all tables, without their head and the line below it."""
+    """Returns the cells of all tables, row by row, without the heads and the lines below them."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     return [row for k, row in enumerate(cells) if not _is_rule(row) and not (k + 1 < len(cells) and _is_rule(cells[k + 1]))]
@@ -60,6 +60,7 @@ def _is_rule(row: list[str]) -> bool:
 
 
 def codes(cell: str) -> list[str]:
+    """Returns what stands between backticks."""
     return re.findall(r"`([^`]+)`", cell)
 
 
@@ -74,17 +75,25 @@ def flags(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def flags_by_heading() -> dict[str, set[str]]:
-    return {heading: {flag for row in rows(text) for flag in FLAG.findall(row[0])} for heading, text in sections(page("docs/cli.md")).items()}
+    return {
+        heading: {flag for row in rows(text) for flag in FLAG.findall(row[0])} for heading, text in sections(page("docs/cli.md")).items()
+    }
 
 
-@pytest.mark.parametrize(("command", "shared"), [
-    ("edit", ["Sampling", "From a picture", "Common flags"]), ("generate", ["Sampling", "Common flags"]),
-    ("reimagine", ["Sampling", "From a picture", "Common flags"]), ("models", ["Common flags"]), ("serve", ["Common flags"]),
-])
+@pytest.mark.parametrize(
+    ("command", "shared"),
+    [
+        ("edit", ["Sampling", "From a picture", "Common flags"]),
+        ("generate", ["Sampling", "Common flags"]),
+        ("reimagine", ["Sampling", "From a picture", "Common flags"]),
+        ("models", ["Common flags"]),
+        ("serve", ["Common flags"]),
+    ],
+)
 def test_the_command_line_page_lists_the_flags_of_each_command(command: str, shared: list[str]) -> None:
     listed = flags_by_heading()
     named = listed[command].union(*(listed[heading] for heading in shared))
-    named |= {"--output"} if command == "reimagine" else set()  # told in a sentence there, not in a table
+    named |= {"--output"} if command == "reimagine" else set()  # documented in a sentence there, not in a table
     assert named - ({"--json"} if command == "serve" else set()) == flags(commands()[command])
 
 
@@ -96,15 +105,17 @@ def test_the_command_line_page_knows_every_command_and_no_other_flag() -> None:
 
 def test_the_ranges_on_the_command_line_page_are_those_of_the_models() -> None:
     heads = ("num_inference_steps", "guidance_scale", "strength", "prior_num_inference_steps", "prior_guidance_scale", "width", "height")
-    told = {codes(name)[0]: dict(zip(heads, cells, strict=True)) for name, *cells in rows(sections(page("docs/cli.md"))["Ranges"])}
+    documented = {codes(name)[0]: dict(zip(heads, cells, strict=True)) for name, *cells in rows(sections(page("docs/cli.md"))["Ranges"])}
 
     def shown(limit: Limit | None) -> str:
         return f"{limit.default:g} ({limit.minimum:g}-{limit.maximum:g})" if limit else "-"
 
     models = load_config(environment={}).models
-    limits = {name: {**spec.limits, **{key: limit for own in spec.task_limits.values() for key, limit in own.items()}}
-              for name, spec in models.items()}
-    assert told == {name: {head: shown(own.get(head)) for head in heads} for name, own in limits.items()}
+    limits = {
+        name: {**spec.limits, **{key: limit for own in spec.task_limits.values() for key, limit in own.items()}}
+        for name, spec in models.items()
+    }
+    assert documented == {name: {head: shown(own.get(head)) for head in heads} for name, own in limits.items()}
 
 
 @pytest.mark.parametrize("name", ["edit", "generate", "reimagine", "models"])
@@ -113,25 +124,25 @@ def test_the_api_page_lists_every_value_of_a_call_in_its_order(name: str) -> Non
 
     call = inspect.signature(getattr(Endpoints, name))
     values = {key: value.default is inspect.Parameter.empty for key, value in call.parameters.items() if key not in ("self", "request")}
-    told = {codes(row[0])[0]: "required" in row[1] for row in rows(sections(page("docs/api.md"))[f"/{name}"])}
-    assert name == "models" or list(told.items()) == list(values.items())
+    documented = {codes(row[0])[0]: "required" in row[1] for row in rows(sections(page("docs/api.md"))[f"/{name}"])}
+    assert name == "models" or list(documented.items()) == list(values.items())
     assert name != "models" or not values
 
 
 def test_the_api_page_lists_the_fields_of_a_report() -> None:
     check = PromiseCheck(0, 6, Region(Bounds(0, 0, 8, 8), Extent(8, 8)))
     report = RunReport(("out.png",), "erase", SamplingParams(), (1,), stopped_at=StoppedAt(1, 2, 3), check=check, downloads=("kept/1",))
-    told = [codes(row[0])[0] for row in rows(sections(page("docs/api.md"))["The report"])]
-    assert sorted(told) == sorted(report.to_json())
+    documented = [codes(row[0])[0] for row in rows(sections(page("docs/api.md"))["The report"])]
+    assert sorted(documented) == sorted(report.to_json())
 
 
 def test_the_api_page_lists_what_is_told_of_a_model() -> None:
-    told = [field for row in rows(sections(page("docs/api.md"))["/models"]) for field in codes(row[0])]
-    assert sorted(told) == sorted(Models(load_config(environment={})).describe()[0])
+    documented = [field for row in rows(sections(page("docs/api.md"))["/models"]) for field in codes(row[0])]
+    assert sorted(documented) == sorted(Models(load_config(environment={})).describe()[0])
 
 
 def settings() -> Iterator[tuple[str, str, str, object]]:
-    """Key, variable, flag and default of every setting."""
+    """Yields key, variable, flag and default of every setting."""
     known = {action.dest: flag for parser in commands().values() for action in parser._actions for flag in action.option_strings}
     sectioned = {section: [(f"{section}.{field.name}", field) for field in dataclasses.fields(kind)] for section, kind in SECTIONS.items()}
     plain = [(field.name, field) for field in dataclasses.fields(Settings) if field.name not in SECTIONS]
@@ -142,20 +153,28 @@ def settings() -> Iterator[tuple[str, str, str, object]]:
 def test_the_settings_page_lists_every_setting_with_its_names_and_default() -> None:
     text = sections(page("docs/settings.md"))
     listed = [row for heading in ("Server", "Device and folders", "Limits") for row in rows(text[heading])]
-    told = {codes(key)[0]: (codes(variable)[0], codes(flag)[0] if codes(flag) else "-", default) for key, variable, flag, default, _ in listed}
+    documented = {
+        codes(key)[0]: (codes(variable)[0], codes(flag)[0] if codes(flag) else "-", default) for key, variable, flag, default, _ in listed
+    }
 
     def shown(key: str, default: Any) -> str:
-        if default in (None, ()):  # what happens then is told in words
-            return told.get(key, ("", "", ""))[2]
-        return {True: "on", False: "off"}[default] if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else str(default)
+        if default in (None, ()):  # what happens then is documented in words
+            return documented.get(key, ("", "", ""))[2]
+        return (
+            {True: "on", False: "off"}[default]
+            if isinstance(default, bool)
+            else f"{default:g}"
+            if isinstance(default, float)
+            else str(default)
+        )
 
-    assert told == {key: (variable, flag, shown(key, default)) for key, variable, flag, default in settings()}
-    assert all(default and default != "None" for _, _, default in told.values())
+    assert documented == {key: (variable, flag, shown(key, default)) for key, variable, flag, default in settings()}
+    assert all(default and default != "None" for _, _, default in documented.values())
     assert {name for row in rows(text["Other variables"]) for name in codes(row[0])} >= GRADIO_HEEDED
 
 
 def messages() -> Iterator[str]:
-    """Every text of the code that could be a message, as a pattern: a value put into it stands for anything."""
+    """Yields every text of the code that could be a message. NUL stands where a value is put in."""
     for path in (ROOT / "inpaint").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -182,14 +201,16 @@ def _texts(value: object) -> Iterator[str]:
 
 @cache
 def known_messages() -> list[re.Pattern[str]]:
-    """The sentences that hold more than values, split where one ends: a page may quote one of two."""
-    sentences = {part for text in messages() for whole in [text] for part in (whole, *re.split(r"(?<=[.?!]) ", whole))}
+    """Returns whole messages and their single sentences as patterns, without those that hold hardly more than values."""
+    sentences = {part for text in messages() for part in (text, *re.split(r"(?<=[.?!]) ", text))}
     return [re.compile(".+?".join(map(re.escape, part.split("\0")))) for part in sentences if len(part.replace("\0", "")) >= 9]
 
 
 def quoted() -> list[str]:
+    """Returns the messages that docs/troubleshooting.md quotes: the code in the first column, and the sentence in the last section."""
     return [code for row in rows(page("docs/troubleshooting.md")) for code in codes(row[0])] + [
-        code for code in codes(sections(page("docs/troubleshooting.md"))["Something else"]) if code.endswith(".")]
+        code for code in codes(sections(page("docs/troubleshooting.md"))["Something else"]) if code.endswith(".")
+    ]
 
 
 @pytest.mark.parametrize("sentence", quoted())
@@ -203,7 +224,7 @@ def test_a_message_that_is_not_in_the_code_is_found_out() -> None:
 
 
 def anchor(heading: str) -> str:
-    """As GitHub makes it."""
+    """Returns the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -231,8 +252,11 @@ def test_python_and_json_examples_can_be_read(name: str) -> None:
 
 
 def test_contributing_names_files_and_folders_that_are_there() -> None:
-    named = {code for code in codes(re.sub(r"```.*?```", "", page("CONTRIBUTING.md"), flags=re.DOTALL))
-             if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", code) and ("/" in code or code.endswith((".py", ".js")))}
+    named = {
+        code
+        for code in codes(re.sub(r"```.*?```", "", page("CONTRIBUTING.md"), flags=re.DOTALL))
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", code) and ("/" in code or code.endswith((".py", ".js")))
+    }
     data_folder = {"image-to-image", "running/SERVER/", "locks/NAME.json", "refs/REVISION"}
     lost = {name for name in named - data_folder if not any((root / name).exists() for root in (ROOT, ROOT / "inpaint", *STAGE))}
     assert not lost
