@@ -44,15 +44,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of the web app; their names are those of config.Settings."""
     from inpaint.startup.flags import add_settings
 
-    parser.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for all of this machine's)")
-    parser.add_argument("--port", type=int, help="port (7860, or the next free one)")
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0 = all of this machine's (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: 7860, or the next free one)")
     parser.add_argument("--share", action="store_const", const=True, help="make a public Gradio link; needs --auth or --open")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a login; needed where others reach the server")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a login; required if others can reach the server")
     parser.add_argument("--open", action="store_const", const=True, help="let everybody who reaches the server use it, without a login")
-    parser.add_argument("--allowed-hosts", metavar="NAME,...", help="names that the server answers to besides its own, as inpaint.example")
+    parser.add_argument("--allowed-hosts", metavar="NAME,...", help="further host names that the server answers to, as inpaint.example")
     parser.add_argument("--trusted-proxies", metavar="ADDRESS,...", help="proxies whose forwarded headers are believed, as 127.0.0.1")
     add_settings(parser)
-    parser.add_argument("--log", choices=("text", "json"), help="form of the log on stderr (text)")
+    parser.add_argument("--log", choices=("text", "json"), help="form of the log on stderr (default: text)")
 
 
 def settings_from(options: argparse.Namespace) -> AppConfig:

@@ -45,8 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="serve | edit | generate | reimagine | models", parser_class=Parser)
     _add_serve(commands.add_parser("serve", help="start the web app", allow_abbrev=False))
     runs.add_edit(commands.add_parser("edit", help="repaint the masked part of a photo", allow_abbrev=False))
-    runs.add_generate(commands.add_parser("generate", help="make a first picture from text", allow_abbrev=False))
-    runs.add_reimagine(commands.add_parser("reimagine", help="make a picture anew from a picture and words", allow_abbrev=False))
+    runs.add_generate(commands.add_parser("generate", help="make a picture from text", allow_abbrev=False))
+    runs.add_reimagine(commands.add_parser("reimagine", help="make a new picture from a picture and a prompt", allow_abbrev=False))
     models.add_models(commands.add_parser("models", help="list, download and verify models", allow_abbrev=False))
     return parser
 

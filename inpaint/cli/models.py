@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def add_models(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_models)
-    parser.add_argument("--download", metavar="NAME", help="fetch a model's weights, or mend them")
+    parser.add_argument("--download", metavar="NAME", help="download a model's weights, or replace damaged files")
     parser.add_argument("--task", choices=("inpaint", "image-to-image", "generate"), help="download only what this task needs")
-    parser.add_argument("--verify", metavar="NAME", nargs="?", const="", help="compare every file with its locked sha256 (all models)")
+    parser.add_argument("--verify", metavar="NAME", nargs="?", const="", help="compare every file with its recorded sha256 (default: all downloaded models)")
     add_all_settings(parser)
 
 

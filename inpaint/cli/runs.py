@@ -17,48 +17,49 @@ if TYPE_CHECKING:
 
 def add_edit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_edit)
-    parser.add_argument("photo", metavar="PHOTO", help="the picture to change; it is never written to")
-    parser.add_argument("--mask", required=True, metavar="MASK", help="white = repaint, the photo's size")
-    parser.add_argument("--grow", type=_number, metavar="PX", help="widen the mask; negative shrinks (0)")
-    parser.add_argument("--feather", type=_number, metavar="PX", help="width of the soft seam outside the mask (6)")
+    parser.add_argument("photo", metavar="PHOTO", help="the picture to change; the file stays as it is")
+    parser.add_argument("--mask", required=True, metavar="MASK", help="mask file of the photo's size; white = repaint")
+    parser.add_argument("--grow", type=_number, metavar="PX", help="widen the mask by so many pixels; negative shrinks it (default: 0)")
+    parser.add_argument("--feather", type=_number, metavar="PX", help="width of the soft seam outside the mask, in pixels (default: 6)")
     parser.add_argument("--tone-match", choices=("on", "off"), help="not built yet: only off")
-    parser.add_argument("--work-area", metavar="AREA", help="auto, full or L,T,W,H: what the model sees (auto)")
-    parser.add_argument("--invert-mask", action="store_true", help="black = repaint")
+    parser.add_argument("--work-area", metavar="AREA", help="part of the photo that the model sees: auto, full or L,T,W,H in pixels (default: auto)")
+    parser.add_argument("--invert-mask", action="store_true", help="repaint the black parts of the mask instead of the white ones")
     _add_conditioning(parser)
     _add_sampling(parser)
 
 
 def add_reimagine(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_reimagine)
-    parser.add_argument("photo", metavar="PHOTO", help="the picture to start from; it is never written to")
+    parser.add_argument("photo", metavar="PHOTO", help="the picture to start from; the file stays as it is")
     _add_conditioning(parser)
     _add_sampling(parser)
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generate)
-    parser.add_argument("--width", type=_number, metavar="N", help="pixels")
-    parser.add_argument("--height", type=_number, metavar="N", help="pixels")
+    parser.add_argument("--width", type=_number, metavar="N", help="width of the picture in pixels (default: the model's)")
+    parser.add_argument("--height", type=_number, metavar="N", help="height of the picture in pixels (default: the model's)")
     _add_sampling(parser)
 
 
 def _add_conditioning(parser: argparse.ArgumentParser) -> None:
     """What only models that start from a picture have."""
-    parser.add_argument("--strength", type=_number, metavar="X", help="for models that have it")
-    parser.add_argument("--scheduler", metavar="NAME", help="the checkpoint's own unless given")
-    parser.add_argument("--prior-steps", type=_number, metavar="N", dest="prior_num_inference_steps")
-    parser.add_argument("--prior-guidance-scale", type=_number, metavar="X")
+    parser.add_argument("--strength", type=_number, metavar="X", help="how far to move away from the original, 0 to 1, for models that have this control")
+    parser.add_argument("--scheduler", metavar="NAME", help="sampler: ddpm, ddim or dpm++, for models that have a choice (default: the checkpoint's own)")
+    parser.add_argument("--prior-steps", type=_number, metavar="N", dest="prior_num_inference_steps",
+                        help="steps of Kandinsky's prior, which turns the prompt into an image embedding")
+    parser.add_argument("--prior-guidance-scale", type=_number, metavar="X", help="how closely the prior follows the prompt")
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", required=True, metavar="OUT.png", help="replaced atomically if it exists")
-    parser.add_argument("--model", metavar="NAME", help="see: inpaint models")
-    parser.add_argument("--prompt", metavar="TEXT", help="what should be there")
-    parser.add_argument("--negative-prompt", metavar="TEXT", help="what should not")
-    parser.add_argument("--seed", type=_number, metavar="N", help="0 to 4294967295; drawn unless given")
-    parser.add_argument("--steps", type=_number, metavar="N", dest="num_inference_steps")
-    parser.add_argument("--guidance-scale", type=_number, metavar="X", help="how closely to follow the words")
-    parser.add_argument("--count", type=_number, metavar="N", help="candidates, written as OUT-1 ... OUT-N (1)")
+    parser.add_argument("--output", required=True, metavar="OUT.png", help="where to write the result; an existing file is replaced atomically")
+    parser.add_argument("--model", metavar="NAME", help="the model to use; 'inpaint models' lists them (default: chosen by prompt and device)")
+    parser.add_argument("--prompt", metavar="TEXT", help="what should be in the picture")
+    parser.add_argument("--negative-prompt", metavar="TEXT", help="what should not be in it")
+    parser.add_argument("--seed", type=_number, metavar="N", help="0 to 4294967295; the same seed gives the same picture (default: random)")
+    parser.add_argument("--steps", type=_number, metavar="N", dest="num_inference_steps", help="denoising steps (default: the model's)")
+    parser.add_argument("--guidance-scale", type=_number, metavar="X", help="how closely to follow the prompt (default: the model's)")
+    parser.add_argument("--count", type=_number, metavar="N", help="number of candidates, written as OUT-1 ... OUT-N (default: 1)")
     add_all_settings(parser)
 
 

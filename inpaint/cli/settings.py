@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_all_settings(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
-    parser.add_argument("--json", action="store_true", help="print one object")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def build_service(options: argparse.Namespace) -> Service:

@@ -18,8 +18,8 @@ class Parser(argparse.ArgumentParser):
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Flags for the settings that every command reads; their names are those of config.Settings."""
-    parser.add_argument("--device", metavar="D", help="auto, cuda, mps or cpu")
-    parser.add_argument("--dtype", metavar="T", help="auto, float16, bfloat16 or float32")
-    parser.add_argument("--config", type=Path, metavar="DIR", help="settings of your own: app.toml, models/*.toml")
-    parser.add_argument("--data-dir", metavar="DIR", help="where results and uploads are kept, and what was downloaded is noted")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where downloaded weights lie (the hub library's own place unless given)")
+    parser.add_argument("--device", metavar="D", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument("--dtype", metavar="T", help="auto, float16, bfloat16 or float32 (default: auto)")
+    parser.add_argument("--config", type=Path, metavar="DIR", help="folder with your own app.toml and models/*.toml")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder for results, uploads, logs and lockfiles (default: the system's folder for user data)")
+    parser.add_argument("--cache-dir", metavar="DIR", help="folder for downloaded weights (default: the Hugging Face cache)")
