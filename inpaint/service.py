@@ -19,7 +19,7 @@ from inpaint.config.settings import AppConfig
 from inpaint.core.masks.doubts import mask_doubts
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.plan import EditPlan, plan_edit, plan_whole
+from inpaint.core.plan import EditPlan, plan_request, plan_whole
 from inpaint.core.request import (
     MAX_BAND_PX,
     MAX_CANDIDATES,
@@ -160,7 +160,7 @@ class Service:
 
     def plan(self, request: EditRequest) -> EditPlan:
         """What would be done, before anything runs. Raises EmptyMask, InvalidRequest."""
-        return plan_edit(request, self.models.limits(self.models.spec(request.model, "inpaint")))
+        return plan_request(request, self.models.limits(self.models.spec(request.model, "inpaint")))
 
     def start_edit(
         self, request: EditRequest, person: str, page_id: str = "", plan: EditPlan | None = None, destination: Destination | None = None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.plan import plan_request, plan_whole
 from inpaint.core.progress import Progress, ProgressCallback, Stage, UseAsIs
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.spec import Task, WorkingLimits
@@ -137,7 +137,7 @@ class OneEngine:
 
 def edit_work(count: int = 1) -> EditWork:
     request = EditRequest(Picture(noise(64, 64)), Mask(block(64, 64, 20, 20, 40, 40)), "fake", SamplingParams(seed=7), count)
-    return EditWork(request, plan_edit(request, LIMITS))
+    return EditWork(request, plan_request(request, LIMITS))
 
 
 def works() -> dict[str, Work]:

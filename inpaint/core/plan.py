@@ -8,7 +8,7 @@ from typing import Self
 from inpaint.core.composite import blending_mask
 from inpaint.core.geometry import Bounds, Extent
 from inpaint.core.masks.mask import Mask
-from inpaint.core.region import Region, plan_region
+from inpaint.core.region import Region, WorkArea, plan_region
 from inpaint.core.request import EditRequest
 from inpaint.core.spec import WorkingLimits
 
@@ -55,10 +55,20 @@ def plan_whole(extent: Extent, limits: WorkingLimits) -> WholePlan:
     return WholePlan(_middle_region(extent, limits), limits, extent)
 
 
-def plan_edit(request: EditRequest, limits: WorkingLimits) -> EditPlan:
-    """Decide, and touch no pixel of the picture. Raises EmptyMask, InvalidRequest."""
-    opacity = blending_mask(request.mask, request.grow, request.feather)
-    return EditPlan(plan_region(request.picture.extent, opacity.bounds(), limits, request.work_area), limits, opacity)
+def plan_edit(
+    picture: Extent, mask: Mask, limits: WorkingLimits, *, grow: int = 0, feather: int = 0, work_area: WorkArea = "auto"
+) -> EditPlan:
+    """Returns how the masked part of a picture of that extent will be seen; no pixel of the picture is needed.
+
+    mask: upload space, of the picture's extent. grow, feather: px. Raises EmptyMask, InvalidRequest.
+    """
+    opacity = blending_mask(mask, grow, feather)
+    return EditPlan(plan_region(picture, opacity.bounds(), limits, work_area), limits, opacity)
+
+
+def plan_request(request: EditRequest, limits: WorkingLimits) -> EditPlan:
+    """Returns how the model will see the request's picture. Raises EmptyMask, InvalidRequest."""
+    return plan_edit(request.picture.extent, request.mask, limits, grow=request.grow, feather=request.feather, work_area=request.work_area)
 
 
 def _middle_region(picture: Extent, limits: WorkingLimits) -> Region:

@@ -78,7 +78,7 @@ class StageClock:
 def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: StageClock) -> EditResult:
     """Repaint the masked part; each candidate is sampled by itself with its own seed. Used as it is, the others are left out.
 
-    plan: of plan_edit, which is made before the engine is loaded, so that what cannot be is refused at once. clock: of this
+    plan: of plan_request, which is made before the engine is loaded, so that what cannot be is refused at once. clock: of this
     run, for as many candidates. Raises EditCancelled (from the clock's report), OutOfMemory, BadOutput.
     """
     view = EditView(request.picture, plan)

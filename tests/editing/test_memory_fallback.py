@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inpaint.core.geometry import Extent
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.plan import plan_request, plan_whole
 from inpaint.core.progress import Progress, ProgressCallback
 from inpaint.core.request import EditRequest, GenerateRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import EditResult
@@ -82,7 +82,7 @@ def request(count: int = 1) -> EditRequest:
 
 def edited(engine: Cramped, count: int = 1) -> EditResult:
     asked = request(count)
-    return run_edit(asked, plan_edit(asked, LIMITS), engine, StageClock(lambda progress: None, count))
+    return run_edit(asked, plan_request(asked, LIMITS), engine, StageClock(lambda progress: None, count))
 
 
 def reimagined(engine: Cramped, count: int = 1) -> EditResult:
@@ -135,7 +135,7 @@ def test_rungs_are_taken_in_order_and_said(run: Run, engine: Cramped, notices: t
 
 def test_each_rung_is_said_to_whoever_watches_as_it_is_taken() -> None:
     heard, asked = list[Progress](), request()
-    run_edit(asked, plan_edit(asked, LIMITS), Cramped(0, ("one",), 10, "the last"), StageClock(heard.append))
+    run_edit(asked, plan_request(asked, LIMITS), Cramped(0, ("one",), 10, "the last"), StageClock(heard.append))
     assert [progress.notice for progress in heard] == ["", ONE, FROM_64, FROM_40, FROM_24, LAST, LAST]
 
 
@@ -188,7 +188,7 @@ def test_an_extent_never_shrinks_below_a_sixteenth_although_the_model_would_take
     asked = EditRequest(Picture(noise(200, 300)), Mask(block(200, 300, 50, 50, 150, 250)), "fake", SamplingParams())
     engine = Cramped(room=300)
     with pytest.raises(OutOfMemory, match="There is too little memory for 300 x 200 pixels"):
-        run_edit(asked, plan_edit(asked, ANY_EXTENT), engine, StageClock(lambda progress: None))
+        run_edit(asked, plan_request(asked, ANY_EXTENT), engine, StageClock(lambda progress: None))
     assert engine.seen[0] == Extent(300, 200) and engine.seen[-2].area > engine.seen[-1].area >= 300 * 200 / 16
 
 
@@ -199,7 +199,7 @@ def test_a_card_that_was_named_by_its_number_is_named_where_memory_is_too_little
 
 def test_a_given_work_area_keeps_its_place_when_it_shrinks() -> None:
     asked = request()
-    plan = plan_edit(asked, LIMITS)
+    plan = plan_request(asked, LIMITS)
     smaller = plan.smaller()
     assert smaller is not None
     assert smaller.region.crop == plan.region.crop and smaller.region.working.area <= plan.region.working.area / 2
@@ -215,5 +215,5 @@ def test_cancel_on_the_ladder_restores_too() -> None:
 
     asked = request()
     with pytest.raises(EditCancelled):
-        run_edit(asked, plan_edit(asked, LIMITS), engine, StageClock(report))
+        run_edit(asked, plan_request(asked, LIMITS), engine, StageClock(report))
     assert engine.given == 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.plan import plan_request, plan_whole
 from inpaint.core.progress import Progress, ProgressCallback, UseAsIs
 from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams, WorkArea
 from inpaint.core.result import EditResult, StoppedAt
@@ -45,7 +45,7 @@ def request(
 
 
 def ran(asked: EditRequest, engine: FakeEngine, limits: WorkingLimits = ANY_EXTENT) -> EditResult:
-    return run_edit(asked, plan_edit(asked, limits), engine, StageClock(lambda progress: None, asked.count))
+    return run_edit(asked, plan_request(asked, limits), engine, StageClock(lambda progress: None, asked.count))
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -110,7 +110,7 @@ def test_whoever_watches_may_stop_it_at_any_stage(stage: str) -> None:
 
     asked = request(MASKS["middle"])
     with pytest.raises(EditCancelled):
-        run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), StageClock(stop))
+        run_edit(asked, plan_request(asked, ANY_EXTENT), FakeEngine(), StageClock(stop))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_used_as_it_is_no_candidate_is_a_blur(
     engine: FakeEngine, count: int, asked_at: tuple[int, str, int], made: int, stopped_at: StoppedAt | None, notice: str
 ) -> None:
     asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count)
-    result = run_edit(asked, plan_edit(asked, ANY_EXTENT), engine, StageClock(Enough(*asked_at), count))
+    result = run_edit(asked, plan_request(asked, ANY_EXTENT), engine, StageClock(Enough(*asked_at), count))
     assert [candidate.seed for candidate in result.candidates] == [5, 6][:made]
     assert (result.stopped_at, result.notices) == (stopped_at, (notice,))
 
@@ -217,7 +217,7 @@ def test_used_as_it_is_no_candidate_is_a_blur(
 def test_an_engine_that_cannot_end_early_is_cancelled_by_it() -> None:
     asked = request(MASKS["middle"])
     with pytest.raises(EditCancelled):
-        run_edit(asked, plan_edit(asked, ANY_EXTENT), Stubborn(), StageClock(Enough(1, "denoising", 5)))
+        run_edit(asked, plan_request(asked, ANY_EXTENT), Stubborn(), StageClock(Enough(1, "denoising", 5)))
 
 
 def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
@@ -236,7 +236,7 @@ def test_a_picture_made_anew_keeps_name_colours_and_date() -> None:
 def test_progress_names_the_candidate() -> None:
     heard = list[Progress]()
     asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count=3)
-    run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), StageClock(heard.append, 3))
+    run_edit(asked, plan_request(asked, ANY_EXTENT), FakeEngine(), StageClock(heard.append, 3))
     assert [(p.candidate, p.candidates) for p in heard if p.stage == "denoising"] == [(1, 3), (2, 3), (3, 3)]
 
 

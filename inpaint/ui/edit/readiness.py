@@ -6,8 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from inpaint.core.composite import blending_mask
-from inpaint.core.region import plan_region
+from inpaint.core.plan import plan_edit
 from inpaint.core.request import clean_prompt, resolve_prompt
 from inpaint.core.spec import ModelSpec
 from inpaint.errors import InpaintError, InvalidRequest
@@ -115,8 +114,8 @@ class Readiness:
             return self._blocked(PAINT_FIRST)
         if choice is None:
             return self._blocked("No model can paint this here.")
-        opacity = blending_mask(painted.mask, painted.grow, painted.feather)
-        region = plan_region(session.full, opacity.bounds(), self.page.service.models.limits(choice.spec))
+        limits = self.page.service.models.limits(choice.spec)
+        region = plan_edit(session.full, painted.mask, limits, grow=painted.grow, feather=painted.feather).region
         return {
             self.page.tab.run: gr.update(interactive=True),
             self.page.tab.plan: words.plan_html(region),

@@ -14,7 +14,7 @@ import torch
 
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.core.plan import plan_edit, plan_whole
+from inpaint.core.plan import plan_request, plan_whole
 from inpaint.core.request import EditRequest, ReimagineRequest, SamplingParams
 from inpaint.core.result import EditResult
 from inpaint.core.spec import WorkingLimits
@@ -38,7 +38,7 @@ RUNGS = (
 
 def edited(engine: Any) -> EditResult:
     request = EditRequest(PICTURE, Mask(blob(128, 128)), "tiny", SAMPLING, work_area="full")
-    return run_edit(request, plan_edit(request, LIMITS), engine, StageClock(Watcher()))
+    return run_edit(request, plan_request(request, LIMITS), engine, StageClock(Watcher()))
 
 
 def reimagined(engine: Any) -> EditResult:
