@@ -51,8 +51,14 @@ class Setup:
 
     @property
     def work(self) -> EngineInput:
-        sampling = SamplingParams("a red hat", seed=1, num_inference_steps=self.steps, guidance_scale=4.0,
-                                  prior_num_inference_steps=PRIOR_STEPS, prior_guidance_scale=4.0)
+        sampling = SamplingParams(
+            "a red hat",
+            seed=1,
+            num_inference_steps=self.steps,
+            guidance_scale=4.0,
+            prior_num_inference_steps=PRIOR_STEPS,
+            prior_guidance_scale=4.0,
+        )
         return EngineInput(*scene(self.side), sampling)
 
 
@@ -85,19 +91,23 @@ def refuse_wrong_folders(parser: argparse.ArgumentParser, options: argparse.Name
 def setup(options: argparse.Namespace, folder: Path) -> Setup:
     if options.tiny:
         from tests.tiny_models import make_kandinsky
+
         prior, decoder = make_kandinsky(folder, learned_range=True)
     elif options.prior and options.decoder:
         prior, decoder = options.prior, options.decoder
     else:
         from bench.real_size import build
+
         prior, decoder = build(Path(tempfile.gettempdir()) / "kandinsky-real-size")
     side, steps = (64, 3) if options.tiny else (options.side, options.steps)
     return Setup(options.device, "float32" if options.device == "cpu" else "float16", prior, decoder, side, steps, folder / "made")
 
 
 def check(setup: Setup) -> None:
-    print(f"{torch.cuda.get_device_name(setup.device) if setup.device.startswith('cuda') else setup.device}, {setup.side} px, "
-          f"{setup.dtype}, {setup.steps} steps, prior {PRIOR_STEPS}\n")
+    print(
+        f"{torch.cuda.get_device_name(setup.device) if setup.device.startswith('cuda') else setup.device}, {setup.side} px, "
+        f"{setup.dtype}, {setup.steps} steps, prior {PRIOR_STEPS}\n"
+    )
     print("| | loading s | prior s | encoding s | s/step | decoding s | second edit s | peak GB |\n|---|---|---|---|---|---|---|---|")
     for title, budget in (("first start (makes the constant), budget auto", None), ("budget auto", None), ("budget 6 GB", 6 * 10**9)):
         row(title, setup, lambda budget=budget: ours(setup, budget))
@@ -123,8 +133,15 @@ def ours(setup: Setup, budget: int | None) -> tuple[dict[str, float], float]:
     residency = Residency(setup.device, budget)
     clock = StageClock(lambda progress: None)
     report = waiting(setup.device, clock)
-    engine = Kandinsky22.load(str(setup.prior), str(setup.decoder), device=setup.device, dtype=setup.dtype,
-                              cache_dir=setup.made, report=report, residency=residency)
+    engine = Kandinsky22.load(
+        str(setup.prior),
+        str(setup.decoder),
+        device=setup.device,
+        dtype=setup.dtype,
+        cache_dir=setup.made,
+        report=report,
+        residency=residency,
+    )
     engine.inpaint(setup.work, report)
     synchronize(setup.device)
     clock.stop()
@@ -168,15 +185,25 @@ def stock_edit(setup: Setup, prior: Any, decoder: Any, report: ProgressCallback)
             report(Progress("decoding"))
         return {}
 
-    result = decoder(image=Image.fromarray(work.picture), mask_image=Image.fromarray(work.mask), image_embeds=embeds.image_embeds,
-                     negative_image_embeds=embeds.negative_image_embeds, height=setup.side, width=setup.side,
-                     num_inference_steps=setup.steps, guidance_scale=4.0, generator=seeded(1), callback_on_step_end=on_step_end)
+    result = decoder(
+        image=Image.fromarray(work.picture),
+        mask_image=Image.fromarray(work.mask),
+        image_embeds=embeds.image_embeds,
+        negative_image_embeds=embeds.negative_image_embeds,
+        height=setup.side,
+        width=setup.side,
+        num_inference_steps=setup.steps,
+        guidance_scale=4.0,
+        generator=seeded(1),
+        callback_on_step_end=on_step_end,
+    )
     begun.remove()
     return np.asarray(result.images[0])
 
 
 def waiting(device: str, clock: StageClock) -> ProgressCallback:
     """Waits for the card before the clock hears of the next stage, so that what was asked of it is booked to the stage that asked."""
+
     def report(progress: Progress) -> None:
         synchronize(device)
         clock(progress)

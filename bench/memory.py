@@ -68,15 +68,30 @@ def main() -> None:
     if options.row:
         print(json.dumps(measure(options)))
         return
-    subprocess.run([sys.executable, "-c", f"from bench.real_size import build; from pathlib import Path; build(Path({str(options.folder)!r}))"],
-                   check=True, cwd=Path(__file__).resolve().parent.parent)
+    subprocess.run(
+        [sys.executable, "-c", f"from bench.real_size import build; from pathlib import Path; build(Path({str(options.folder)!r}))"],
+        check=True,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
     with tempfile.TemporaryDirectory() as made:
         table({row: run(row, options, Path(made)) for row in ROWS}, options)
 
 
 def run(row: str, options: argparse.Namespace, made: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--row", row, "--folder", str(options.folder), "--side", str(options.side),
-               "--steps", str(options.steps), "--budget-gb", str(options.budget_gb)]
+    command = [
+        sys.executable,
+        __file__,
+        "--row",
+        row,
+        "--folder",
+        str(options.folder),
+        "--side",
+        str(options.side),
+        "--steps",
+        str(options.steps),
+        "--budget-gb",
+        str(options.budget_gb),
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=made)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -93,13 +108,18 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     with Peak() as peak:
         picture = edit(options)
     assert picture.shape == (options.side, options.side, 3)
-    return {"anonymous": peak.anonymous, "file_backed": peak.file_backed, "both": peak.both, "imported": imported,
-            "seconds": time.perf_counter() - started}
+    return {
+        "anonymous": peak.anonymous,
+        "file_backed": peak.file_backed,
+        "both": peak.both,
+        "imported": imported,
+        "seconds": time.perf_counter() - started,
+    }
 
 
 def scene(side: int) -> tuple[np.ndarray, np.ndarray]:
     mask = np.zeros((side, side), np.uint8)
-    mask[side // 4:side // 2, side // 4:side // 2] = 255
+    mask[side // 4 : side // 2, side // 4 : side // 2] = 255
     return np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8), mask
 
 
@@ -110,11 +130,23 @@ def our_edit(options: argparse.Namespace) -> np.ndarray:
     from inpaint.engines.kandinsky.engine import Kandinsky22
     from inpaint.engines.memory.residency import Residency
 
-    engine = Kandinsky22.load(str(options.folder / "prior"), str(options.folder / "decoder"), device="cpu", dtype="bfloat16",
-                              cache_dir=Path.cwd(), report=lambda progress: None,
-                              residency=Residency("cpu", int(options.budget_gb * 1e9)))
-    sampling = SamplingParams(PROMPT, seed=SEED, num_inference_steps=options.steps, guidance_scale=4.0,
-                              prior_num_inference_steps=PRIOR_STEPS, prior_guidance_scale=4.0)
+    engine = Kandinsky22.load(
+        str(options.folder / "prior"),
+        str(options.folder / "decoder"),
+        device="cpu",
+        dtype="bfloat16",
+        cache_dir=Path.cwd(),
+        report=lambda progress: None,
+        residency=Residency("cpu", int(options.budget_gb * 1e9)),
+    )
+    sampling = SamplingParams(
+        PROMPT,
+        seed=SEED,
+        num_inference_steps=options.steps,
+        guidance_scale=4.0,
+        prior_num_inference_steps=PRIOR_STEPS,
+        prior_guidance_scale=4.0,
+    )
     return engine.inpaint(EngineInput(*scene(options.side), sampling), lambda progress: None).picture
 
 
@@ -126,17 +158,29 @@ def stock_edit(options: argparse.Namespace) -> np.ndarray:
     prior = KandinskyV22PriorPipeline.from_pretrained(options.folder / "prior", dtype=torch.bfloat16)
     decoder = KandinskyV22InpaintPipeline.from_pretrained(options.folder / "decoder", dtype=torch.bfloat16)
     pipeline = KandinskyV22InpaintCombinedPipeline(
-        **decoder.components, **{f"prior_{name}": part for name, part in prior.components.items()})
+        **decoder.components, **{f"prior_{name}": part for name, part in prior.components.items()}
+    )
     picture, mask = (Image.fromarray(pixels) for pixels in scene(options.side))
-    result = pipeline(PROMPT, image=picture, mask_image=mask, height=options.side, width=options.side, guidance_scale=4.0,
-                      num_inference_steps=options.steps, prior_num_inference_steps=PRIOR_STEPS, prior_guidance_scale=4.0,
-                      generator=torch.Generator("cpu").manual_seed(SEED))
+    result = pipeline(
+        PROMPT,
+        image=picture,
+        mask_image=mask,
+        height=options.side,
+        width=options.side,
+        guidance_scale=4.0,
+        num_inference_steps=options.steps,
+        prior_num_inference_steps=PRIOR_STEPS,
+        prior_guidance_scale=4.0,
+        generator=torch.Generator("cpu").manual_seed(SEED),
+    )
     return np.asarray(result.images[0])
 
 
 def table(rows: dict[str, dict[str, float]], options: argparse.Namespace) -> None:
-    print(f"\n| {options.side} px, {options.steps} step(s), bfloat16 | anonymous GB | file-backed GB | both GB | ratio | s |\n"
-          "|---|---|---|---|---|---|")
+    print(
+        f"\n| {options.side} px, {options.steps} step(s), bfloat16 | anonymous GB | file-backed GB | both GB | ratio | s |\n"
+        "|---|---|---|---|---|---|"
+    )
     for row, title in ROWS.items():
         found = rows[row]
         gigabytes = " | ".join(f"{found[name] / 1e9:.2f}" for name in ("anonymous", "file_backed", "both"))

@@ -51,8 +51,7 @@ def ours(side: int, steps: int, data_dir: str) -> tuple[Callable[[], Any], Calla
         return engine
 
     def edit(engine: Any, seed: int, steps: int = steps) -> object:
-        sampling = SamplingParams(PROMPT, None, seed, steps, GUIDANCE, prior_num_inference_steps=PRIOR_STEPS,
-                                  prior_guidance_scale=GUIDANCE)
+        sampling = SamplingParams(PROMPT, None, seed, steps, GUIDANCE, prior_num_inference_steps=PRIOR_STEPS, prior_guidance_scale=GUIDANCE)
         return engine.inpaint(EngineInput(picture, mask, sampling), lambda progress: None)
 
     return load, edit
@@ -62,19 +61,28 @@ def stock(side: int, steps: int) -> tuple[Callable[[], Any], Callable[[Any, int]
     picture, mask = scene(side)
 
     def load() -> Any:
-        pipes = [kind.from_pretrained(FOLDER / part, torch_dtype=torch.float32)
-                 for kind, part in ((KandinskyV22PriorPipeline, "prior"), (KandinskyV22InpaintPipeline, "decoder"))]
+        pipes = [
+            kind.from_pretrained(FOLDER / part, torch_dtype=torch.float32)
+            for kind, part in ((KandinskyV22PriorPipeline, "prior"), (KandinskyV22InpaintPipeline, "decoder"))
+        ]
         for pipe in pipes:
             pipe.set_progress_bar_config(disable=True)
         edit(pipes, 0, 2)
         return pipes
 
     def edit(pipes: Any, seed: int, steps: int = steps) -> object:
-        words = pipes[0](PROMPT, num_inference_steps=PRIOR_STEPS, guidance_scale=GUIDANCE,
-                         generator=torch.Generator().manual_seed(seed))
-        return pipes[1](words.image_embeds, Image.fromarray(picture), Image.fromarray(mask), words.negative_image_embeds,
-                        height=side, width=side, num_inference_steps=steps, guidance_scale=GUIDANCE,
-                        generator=torch.Generator().manual_seed(seed))
+        words = pipes[0](PROMPT, num_inference_steps=PRIOR_STEPS, guidance_scale=GUIDANCE, generator=torch.Generator().manual_seed(seed))
+        return pipes[1](
+            words.image_embeds,
+            Image.fromarray(picture),
+            Image.fromarray(mask),
+            words.negative_image_embeds,
+            height=side,
+            width=side,
+            num_inference_steps=steps,
+            guidance_scale=GUIDANCE,
+            generator=torch.Generator().manual_seed(seed),
+        )
 
     return load, edit
 

@@ -25,9 +25,17 @@ from inpaint.engines.runtime.preview import LatentColours
 CELL = 8
 EMBEDDING = 1280
 PUBLISHED: dict[str, Any] = {
-    "in_channels": 9, "out_channels": 8, "act_fn": "silu", "addition_embed_type": "image", "attention_head_dim": 64,
-    "block_out_channels": (384, 768, 1152, 1536), "cross_attention_dim": 768, "encoder_hid_dim": EMBEDDING,
-    "encoder_hid_dim_type": "image_proj", "layers_per_block": 3, "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+    "in_channels": 9,
+    "out_channels": 8,
+    "act_fn": "silu",
+    "addition_embed_type": "image",
+    "attention_head_dim": 64,
+    "block_out_channels": (384, 768, 1152, 1536),
+    "cross_attention_dim": 768,
+    "encoder_hid_dim": EMBEDDING,
+    "encoder_hid_dim_type": "image_proj",
+    "layers_per_block": 3,
+    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
     "down_block_types": ("ResnetDownsampleBlock2D", *["SimpleCrossAttnDownBlock2D"] * 3),
     "up_block_types": (*["SimpleCrossAttnUpBlock2D"] * 3, "ResnetUpsampleBlock2D"),
     "resnet_time_scale_shift": "scale_shift",

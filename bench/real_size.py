@@ -31,19 +31,33 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARD = "1GB"
 TILE = 1 << 22
 
-PRIOR_INDEX = {"_class_name": "KandinskyV22PriorPipeline", "prior": ["diffusers", "PriorTransformer"],
-               "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
-               "text_encoder": ["transformers", "CLIPTextModelWithProjection"], "tokenizer": ["transformers", "CLIPTokenizer"],
-               "scheduler": ["diffusers", "UnCLIPScheduler"], "image_processor": ["transformers", "CLIPImageProcessor"]}
-DECODER_INDEX = {"_class_name": "KandinskyV22InpaintPipeline", "unet": ["diffusers", "UNet2DConditionModel"],
-                 "scheduler": ["diffusers", "DDPMScheduler"], "movq": ["diffusers", "VQModel"]}
+PRIOR_INDEX = {
+    "_class_name": "KandinskyV22PriorPipeline",
+    "prior": ["diffusers", "PriorTransformer"],
+    "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+    "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "scheduler": ["diffusers", "UnCLIPScheduler"],
+    "image_processor": ["transformers", "CLIPImageProcessor"],
+}
+DECODER_INDEX = {
+    "_class_name": "KandinskyV22InpaintPipeline",
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "scheduler": ["diffusers", "DDPMScheduler"],
+    "movq": ["diffusers", "VQModel"],
+}
 
 
 def build(folder: Path) -> tuple[Path, Path]:
     """The repositories `prior` and `decoder` under folder; what is there already is kept."""
     prior, decoder = folder / "prior", folder / "decoder"
-    for place, name, make in ((prior, "prior", _prior), (prior, "text_encoder", _text_encoder), (prior, "image_encoder", _image_encoder),
-                              (decoder, "unet", _unet), (decoder, "movq", _movq)):
+    for place, name, make in (
+        (prior, "prior", _prior),
+        (prior, "text_encoder", _text_encoder),
+        (prior, "image_encoder", _image_encoder),
+        (decoder, "unet", _unet),
+        (decoder, "movq", _movq),
+    ):
         _write_once(make, place / name, _counts()[name])
     make_tokenizer(folder / "vocabulary").save_pretrained(prior / "tokenizer")
     UnCLIPScheduler(prediction_type="sample", clip_sample_range=5.0).save_pretrained(prior / "scheduler")
@@ -84,8 +98,8 @@ def _write(make: Callable[[], Any], folder: Path, expected: int) -> None:
 
 def _fill(numbers: torch.Tensor, tile: torch.Tensor) -> None:
     for start in range(0, numbers.numel(), TILE):
-        piece = numbers[start:start + TILE]
-        piece.copy_(tile[:piece.numel()])
+        piece = numbers[start : start + TILE]
+        piece.copy_(tile[: piece.numel()])
 
 
 def _prior() -> PriorTransformer:
@@ -93,15 +107,32 @@ def _prior() -> PriorTransformer:
 
 
 def _text_encoder() -> CLIPTextModelWithProjection:
-    return CLIPTextModelWithProjection(CLIPTextConfig(
-        vocab_size=49408, hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=20,
-        projection_dim=EMBEDDING, hidden_act="gelu"))
+    return CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            vocab_size=49408,
+            hidden_size=1280,
+            intermediate_size=5120,
+            num_hidden_layers=32,
+            num_attention_heads=20,
+            projection_dim=EMBEDDING,
+            hidden_act="gelu",
+        )
+    )
 
 
 def _image_encoder() -> CLIPVisionModelWithProjection:
-    return CLIPVisionModelWithProjection(CLIPVisionConfig(
-        hidden_size=1664, intermediate_size=8192, num_hidden_layers=48, num_attention_heads=16, patch_size=14, image_size=224,
-        projection_dim=EMBEDDING, hidden_act="gelu"))
+    return CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=1664,
+            intermediate_size=8192,
+            num_hidden_layers=48,
+            num_attention_heads=16,
+            patch_size=14,
+            image_size=224,
+            projection_dim=EMBEDDING,
+            hidden_act="gelu",
+        )
+    )
 
 
 def _unet() -> UNet2DConditionModel:
@@ -110,7 +141,15 @@ def _unet() -> UNet2DConditionModel:
 
 def _movq() -> VQModel:
     return VQModel(
-        in_channels=3, out_channels=3, latent_channels=4, vq_embed_dim=4, num_vq_embeddings=16384, layers_per_block=2,
-        block_out_channels=(128, 256, 256, 512), norm_num_groups=32, norm_type="spatial",
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        vq_embed_dim=4,
+        num_vq_embeddings=16384,
+        layers_per_block=2,
+        block_out_channels=(128, 256, 256, 512),
+        norm_num_groups=32,
+        norm_type="spatial",
         down_block_types=(*["DownEncoderBlock2D"] * 3, "AttnDownEncoderBlock2D"),
-        up_block_types=("AttnUpDecoderBlock2D", *["UpDecoderBlock2D"] * 3))
+        up_block_types=("AttnUpDecoderBlock2D", *["UpDecoderBlock2D"] * 3),
+    )

@@ -33,7 +33,18 @@ CASES = {
     "tiny Kandinsky": [*EDIT, "--model", "tiny-kandinsky", "--prompt", "a hat", "--steps", "4", "--seed", "5", "--negative-prompt", "blur"],
     "tiny Kandinsky, DDIM": [*EDIT, "--model", "tiny-kandinsky", "--prompt", "a hat", "--steps", "4", "--seed", "6", "--scheduler", "ddim"],
     "tiny SDXL": ["generate", "--model", "tiny-sdxl", "--prompt", "a fox", "--seed", "7", "--count", "2"],
-    "tiny Kandinsky, made anew": ["reimagine", "photo.png", "--model", "tiny-kandinsky", "--prompt", "a fox", "--steps", "6", "--seed", "8"],
+    "tiny Kandinsky, made anew": [
+        "reimagine",
+        "photo.png",
+        "--model",
+        "tiny-kandinsky",
+        "--prompt",
+        "a fox",
+        "--steps",
+        "6",
+        "--seed",
+        "8",
+    ],
 }
 
 
@@ -70,7 +81,20 @@ def pixels_of(root: Path, words: list[str], folder: Path) -> str:
     for old in folder.glob("out*.png"):
         old.unlink()
     environment = {**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "inpaint", *words, "--output", "out.png", "--device", "cpu", "--config", "config", "--data-dir", "data"]
+    command = [
+        sys.executable,
+        "-m",
+        "inpaint",
+        *words,
+        "--output",
+        "out.png",
+        "--device",
+        "cpu",
+        "--config",
+        "config",
+        "--data-dir",
+        "data",
+    ]
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     digest = hashlib.sha256()
     for path in sorted(folder.glob("out*.png")):

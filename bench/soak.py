@@ -41,12 +41,17 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data, served(Path(data)) as (process, address):
         visitor = Visitor(address)
-        print(f"{'calls':>6} {'memory MB':>10} {'open files':>11} {'threads':>8} {'results':>8} {'uploads':>8} {'other files':>12}  answers")
+        print(
+            f"{'calls':>6} {'memory MB':>10} {'open files':>11} {'threads':>8} {'results':>8} {'uploads':>8} {'other files':>12}  answers"
+        )
         for tenth in range(1, 11):
             answers = play(visitor, options.calls // 10, options.clients, seed=tenth)
             time.sleep(2)  # what was cut is noticed by then
-            print(f"{tenth * options.calls // 10:>6} {process.memory_info().rss / 1e6:>10.0f} {process.num_fds():>11} "
-                  f"{process.num_threads():>8} {kept(Path(data))}  {answers}", flush=True)
+            print(
+                f"{tenth * options.calls // 10:>6} {process.memory_info().rss / 1e6:>10.0f} {process.num_fds():>11} "
+                f"{process.num_threads():>8} {kept(Path(data))}  {answers}",
+                flush=True,
+            )
 
 
 def kept(data: Path) -> str:
@@ -64,7 +69,9 @@ def served(data: Path) -> Iterator[tuple[psutil.Process, str]]:
     command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--data-dir", str(data), "--device", "cpu"]
     temporary = data / "temporary"
     temporary.mkdir()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(temporary)}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(temporary)}
+    ) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/healthz")
             yield psutil.Process(process.pid), f"http://127.0.0.1:{port}"
@@ -118,9 +125,11 @@ class Visitor:
     def cut_upload(self, client: httpx.Client) -> int:
         host, _, port = self._address.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), PATIENCE_SECONDS) as connection:
-            connection.sendall(f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100000\r\n"
-                               "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
-                               'Content-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf'.encode())
+            connection.sendall(
+                f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100000\r\n"
+                "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+                'Content-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf'.encode()
+            )
         return 0
 
     def cut_answer(self, client: httpx.Client) -> int:

@@ -43,8 +43,9 @@ class Variant:
 
 
 STOCK = Variant()
-MINI_VARIANTS = tuple(Variant(*choice) for choice in itertools.product(("float32", "bfloat16"), ("contiguous", "channels_last"),
-                                                                      ("sdpa", "plain")))
+MINI_VARIANTS = tuple(
+    Variant(*choice) for choice in itertools.product(("float32", "bfloat16"), ("contiguous", "channels_last"), ("sdpa", "plain"))
+)
 PUBLISHED_VARIANTS = (STOCK, Variant("bfloat16"), Variant("bfloat16", "channels_last"))
 COMPILED_VARIANTS = (STOCK, Variant(run="torch.compile"), Variant("bfloat16"), Variant("bfloat16", run="torch.compile"))
 
@@ -63,8 +64,9 @@ def guided_step(variant: Variant, config: dict[str, Any], side: int) -> Callable
 
     @torch.no_grad()
     def run() -> object:
-        return call(sample=sample, timestep=timestep, encoder_hidden_states=None, added_cond_kwargs={"image_embeds": embeds},
-                    return_dict=False)
+        return call(
+            sample=sample, timestep=timestep, encoder_hidden_states=None, added_cond_kwargs={"image_embeds": embeds}, return_dict=False
+        )
 
     return run
 

@@ -47,9 +47,13 @@ def answer_seconds(command: list[str], data_dir: str) -> float:
     """From starting the process to the first answer of its page."""
     port = free_port()
     started = time.perf_counter()
-    process = subprocess.Popen([*command, "--port", str(port)], cwd=data_dir, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL,
-                               env={**os.environ, "INPAINT_DATA_DIR": data_dir, "GRADIO_ANALYTICS_ENABLED": "False"})
+    process = subprocess.Popen(
+        [*command, "--port", str(port)],
+        cwd=data_dir,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "INPAINT_DATA_DIR": data_dir, "GRADIO_ANALYTICS_ENABLED": "False"},
+    )
     try:
         while time.perf_counter() - started < PATIENCE_SECONDS:
             try:

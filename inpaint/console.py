@@ -62,7 +62,9 @@ def let_streams_fail() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            stream = Lenient(stream.buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through)
+            stream = Lenient(
+                stream.buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through
+            )
             setattr(sys, name, stream)
 
 
@@ -178,6 +180,7 @@ def byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Trans
     from tqdm import tqdm
 
     with tqdm(total=None, unit="B", unit_scale=True, leave=False) as bar:
+
         def draw(transfer: Transfer) -> None:
             bar.set_description_str(transfer.file[-40:], refresh=False)
             bar.total = transfer.all_bytes

@@ -76,8 +76,9 @@ class BadMask(RequestError):
 class EmptyMask(BadMask):
     """The mask marks no pixel."""
 
-    def __init__(self, message: str = "The mask is empty: nothing is marked to change.",
-                 hint: str = "Paint the part to change first.") -> None:
+    def __init__(
+        self, message: str = "The mask is empty: nothing is marked to change.", hint: str = "Paint the part to change first."
+    ) -> None:
         super().__init__(message, hint)
 
 

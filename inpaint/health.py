@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 def _flags_of(process: str) -> list[str]:
     words = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")[:-1]
     place = next((at for at, word in enumerate(words) if Path(word).name in PROGRAMS), len(words))
-    return words[place + 1:]
+    return words[place + 1 :]
 
 
 def _settings(flags: Sequence[str]) -> Settings:

@@ -23,8 +23,12 @@ class JsonLines(logging.Formatter):
     """One JSON object a line; times in UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
-        event: dict[str, object] = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-                                    "level": record.levelname.lower(), "from": record.name, "event": record.getMessage()}
+        event: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "event": record.getMessage(),
+        }
         event |= _fields(record)
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)

@@ -21,8 +21,9 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._jobs = Counter("inpaint_jobs", "Jobs that ended.", ["model", "state"], registry=self._registry)
-        self._stages = Histogram("inpaint_stage_seconds", "Seconds by stage of finished jobs.", ["model", "stage"],
-                                 buckets=SECONDS, registry=self._registry)
+        self._stages = Histogram(
+            "inpaint_stage_seconds", "Seconds by stage of finished jobs.", ["model", "stage"], buckets=SECONDS, registry=self._registry
+        )
         self._waiting = Gauge("inpaint_queue_length", "Jobs that wait.", registry=self._registry)
         self._unfinished = Gauge("inpaint_jobs_unfinished", "Jobs that wait or run now.", ["state"], registry=self._registry)
         self._available = Gauge("inpaint_models_available", "Models that can run now.", registry=self._registry)

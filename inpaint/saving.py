@@ -88,8 +88,10 @@ def save_candidates(result: EditResult, request: EditRequest | None, paths: Sequ
 
     Of an edit it counts what changed beyond the band, and looks whether anything changed at all. Raises what `write` raises.
     """
-    each = [_save_one(candidate.picture, candidate.changed_outside, request, path, write)
-            for candidate, path in zip(result.candidates, paths, strict=True)]
+    each = [
+        _save_one(candidate.picture, candidate.changed_outside, request, path, write)
+        for candidate, path in zip(result.candidates, paths, strict=True)
+    ]
     same = [k for k, one in enumerate(each) if one.is_unchanged]
     notices = (*_unchanged_notices(same, len(each)), *(notice for one in each for notice in one.notices))
     check = PromiseCheck(max(one.changed_outside for one in each), result.blend_band_px, result.region) if request else None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inpaint.config.settings import AppConfig
     from inpaint.ui.page import Page
 
+
 def begin() -> None:
     """What `python app.py` does before anything else."""
     obey_signals()

@@ -90,8 +90,12 @@ class Service:
     shelf: Shelf
 
     @classmethod
-    def build(cls, config: AppConfig, journal: Journal | None = None,
-              executor: Callable[[Models, Pace], Executor] = lambda models, pace: InThread(models)) -> Service:
+    def build(
+        cls,
+        config: AppConfig,
+        journal: Journal | None = None,
+        executor: Callable[[Models, Pace], Executor] = lambda models, pace: InThread(models),
+    ) -> Service:
         """journal: of a server, which outlives its jobs; the command line has none, no limit of time, and nobody who could leave.
 
         executor: makes the one that runs the work, from the models and what past jobs took.
@@ -118,10 +122,17 @@ class Service:
         spec, notices = self._edit_spec(values.get("model"), prompt)
         grow, feather = _band(values)
         count = _count(values)
-        request = EditRequest(picture, _checked_mask(mask, picture, values), spec.name,
-                              resolve_sampling(spec, _seed(values, count), _sampling(values)),
-                              count, grow, feather, parse_work_area(values.get("work_area")),
-                              (*notices, *mask.notices, *mask_doubts(mask), *vocabulary_notices(spec, prompt)))
+        request = EditRequest(
+            picture,
+            _checked_mask(mask, picture, values),
+            spec.name,
+            resolve_sampling(spec, _seed(values, count), _sampling(values)),
+            count,
+            grow,
+            feather,
+            parse_work_area(values.get("work_area")),
+            (*notices, *mask.notices, *mask_doubts(mask), *vocabulary_notices(spec, prompt)),
+        )
         self._need(spec, "inpaint")
         return request
 
@@ -132,8 +143,9 @@ class Service:
         if not prompt:
             raise InvalidRequest("prompt", "The prompt is empty.", "Say what the picture should show.")
         count = _count(values)
-        request = GenerateRequest(spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count,
-                                  vocabulary_notices(spec, prompt))
+        request = GenerateRequest(
+            spec.name, resolve_sampling(spec, _seed(values, count), _sampling(values)), count, vocabulary_notices(spec, prompt)
+        )
         self._need(spec, "generate")
         return request
 
@@ -150,8 +162,9 @@ class Service:
         """What would be done, before anything runs. Raises EmptyMask, InvalidRequest."""
         return plan_edit(request, self.models.limits(self.models.spec(request.model, "inpaint")))
 
-    def start_edit(self, request: EditRequest, person: str, page_id: str = "", plan: EditPlan | None = None,
-                   destination: Destination | None = None) -> Job[Saved]:
+    def start_edit(
+        self, request: EditRequest, person: str, page_id: str = "", plan: EditPlan | None = None, destination: Destination | None = None
+    ) -> Job[Saved]:
         """Queues an edit; the job keeps the request and sees no later change.
 
         page_id: the page it comes from, if any. destination: where the result is saved; a server's results folder if left out.
@@ -160,14 +173,16 @@ class Service:
         save = destination or self.results_folder(request.picture.name)
         return self._start(EditWork(request, plan or self.plan(request)), person, page_id, lambda result: save(result, request))
 
-    def start_generate(self, request: GenerateRequest, person: str, page_id: str = "", name: str = "",
-                       destination: Destination | None = None) -> Job[Saved]:
+    def start_generate(
+        self, request: GenerateRequest, person: str, page_id: str = "", name: str = "", destination: Destination | None = None
+    ) -> Job[Saved]:
         """Queues a generation. name: what its files are named after; the model if left out. Raises Busy, StorageFull, MachineError."""
         save = destination or self.results_folder(name or request.model)
         return self._start(GenerateWork(request), person, page_id, lambda result: save(result, None))
 
-    def start_reimagine(self, request: ReimagineRequest, person: str, page_id: str = "", name: str = "",
-                        destination: Destination | None = None) -> Job[Saved]:
+    def start_reimagine(
+        self, request: ReimagineRequest, person: str, page_id: str = "", name: str = "", destination: Destination | None = None
+    ) -> Job[Saved]:
         """Queues a picture made anew. name: what its files are named after; the picture if left out.
 
         Raises Busy, StorageFull, MachineError, InvalidRequest.
@@ -226,15 +241,16 @@ def _count(values: Values) -> int:
 
 def _band(values: Values) -> tuple[int, int]:
     grow, feather = values.get("grow"), values.get("feather")
-    return (0 if grow is None else whole_number("grow", grow, -MAX_BAND_PX, MAX_BAND_PX),
-            DEFAULT_FEATHER if feather is None else whole_number("feather", feather, 0, MAX_BAND_PX))
+    return (
+        0 if grow is None else whole_number("grow", grow, -MAX_BAND_PX, MAX_BAND_PX),
+        DEFAULT_FEATHER if feather is None else whole_number("feather", feather, 0, MAX_BAND_PX),
+    )
 
 
 def _checked_mask(mask: Mask, picture: Picture, values: Values) -> Mask:
     """The mask to work with, inverted where asked. Raises BadMask, EmptyMask."""
     if mask.extent != picture.extent:
-        raise BadMask(f"The mask is {mask.extent}, the picture {picture.extent}.",
-                      "A mask must have the size of its picture.")
+        raise BadMask(f"The mask is {mask.extent}, the picture {picture.extent}.", "A mask must have the size of its picture.")
     chosen = mask.invert() if _flag("invert_mask", values.get("invert_mask")) else mask
     if chosen.is_empty:
         raise EmptyMask(hint=" ".join(mask.notices)) if mask.notices else EmptyMask

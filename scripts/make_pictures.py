@@ -1,6 +1,6 @@
 """README's pictures, taken from the real page: starts the app, uses it in Chromium, writes docs/pictures/*.jpg.
 
-    make pictures        (or: python scripts/make_pictures.py, with INPAINT_CHROMIUM=/path/to/chromium if need be)
+make pictures        (or: python scripts/make_pictures.py, with INPAINT_CHROMIUM=/path/to/chromium if need be)
 """
 
 from __future__ import annotations
@@ -25,8 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 COFFEE = ROOT / "inpaint" / "ui" / "examples" / "coffee.jpg"
 DESKTOP, PHONE = {"width": 1320, "height": 860}, {"width": 390, "height": 844}
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync"]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SETTLE_MS = 700
 
 
@@ -126,8 +133,9 @@ def served(data_dir: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    process = subprocess.Popen([sys.executable, str(ROOT / "app.py"), "--port", str(port), "--data-dir", data_dir],
-                               stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--data-dir", data_dir], stdout=subprocess.DEVNULL
+    )
     address = f"http://127.0.0.1:{port}/"
     try:
         wait_for(address + "healthz")

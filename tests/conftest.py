@@ -22,13 +22,19 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # A shell that starts this in the background has Ctrl-C ignored, and every process started from here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("house", deadline=None, max_examples=60, derandomize=True,
-                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 LIMITS = PictureLimits()
-QUIET_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync"]
+QUIET_CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture
@@ -59,8 +65,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def chromium() -> Iterator[Any]:
     """One browser for the whole run: Playwright's blocking API can be started once in a process."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    found = next((path for path in [os.environ.get("INPAINT_CHROMIUM"), *map(shutil.which, (
-        "chromium", "chromium-browser", "google-chrome"))] if path), None)
+    found = next(
+        (
+            path
+            for path in [os.environ.get("INPAINT_CHROMIUM"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))]
+            if path
+        ),
+        None,
+    )
     with sync_api.sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=found, args=QUIET_CHROMIUM)

@@ -91,8 +91,9 @@ class Hub(ThreadingHTTPServer):
         return self.repositories[repo_id]
 
     def add_folder(self, repo_id: str, folder: Path) -> Repository:
-        return self.add(repo_id, {path.relative_to(folder).as_posix(): path.read_bytes()
-                                  for path in sorted(folder.rglob("*")) if path.is_file()})
+        return self.add(
+            repo_id, {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+        )
 
     def fetched(self) -> set[str]:
         """The files that were asked for with GET, by repository and name."""
@@ -161,8 +162,11 @@ class Answer(BaseHTTPRequestHandler):
             self._refuse(404, "EntryNotFound")
             return
         content = files[name]
-        headers = {"ETag": f'"{sha256(content) if name.endswith(LARGE) else git_hash(content)}"', "X-Repo-Commit": commit,
-                   "Accept-Ranges": "bytes"}
+        headers = {
+            "ETag": f'"{sha256(content) if name.endswith(LARGE) else git_hash(content)}"',
+            "X-Repo-Commit": commit,
+            "Accept-Ranges": "bytes",
+        }
         if self.command == "HEAD":
             self._send(200, content, headers)
         else:
@@ -185,8 +189,7 @@ class Answer(BaseHTTPRequestHandler):
         else:
             self._send(206 if start else 200, content[start:], headers)
 
-    def _half(self, content: bytes, count: int, headers: Mapping[str, str], status: int,
-              until: threading.Event | None = None) -> None:
+    def _half(self, content: bytes, count: int, headers: Mapping[str, str], status: int, until: threading.Event | None = None) -> None:
         self._head(status, len(content), headers)
         self.wfile.write(content[:count])
         self.wfile.flush()
@@ -234,9 +237,17 @@ def environment(hub: Hub, home: Path) -> dict[str, str]:
 
 def point_at(hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for this process, where huggingface_hub is imported already. Small chunks, so that small files can break off."""
-    here = {"ENDPOINT": hub.url, "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
-            "HF_HUB_OFFLINE": False, "HF_HUB_CACHE": str(home / "hub"), "HF_HUB_DISABLE_XET": True, "HF_HUB_DISABLE_TELEMETRY": True,
-            "HF_TOKEN_PATH": str(home / "token"), "AGENT_HARNESSES_PATH": str(home / "agents.json"), "DOWNLOAD_CHUNK_SIZE": 1024}
+    here = {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_TOKEN_PATH": str(home / "token"),
+        "AGENT_HARNESSES_PATH": str(home / "agents.json"),
+        "DOWNLOAD_CHUNK_SIZE": 1024,
+    }
     for name, value in here.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
     monkeypatch.delenv("HF_TOKEN", raising=False)

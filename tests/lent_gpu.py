@@ -33,7 +33,9 @@ class LentGpu:
             monkeypatch.setattr(self._wrappers.client, name, stand_in)
         self._processes: list[Any] = []
         start = self._wrappers.Worker.__init__
-        monkeypatch.setattr(self._wrappers.Worker, "__init__", lambda process, *given: (start(process, *given), self._processes.append(process))[0])
+        monkeypatch.setattr(
+            self._wrappers.Worker, "__init__", lambda process, *given: (start(process, *given), self._processes.append(process))[0]
+        )
 
     @property
     def is_told_to_stop(self) -> bool:

@@ -20,6 +20,11 @@ def _tests_of(file: Path) -> frozenset[str]:
     if not file.is_file():
         return frozenset()
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    methods = {f"{node.name}::{inner.name}" for node in tree.body if isinstance(node, ast.ClassDef)
-               for inner in node.body if isinstance(inner, ast.FunctionDef)}
+    methods = {
+        f"{node.name}::{inner.name}"
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for inner in node.body
+        if isinstance(inner, ast.FunctionDef)
+    }
     return frozenset(methods | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)})

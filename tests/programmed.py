@@ -26,8 +26,15 @@ from tests.fakes import block, noise
 
 At = tuple[Stage, int]
 PATIENCE = 60
-STAGES: tuple[At, ...] = (("prior", 1), ("prior", 2), ("encoding", 1), ("denoising", 1), ("denoising", 2), ("denoising", 3),
-                          ("decoding", 1))
+STAGES: tuple[At, ...] = (
+    ("prior", 1),
+    ("prior", 2),
+    ("encoding", 1),
+    ("denoising", 1),
+    ("denoising", 2),
+    ("denoising", 3),
+    ("decoding", 1),
+)
 LIMITS = WorkingLimits(multiple=8, max_pixels=4096, native_pixels=4096)
 
 
@@ -88,16 +95,19 @@ def raises(*errors: BaseException | None) -> Callable[[], None]:
         error = left.pop(0) if left else None
         if error is not None:
             raise error
+
     return fail
 
 
 def waits_for(file: Path) -> Callable[[], None]:
     """For a file that the test makes, in whatever process."""
+
     def wait() -> None:
         last = time.monotonic() + PATIENCE
         while not file.exists():
             assert time.monotonic() < last, "it was never made"
             time.sleep(0.005)
+
     return wait
 
 
@@ -133,5 +143,8 @@ def edit_work(count: int = 1) -> EditWork:
 def works() -> dict[str, Work]:
     """One of each kind."""
     reimagine = ReimagineRequest(Picture(noise(48, 64)), "fake", SamplingParams(seed=7), 2)
-    return {"inpaint": edit_work(2), "generate": GenerateWork(GenerateRequest("fake", SamplingParams(seed=7, width=64, height=32))),
-            "image-to-image": ReimagineWork(reimagine, plan_whole(Extent(64, 48), LIMITS))}
+    return {
+        "inpaint": edit_work(2),
+        "generate": GenerateWork(GenerateRequest("fake", SamplingParams(seed=7, width=64, height=32))),
+        "image-to-image": ReimagineWork(reimagine, plan_whole(Extent(64, 48), LIMITS)),
+    }

@@ -48,7 +48,11 @@ class Servers:
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(
-        self, *flags: str, environment: Mapping[str, str], program: Sequence[str | Path] = ("app.py",), config: Path | None = None,
+        self,
+        *flags: str,
+        environment: Mapping[str, str],
+        program: Sequence[str | Path] = ("app.py",),
+        config: Path | None = None,
         folder: Path = ROOT,
     ) -> Served:
         """Returns when the app answers. config: the folder given as --config. folder: where the process runs."""
@@ -57,7 +61,11 @@ class Servers:
         with self.log.open("ab") as file:
             process = subprocess.Popen(
                 [sys.executable, *program, "--port", str(port), "--device", "cpu", "--data-dir", str(self._data), *where, *flags],
-                cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=dict(environment))
+                cwd=folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+            )
         self._started.append(process)
         host = "[::1]" if "::1" in flags else "127.0.0.1"
         served = Served(f"http://{host}:{port}", config or folder, self._data, process)

@@ -90,7 +90,9 @@ def test_the_arrows(name: str) -> None:
 def test_no_imports_go_in_a_circle() -> None:
     """Imports inside functions count too. A package's __init__ holds nothing, so importing it is no arrow."""
     packages = {name for name in TREES if any(is_in(other, name) and other != name for other in TREES)}
-    arrows = {name: {i for i in imports(tree) if i in TREES and i != name} - packages for name, tree in TREES.items() if name not in packages}
+    arrows = {
+        name: {i for i in imports(tree) if i in TREES and i != name} - packages for name, tree in TREES.items() if name not in packages
+    }
     tuple(graphlib.TopologicalSorter(arrows).static_order())
 
 
@@ -109,25 +111,40 @@ def test_the_core_is_pure(name: str) -> None:
 
 
 def test_the_engine_protocol_has_no_torch() -> None:
-    light = {"inpaint.engines.base", "inpaint.engines.device", "inpaint.engines.runtime.lru",
-             *(f"inpaint.engines.memory.{name}" for name in ("activations", "budget", "rule", "forecast"))}
+    light = {
+        "inpaint.engines.base",
+        "inpaint.engines.device",
+        "inpaint.engines.runtime.lru",
+        *(f"inpaint.engines.memory.{name}" for name in ("activations", "budget", "rule", "forecast")),
+    }
     for name in light | {name for name in TREES if is_in(name, "inpaint.models") or is_in(name, "inpaint.hub")}:
         assert not {i.partition(".")[0] for i in imports(TREES[name])} & TORCH
 
 
-@pytest.mark.parametrize("command", [
-    "import inpaint", "import inpaint.cli, inpaint.config.settings, inpaint.service, inpaint.storage.uploads, inpaint.storage.results",
-    "import runpy; sys.argv = ['inpaint', '--help']; runpy.run_module('inpaint', run_name='__main__')",
-    "import runpy; sys.argv = ['inpaint', 'models', '--json']; runpy.run_module('inpaint', run_name='__main__')",
-    "import runpy; sys.argv = ['inpaint', 'serve', '--help']; runpy.run_module('inpaint', run_name='__main__')",
-    "import runpy; sys.argv = ['app.py', '--help']; runpy.run_path('app.py', run_name='__main__')",
-    "import runpy; sys.argv = ['app.py', '--device', 'toaster']; runpy.run_path('app.py', run_name='__main__')",
-], ids=["import inpaint", "import the service", "--help", "models", "serve --help", "app.py --help", "app.py with a wrong flag"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "import inpaint",
+        "import inpaint.cli, inpaint.config.settings, inpaint.service, inpaint.storage.uploads, inpaint.storage.results",
+        "import runpy; sys.argv = ['inpaint', '--help']; runpy.run_module('inpaint', run_name='__main__')",
+        "import runpy; sys.argv = ['inpaint', 'models', '--json']; runpy.run_module('inpaint', run_name='__main__')",
+        "import runpy; sys.argv = ['inpaint', 'serve', '--help']; runpy.run_module('inpaint', run_name='__main__')",
+        "import runpy; sys.argv = ['app.py', '--help']; runpy.run_path('app.py', run_name='__main__')",
+        "import runpy; sys.argv = ['app.py', '--device', 'toaster']; runpy.run_path('app.py', run_name='__main__')",
+    ],
+    ids=["import inpaint", "import the service", "--help", "models", "serve --help", "app.py --help", "app.py with a wrong flag"],
+)
 def test_what_needs_no_model_loads_neither_torch_nor_gradio(command: str) -> None:
-    program = ("import atexit, json, sys\natexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
-               + command)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False,
-                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    program = "import atexit, json, sys\natexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n" + command
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == (2 if "toaster" in command else 0), done.stderr
     loaded = set(json.loads(done.stderr.splitlines()[-1]))
     assert "inpaint" in loaded
@@ -170,8 +187,9 @@ def test_functions_are_short() -> None:
     sizes = sorted(length(function) for _, function in functions())
     assert statistics.median(sizes) <= 8
     assert sizes[int(0.9 * len(sizes))] <= 25
-    too_long = {f"{name}.{function.name}": length(function) for name, function in functions()
-                if length(function) > (60 if is_layout(name) else 50)}
+    too_long = {
+        f"{name}.{function.name}": length(function) for name, function in functions() if length(function) > (60 if is_layout(name) else 50)
+    }
     assert not too_long
 
 

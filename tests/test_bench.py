@@ -45,7 +45,9 @@ def test_gpu_check_names_what_failed_and_goes_on(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(("given", "said"), [(["--prior", "here"], "go together"), (["--prior", "x", "--decoder", "y"], "holds no model")])
-def test_gpu_check_refuses_wrong_folders(given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gpu_check_refuses_wrong_folders(
+    given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu_check.py", "--device", "cpu", *given])
     with pytest.raises(SystemExit) as left:
         gpu_check.main()
@@ -71,6 +73,7 @@ def test_a_card_is_waited_for_within_the_stage_that_asked_it(monkeypatch: pytest
 
 def test_a_part_whose_writing_was_ended_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """save_pretrained writes config.json before the weights."""
+
     class Ended(torch.nn.Linear):
         def save_pretrained(self, folder: Path, **_options: object) -> None:
             folder.mkdir()
@@ -90,7 +93,9 @@ def test_a_part_whose_writing_was_ended_is_written_again(tmp_path: Path, monkeyp
     real_size._write_once(lambda: Ended(2, 3), folder, 9)
     written = (folder / "model.safetensors").stat()
     real_size._write_once(lambda: Ended(2, 3), folder, 9)
-    assert (folder / "model.safetensors").stat().st_mtime_ns == written.st_mtime_ns and [path.name for path in tmp_path.iterdir()] == ["unet"]
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written.st_mtime_ns and [path.name for path in tmp_path.iterdir()] == [
+        "unet"
+    ]
 
 
 def test_gpu_check_without_a_card_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,8 +106,7 @@ def test_gpu_check_without_a_card_says_so(monkeypatch: pytest.MonkeyPatch, capsy
     assert left.value.code == 2 and "no CUDA" in capsys.readouterr().err
 
 
-def test_speed_measures_every_variant_and_names_one_that_fails(monkeypatch: pytest.MonkeyPatch,
-                                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_speed_measures_every_variant_and_names_one_that_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def refuse(_unet: object) -> None:
         raise RuntimeError("no C++ compiler")
 

@@ -113,15 +113,50 @@ def test_an_inverted_mask(folder: Path) -> None:
 
 
 WRONG_FLAGS: list[list[str]] = [
-    ["--seed", "nan"], ["--seed", "inf"], ["--seed", "-1"], ["--seed", "1.5"], ["--seed", "4294967296"], ["--seed", "9" * 5000],
-    ["--seed", "seven"], ["--seed", "4294967295", "--count", "2"], ["--count", "0"], ["--count", "1000"], ["--count", "nan"],
-    ["--grow", "-600"], ["--grow", "1e9"], ["--grow", "-40"], ["--feather", "-1"], ["--feather", "inf"], ["--feather", "0.5"],
-    ["--model", "magic"], ["--model", "sdxl-turbo"], ["--model", "", "--steps", "5"], ["--guidance-scale", "1"], ["--strength", "0.5"],
-    ["--scheduler", "ddpm"], ["--prior-steps", "5"], ["--prior-guidance-scale", "4"], ["--negative-prompt", "ugly"],
-    ["--model", "erase", "--prompt", "hat"], ["--prompt", "\udcff"], ["--prompt", "x" * 2001], ["--tone-match", "on"],
-    ["--tone-match", "maybe"], ["--work-area", "0,0,9,9"], ["--work-area", "0,0,9999,9"], ["--work-area", "half"], ["--work-area", "1,2,3"],
-    ["--device", "gpu"], ["--dtype", "int8"], ["--config", "nowhere"], ["--config", "photo.png"], ["--unknown"], ["--seed"], ["extra.png"],
-    ["--model", "kandinsky-2.2", "--prompt", "hat", "--steps", "nan"], ["--model", "kandinsky-2.2", "--guidance-scale", "inf"],
+    ["--seed", "nan"],
+    ["--seed", "inf"],
+    ["--seed", "-1"],
+    ["--seed", "1.5"],
+    ["--seed", "4294967296"],
+    ["--seed", "9" * 5000],
+    ["--seed", "seven"],
+    ["--seed", "4294967295", "--count", "2"],
+    ["--count", "0"],
+    ["--count", "1000"],
+    ["--count", "nan"],
+    ["--grow", "-600"],
+    ["--grow", "1e9"],
+    ["--grow", "-40"],
+    ["--feather", "-1"],
+    ["--feather", "inf"],
+    ["--feather", "0.5"],
+    ["--model", "magic"],
+    ["--model", "sdxl-turbo"],
+    ["--model", "", "--steps", "5"],
+    ["--guidance-scale", "1"],
+    ["--strength", "0.5"],
+    ["--scheduler", "ddpm"],
+    ["--prior-steps", "5"],
+    ["--prior-guidance-scale", "4"],
+    ["--negative-prompt", "ugly"],
+    ["--model", "erase", "--prompt", "hat"],
+    ["--prompt", "\udcff"],
+    ["--prompt", "x" * 2001],
+    ["--tone-match", "on"],
+    ["--tone-match", "maybe"],
+    ["--work-area", "0,0,9,9"],
+    ["--work-area", "0,0,9999,9"],
+    ["--work-area", "half"],
+    ["--work-area", "1,2,3"],
+    ["--device", "gpu"],
+    ["--dtype", "int8"],
+    ["--config", "nowhere"],
+    ["--config", "photo.png"],
+    ["--unknown"],
+    ["--seed"],
+    ["extra.png"],
+    ["--model", "kandinsky-2.2", "--prompt", "hat", "--steps", "nan"],
+    ["--model", "kandinsky-2.2", "--guidance-scale", "inf"],
     ["--data-dir", "~nobody-of-this-name"],
 ]
 
@@ -135,12 +170,35 @@ def test_wrong_flags(flags: list[str], folder: Path, capsys: pytest.CaptureFixtu
     assert shown.out == "" and files(folder) == before
 
 
-@pytest.mark.parametrize(("named", "value"), [
-    *[("photo", name) for name in ("missing.png", "folder.png", "pipe.png", ".", "", "a" * 300, "two\nlines.png", "\udcff.png", "/dev/zero")],
-    *[("mask", name) for name in ("missing.png", "folder.png", "pipe.png", "empty.png", "sideways.png", "/dev/null")],
-    *[("output", name) for name in ("nowhere/out.png", "folder.png", "pipe.png", "out", "out.xyz", "", ".png", "/proc/out.png", "photo.png",
-                                    "mask.png", "./photo.png", "a" * 300 + ".png", "out.heic")],
-], ids=ascii)
+@pytest.mark.parametrize(
+    ("named", "value"),
+    [
+        *[
+            ("photo", name)
+            for name in ("missing.png", "folder.png", "pipe.png", ".", "", "a" * 300, "two\nlines.png", "\udcff.png", "/dev/zero")
+        ],
+        *[("mask", name) for name in ("missing.png", "folder.png", "pipe.png", "empty.png", "sideways.png", "/dev/null")],
+        *[
+            ("output", name)
+            for name in (
+                "nowhere/out.png",
+                "folder.png",
+                "pipe.png",
+                "out",
+                "out.xyz",
+                "",
+                ".png",
+                "/proc/out.png",
+                "photo.png",
+                "mask.png",
+                "./photo.png",
+                "a" * 300 + ".png",
+                "out.heic",
+            )
+        ],
+    ],
+    ids=ascii,
+)
 def test_wrong_files(named: str, value: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, photo = files(folder), Path("photo.png").read_bytes()
     assert edit(**{named: value}) == 2
@@ -165,14 +223,31 @@ def test_a_format_too_small_for_the_picture_is_refused_first(folder: Path, capsy
     assert "16,383" in capsys.readouterr().err and "out.webp" not in files(folder)
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["fly"], ["edit"], ["edit", "photo.png"], ["edit", "photo.png", "--mask", "mask.png"], ["--unknown"], ["generate"],
-    ["generate", "--output", "o.png"], ["generate", "--prompt", " ", "--output", "o.png"],
-    ["generate", "--prompt", "dog", "--output", "o.png", "--width", "300"], ["generate", "--prompt", "dog", "--output", "o.png", "--steps", "nan"],
-    ["generate", "--prompt", "dog", "--output", "o.png", "--guidance-scale", "2"], ["generate", "--prompt", "dog", "--output", "nowhere/o.png"],
-    ["generate", "--prompt", "\udcff", "--output", "o.png"], ["models", "--download", "magic"], ["models", "--verify", "magic"], ["models", "--task", "inpaint"],
-    ["models", "--config", "nowhere"], ["edit", "photo.png", "--mas", "mask.png", "--output", "o.png"],
-], ids=lambda arguments: ascii(" ".join(arguments)))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["edit"],
+        ["edit", "photo.png"],
+        ["edit", "photo.png", "--mask", "mask.png"],
+        ["--unknown"],
+        ["generate"],
+        ["generate", "--output", "o.png"],
+        ["generate", "--prompt", " ", "--output", "o.png"],
+        ["generate", "--prompt", "dog", "--output", "o.png", "--width", "300"],
+        ["generate", "--prompt", "dog", "--output", "o.png", "--steps", "nan"],
+        ["generate", "--prompt", "dog", "--output", "o.png", "--guidance-scale", "2"],
+        ["generate", "--prompt", "dog", "--output", "nowhere/o.png"],
+        ["generate", "--prompt", "\udcff", "--output", "o.png"],
+        ["models", "--download", "magic"],
+        ["models", "--verify", "magic"],
+        ["models", "--task", "inpaint"],
+        ["models", "--config", "nowhere"],
+        ["edit", "photo.png", "--mas", "mask.png", "--output", "o.png"],
+    ],
+    ids=lambda arguments: ascii(" ".join(arguments)),
+)
 def test_wrong_commands(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(folder)
     assert main(arguments) == 2
@@ -180,13 +255,18 @@ def test_wrong_commands(arguments: list[str], folder: Path, capsys: pytest.Captu
     assert files(folder) == before
 
 
-@pytest.mark.parametrize("arguments", [
-    ["generate", "--prompt", "dog", "--output", "o.png"],
-    ["edit", "photo.png", "--mask", "mask.png", "--output", "o.png", "--model", "kandinsky-2.2", "--prompt", "hat"],
-    ["models", "--download", "kandinsky-2.2"],
-], ids=" ".join)
-def test_missing_weights_are_the_machines_fault(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str],
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "--prompt", "dog", "--output", "o.png"],
+        ["edit", "photo.png", "--mask", "mask.png", "--output", "o.png", "--model", "kandinsky-2.2", "--prompt", "hat"],
+        ["models", "--download", "kandinsky-2.2"],
+    ],
+    ids=" ".join,
+)
+def test_missing_weights_are_the_machines_fault(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "cache"))
     assert main(arguments) == 1
     assert_one_line(capsys.readouterr().err.splitlines(keepends=True)[-1])
@@ -227,7 +307,7 @@ def test_too_little_memory_is_one_line(folder: Path, capsys: pytest.CaptureFixtu
     def no_room(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("inpaint.storage.uploads.read_mask", no_room)
+    monkeypatch.setattr("inpaint.storage.masks.read_mask", no_room)
     assert edit() == 1
     assert_one_line(capsys.readouterr().err)
 
@@ -240,8 +320,9 @@ class TestAsAProcess:
         command: Sequence[str | bytes] = [sys.executable, "-m", "inpaint", *arguments]
         if shell_suffix:
             command = ["sh", "-c", f'"$@" {shell_suffix}', "sh", *command]
-        return subprocess.run(command, capture_output=True, timeout=120, check=False,
-                              env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
+        return subprocess.run(
+            command, capture_output=True, timeout=120, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment
+        )
 
     def test_bytes_that_are_no_utf8(self, folder: Path) -> None:
         name = b"\xff\xfe.png"
@@ -264,7 +345,9 @@ class TestAsAProcess:
         assert done.returncode == 2
         assert_one_line(done.stderr.decode())
 
-    @pytest.mark.parametrize(("suffix", "code", "kept"), [(">/dev/full", 1, True), ("| true", 0, True), (">&-", 0, True), ("2>&-", 0, True)])
+    @pytest.mark.parametrize(
+        ("suffix", "code", "kept"), [(">/dev/full", 1, True), ("| true", 0, True), (">&-", 0, True), ("2>&-", 0, True)]
+    )
     def test_outputs_that_nobody_reads(self, suffix: str, code: int, kept: bool, folder: Path) -> None:
         done = self.run("edit", "photo.png", "--mask", "mask.png", "--output", "out.png", "--json", shell_suffix=suffix)
         assert done.returncode == code
@@ -277,12 +360,18 @@ class TestAsAProcess:
         save(block(300, 400, 50, 50, 250, 300), folder / "mask.png")
         (folder / "out-1.png").write_bytes(b"old")
         before = files(folder)
-        program = ("import sys, inpaint.engines.erase.patchmatch as p\nfill = p._patchmatch\n"
-                   "def told(*a):\n    print('filling', flush=True)\n    return fill(*a)\n"
-                   "p._patchmatch = told\nfrom inpaint.cli import main\nsys.exit(main(sys.argv[1:]))")
+        program = (
+            "import sys, inpaint.engines.erase.patchmatch as p\nfill = p._patchmatch\n"
+            "def told(*a):\n    print('filling', flush=True)\n    return fill(*a)\n"
+            "p._patchmatch = told\nfrom inpaint.cli import main\nsys.exit(main(sys.argv[1:]))"
+        )
         process = subprocess.Popen(
             [sys.executable, "-c", program, "edit", "photo.png", "--mask", "mask.png", "--output", "out.png", "--count", "8"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
         assert process.stdout is not None and process.stdout.readline() == "filling\n"
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

@@ -14,8 +14,7 @@ def all_below(kind: type[InpaintError]) -> list[type[InpaintError]]:
     return [kind, *(deeper for below in kind.__subclasses__() for deeper in all_below(below))]
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "a\ttab", "\x1b[31mred", "\udcff\udcfe", "\u202egnp.exe", "a\x00b", "\u2028"],
-                         ids=ascii)
+@pytest.mark.parametrize("name", ["two\nlines", "a\ttab", "\x1b[31mred", "\udcff\udcfe", "\u202egnp.exe", "a\x00b", "\u2028"], ids=ascii)
 def test_messages_are_one_printable_line(name: str) -> None:
     error = RequestError(f"There is no file {name}.", f"Look for {name}.")
     assert str(error).isprintable()

@@ -21,8 +21,11 @@ class Machine:
         self.folder, self.calls = folder, folder / "calls"
         for name in ("scripts", "requirements.txt", "constraints.txt", "Makefile"):
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
-        self.tool(".venv/bin/python", f'case "$*" in *importlib*) cat torch ;; *-m\\ pip*) echo "$@" >> "{self.calls}" ;; esac\n'
-                                      'case "$*" in *whl/cpu*) [ ! -e unreachable ] ;; esac')
+        self.tool(
+            ".venv/bin/python",
+            f'case "$*" in *importlib*) cat torch ;; *-m\\ pip*) echo "$@" >> "{self.calls}" ;; esac\n'
+            'case "$*" in *whl/cpu*) [ ! -e unreachable ] ;; esac',
+        )
         (folder / "torch").write_text("")
         self.system("Linux", "x86_64")
 
@@ -36,8 +39,14 @@ class Machine:
         self.tool("bin/uname", f'case "$1" in -m) echo {processor} ;; *) echo {name} ;; esac')
 
     def sh(self, *words: str, torch: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False,
-                              env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "TORCH": torch})
+        return subprocess.run(
+            words,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "TORCH": torch},
+        )
 
     def wanted(self, torch: str = "") -> str:
         return self.sh("sh", "scripts/install.sh", "--wanted", torch=torch).stdout.strip()
@@ -48,8 +57,10 @@ class Machine:
         done = self.sh("sh", "scripts/install.sh", torch=torch)
         assert done.returncode == 0, done.stderr
         kinds = {"whl/cpu": "cpu torch", "uninstall": "no torch", "--requirement": "the rest"}
-        return ([next(kind for word, kind in kinds.items() if word in call) for call in self.calls.read_text().splitlines()],
-                done.stdout + done.stderr)
+        return (
+            [next(kind for word, kind in kinds.items() if word in call) for call in self.calls.read_text().splitlines()],
+            done.stdout + done.stderr,
+        )
 
 
 @pytest.fixture
@@ -58,16 +69,19 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @needs_no_driver
-@pytest.mark.parametrize(("system", "processor", "driver", "torch", "build"), [
-    pytest.param("Linux", "x86_64", "", "", "cpu", id="no driver"),
-    pytest.param("Linux", "x86_64", "echo 'GPU 0: NVIDIA T4 (UUID: GPU-1)'", "", "cuda", id="a driver"),
-    pytest.param("Linux", "x86_64", "echo 'NVIDIA-SMI has failed'; exit 9", "", "cpu", id="a driver that does not run"),
-    pytest.param("Linux", "x86_64", "", "cuda", "cuda", id="CUDA is asked for"),
-    pytest.param("Linux", "x86_64", "echo 'GPU 0: NVIDIA T4'", "cpu", "cpu", id="CPU is asked for"),
-    pytest.param("Linux", "aarch64", "", "", "usual", id="arm64"),
-    pytest.param("Darwin", "arm64", "", "", "usual", id="macOS"),
-    pytest.param("Darwin", "arm64", "", "cpu", "usual", id="macOS has one build"),
-])
+@pytest.mark.parametrize(
+    ("system", "processor", "driver", "torch", "build"),
+    [
+        pytest.param("Linux", "x86_64", "", "", "cpu", id="no driver"),
+        pytest.param("Linux", "x86_64", "echo 'GPU 0: NVIDIA T4 (UUID: GPU-1)'", "", "cuda", id="a driver"),
+        pytest.param("Linux", "x86_64", "echo 'NVIDIA-SMI has failed'; exit 9", "", "cpu", id="a driver that does not run"),
+        pytest.param("Linux", "x86_64", "", "cuda", "cuda", id="CUDA is asked for"),
+        pytest.param("Linux", "x86_64", "echo 'GPU 0: NVIDIA T4'", "cpu", "cpu", id="CPU is asked for"),
+        pytest.param("Linux", "aarch64", "", "", "usual", id="arm64"),
+        pytest.param("Darwin", "arm64", "", "", "usual", id="macOS"),
+        pytest.param("Darwin", "arm64", "", "cpu", "usual", id="macOS has one build"),
+    ],
+)
 def test_the_build_that_fits(machine: Machine, system: str, processor: str, driver: str, torch: str, build: str) -> None:
     machine.system(system, processor)
     if driver:

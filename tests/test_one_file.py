@@ -67,8 +67,27 @@ def service(folder: Path, tmp_path: Path) -> Service:
 
 
 def edit(folder: Path, *more: str) -> int:
-    return main(["edit", str(folder / "photo.png"), "--mask", str(folder / "mask.png"), "--model", "my-sd15", "--prompt", "a red hat",
-                 "--seed", "7", "--device", "cpu", "--config", str(folder), "--data-dir", str(folder / "data"), *more])
+    return main(
+        [
+            "edit",
+            str(folder / "photo.png"),
+            "--mask",
+            str(folder / "mask.png"),
+            "--model",
+            "my-sd15",
+            "--prompt",
+            "a red hat",
+            "--seed",
+            "7",
+            "--device",
+            "cpu",
+            "--config",
+            str(folder),
+            "--data-dir",
+            str(folder / "data"),
+            *more,
+        ]
+    )
 
 
 def test_the_command_line_lists_it_and_edits_with_it(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -83,18 +102,26 @@ def test_the_command_line_lists_it_and_edits_with_it(folder: Path, tmp_path: Pat
 def test_the_five_lines_of_contributing_are_a_model(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """As they stand there, with the weights of a folder in the place of the made-up repository."""
     lines = re.search(r"```toml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)[1]
-    assert lines.count("\n") == 5 and "my-inpainting" in Models(load_config(with_model(tmp_path / "hub", lines), {"device": "cpu"}, {})).specs
+    assert (
+        lines.count("\n") == 5 and "my-inpainting" in Models(load_config(with_model(tmp_path / "hub", lines), {"device": "cpu"}, {})).specs
+    )
     own = with_model(tmp_path / "own", lines.replace("me/my-inpainting", str(folder / "weights")))
     edited = edit(folder, "--output", str(tmp_path / "out.png"), "--model", "my-inpainting", "--config", str(own))
     assert edited == 0, capfd.readouterr().err
     assert (np.asarray(Image.open(tmp_path / "out.png")) != noise(H, W))[16:30, 20:40].mean() > 0.8
 
 
-@pytest.mark.parametrize(("more", "said"), [
-    (["--strength", "2"], "Strength must be between 0.05 and 1"),
-    (["--scheduler", "ddim"], "My Stable Diffusion has no scheduler"), (["--prior-steps", "5"], "has no prior steps"),
-])
-def test_what_it_cannot_is_refused_in_one_line(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], more: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--strength", "2"], "Strength must be between 0.05 and 1"),
+        (["--scheduler", "ddim"], "My Stable Diffusion has no scheduler"),
+        (["--prior-steps", "5"], "has no prior steps"),
+    ],
+)
+def test_what_it_cannot_is_refused_in_one_line(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
     assert edit(folder, "--output", str(tmp_path / "out.png"), *more) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert said in line and not (tmp_path / "out.png").exists()
@@ -123,12 +150,16 @@ def test_the_page_offers_it_with_its_controls(folder: Path, tmp_path: Path) -> N
     assert shown[settings.widgets["prior_guidance_scale"]]["visible"] is False
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (("multiple = 8", "multiple = 8"), "line 12: working.multiple: FluxInpaintPipeline needs a multiple of 16"),
-    (("multiple = 8", "multiple = 16"), "line 6: negative_prompt: FluxInpaintPipeline has no negative_prompt"),
-])
-def test_a_file_that_does_not_fit_its_repository_is_refused_when_it_is_loaded(change: tuple[str, str], said: str, tmp_path: Path,
-                                                                             capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("multiple = 8", "multiple = 8"), "line 12: working.multiple: FluxInpaintPipeline needs a multiple of 16"),
+        (("multiple = 8", "multiple = 16"), "line 6: negative_prompt: FluxInpaintPipeline has no negative_prompt"),
+    ],
+)
+def test_a_file_that_does_not_fit_its_repository_is_refused_when_it_is_loaded(
+    change: tuple[str, str], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "models").mkdir()
     make_flux(tmp_path, fill=False).rename(tmp_path / "weights")
     text = ONE_FILE.replace(*change).replace("negative_prompt = true\n", "negative_prompt = true\n" if "no negative" in said else "")

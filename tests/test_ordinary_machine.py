@@ -33,8 +33,10 @@ EDITS = {
     "erase": ["--model", "erase"],
     "kandinsky-mini": ["--model", "kandinsky-mini", "--prompt", "a red apple", "--steps", "2", "--prior-steps", "2", "--work-area", "full"],
 }
-NOBODY = ("exec setpriv --reuid 4242 --regid 4242 --clear-groups --inh-caps=+dac_override,+dac_read_search "
-          '--ambient-caps=+dac_override,+dac_read_search "$@"')
+NOBODY = (
+    "exec setpriv --reuid 4242 --regid 4242 --clear-groups --inh-caps=+dac_override,+dac_read_search "
+    '--ambient-caps=+dac_override,+dac_read_search "$@"'
+)
 """Another user, who may still read and write everything: where the files of a test lie is not what is tried."""
 
 NO_OVERRIDE = "-dac_override,-dac_read_search"
@@ -55,18 +57,49 @@ class Machine:
     def start(self, home: Path, arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         plain = {"PATH": os.defpath.strip(":") + ":/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(self.checkout)}
         environment = {name: value for name, value in {**plain, **self.variables}.items() if value is not None}
-        return subprocess.Popen(["sh", "-c", self.shell, "sh", sys.executable, *arguments], cwd=home / self.folder, env=environment,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        return subprocess.Popen(
+            ["sh", "-c", self.shell, "sh", sys.executable, *arguments],
+            cwd=home / self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
 
 
 OTHER_APPS: dict[str, str | None] = {
-    "MPLBACKEND": "module://nowhere", "GRADIO_SERVER_PORT": "seven", "GRADIO_NUM_PORTS": "x", "GRADIO_SHARE": "True", "GRADIO_ALLOWED_PATHS": "/",
-    "GRADIO_ANALYTICS_ENABLED": "True", "GRADIO_SSR_MODE": "True", "GRADIO_MCP_SERVER": "True", "GRADIO_NODE_SERVER_PORT": "y",
-    "GRADIO_DEFAULT_CONCURRENCY_LIMIT": "many", "GRADIO_DEBUG": "z", "GRADIO_WATCH_DIRS": "/", "GRADIO_NUM_WORKERS": "w", "GRADIO_THEME": "none",
-    "HF_HUB_DOWNLOAD_TIMEOUT": "soon", "HF_HUB_ETAG_TIMEOUT": "", "HF_HUB_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_XET": "0", "HF_HUB_VERBOSITY": "loud",
-    "HF_TOKEN": "not a token", "HF_HOME": "/nowhere/hub", "HF_ENDPOINT": "https://nowhere.invalid", "HF_HUB_ENABLE_HF_TRANSFER": "1",
-    "TRANSFORMERS_VERBOSITY": "loud", "DIFFUSERS_VERBOSITY": "loud", "DIFFUSERS_GGUF_CUDA_KERNELS": "?", "TQDM_POSITION": "first", "TQDM_MININTERVAL": "now",
-    "CUDA_VISIBLE_DEVICES": "none of them", "OPENCV_LOG_LEVEL": "loud", "NUMEXPR_MAX_THREADS": "many", "TOKENIZERS_PARALLELISM": "perhaps",
+    "MPLBACKEND": "module://nowhere",
+    "GRADIO_SERVER_PORT": "seven",
+    "GRADIO_NUM_PORTS": "x",
+    "GRADIO_SHARE": "True",
+    "GRADIO_ALLOWED_PATHS": "/",
+    "GRADIO_ANALYTICS_ENABLED": "True",
+    "GRADIO_SSR_MODE": "True",
+    "GRADIO_MCP_SERVER": "True",
+    "GRADIO_NODE_SERVER_PORT": "y",
+    "GRADIO_DEFAULT_CONCURRENCY_LIMIT": "many",
+    "GRADIO_DEBUG": "z",
+    "GRADIO_WATCH_DIRS": "/",
+    "GRADIO_NUM_WORKERS": "w",
+    "GRADIO_THEME": "none",
+    "HF_HUB_DOWNLOAD_TIMEOUT": "soon",
+    "HF_HUB_ETAG_TIMEOUT": "",
+    "HF_HUB_DISABLE_TELEMETRY": "0",
+    "HF_HUB_DISABLE_XET": "0",
+    "HF_HUB_VERBOSITY": "loud",
+    "HF_TOKEN": "not a token",
+    "HF_HOME": "/nowhere/hub",
+    "HF_ENDPOINT": "https://nowhere.invalid",
+    "HF_HUB_ENABLE_HF_TRANSFER": "1",
+    "TRANSFORMERS_VERBOSITY": "loud",
+    "DIFFUSERS_VERBOSITY": "loud",
+    "DIFFUSERS_GGUF_CUDA_KERNELS": "?",
+    "TQDM_POSITION": "first",
+    "TQDM_MININTERVAL": "now",
+    "CUDA_VISIBLE_DEVICES": "none of them",
+    "OPENCV_LOG_LEVEL": "loud",
+    "NUMEXPR_MAX_THREADS": "many",
+    "TOKENIZERS_PARALLELISM": "perhaps",
 }
 """Variables that other programs read, with values that nobody can."""
 
@@ -75,17 +108,24 @@ MACHINES = {
     "no HOME, and a user whom nobody knows": Machine({"HOME": None, "INPAINT_DATA_DIR": "data"}, NOBODY),
     "LANG=C without UTF-8 mode": Machine({"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
     "PYTHONIOENCODING=cp1252": Machine({"PYTHONIOENCODING": "cp1252"}),
-    "variables of a build machine": Machine({"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONOPTIMIZE": "2", "PYTHONSAFEPATH": "1"}),
+    "variables of a build machine": Machine(
+        {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONOPTIMIZE": "2", "PYTHONSAFEPATH": "1"}
+    ),
     "switches of Python's for debugging": Machine({"PYTHONWARNINGS": "default", "PYTHONDEVMODE": "1", "PYTHONFAULTHANDLER": "1"}),
     "stdout closed": Machine(shell='exec "$@" >&-'),
     "stdin closed": Machine(shell='exec "$@" <&-'),
     "all three closed": Machine(shell='exec "$@" <&- >&- 2>&-'),
     "nobody reads stdout": Machine(shell='"$@" | true'),
     "a folder with spaces and non-ASCII letters": Machine(folder="мой стол/a b"),
-    "a read-only checkout": Machine(shell=f'exec setpriv --bounding-set={NO_OVERRIDE} --inh-caps={NO_OVERRIDE} "$@"', checkout=Path("copied")),
+    "a read-only checkout": Machine(
+        shell=f'exec setpriv --bounding-set={NO_OVERRIDE} --inh-caps={NO_OVERRIDE} "$@"', checkout=Path("copied")
+    ),
     "TMPDIR on another file system": Machine({"TMPDIR": "/dev/shm"}),
     "TMPDIR missing": Machine({"TMPDIR": "/nowhere/at/all"}),
-    "TMPDIR full": Machine({"TMPDIR": "/mnt"}, 'exec unshare --mount sh -c \'mount -t tmpfs -o size=4k,nr_inodes=2 none /mnt && touch /mnt/a; exec "$@"\' sh "$@"'),
+    "TMPDIR full": Machine(
+        {"TMPDIR": "/mnt"},
+        'exec unshare --mount sh -c \'mount -t tmpfs -o size=4k,nr_inodes=2 none /mnt && touch /mnt/a; exec "$@"\' sh "$@"',
+    ),
     "umask 077": Machine(shell='umask 077 && exec "$@"'),
     "one core": Machine({"OMP_NUM_THREADS": "1"}, 'exec taskset -c 0 "$@"', same_bits=False),
     "variables of other apps set to nonsense": Machine(OTHER_APPS),
@@ -113,8 +153,26 @@ def edited(machine: Machine, home: Path, model: str) -> np.ndarray[Any, Any]:
     place = furnish(home, machine.folder)
     output = f"{model}-{OUTPUT}"
     (place / output).unlink(missing_ok=True)
-    done = machine.start(home, ["-m", "inpaint", "edit", PHOTO, "--mask", MASK, "--output", output, "--seed", "5", "--feather", "2",
-                                "--device", "cpu", *EDITS[model]])
+    done = machine.start(
+        home,
+        [
+            "-m",
+            "inpaint",
+            "edit",
+            PHOTO,
+            "--mask",
+            MASK,
+            "--output",
+            output,
+            "--seed",
+            "5",
+            "--feather",
+            "2",
+            "--device",
+            "cpu",
+            *EDITS[model],
+        ],
+    )
     out, err = done.communicate(timeout=PATIENCE_SECONDS)
     assert done.returncode == 0 and b"Traceback" not in err, (out + err).decode(errors="replace")
     with Image.open(place / output) as image:
@@ -167,8 +225,10 @@ def test_a_user_without_a_home_is_told_what_to_name(home: Path) -> None:
     furnish(home, machine.folder)
     done = machine.start(home, ["-m", "inpaint", "edit", PHOTO, "--mask", MASK, "--output", "o.png"])
     _, err = done.communicate(timeout=PATIENCE_SECONDS)
-    assert (done.returncode, err.decode()) == (2, "inpaint: This user has no home folder to keep data in. "
-                                                  "Name a folder with --data-dir DIR or INPAINT_DATA_DIR.\n")
+    assert (done.returncode, err.decode()) == (
+        2,
+        "inpaint: This user has no home folder to keep data in. Name a folder with --data-dir DIR or INPAINT_DATA_DIR.\n",
+    )
 
 
 @pytest.fixture
@@ -176,6 +236,7 @@ def asked() -> Iterator[tuple[str, list[object]]]:
     """A proxy that answers nothing: its address, and who asked it."""
     calls: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def accept() -> None:
             try:
                 while True:
@@ -204,8 +265,12 @@ def test_nothing_asks_a_proxy(model: str, home: Path, plain: dict[str, np.ndarra
 def test_a_server_on(row: str, home: Path, plain: dict[str, np.ndarray[Any, Any]], asked: tuple[str, list[object]], tmp_path: Path) -> None:
     """Both edits over HTTP, from a server that is started as a person would start it, and ended in order. GRADIO_SERVER_PORT alone of the
     other apps' variables is heeded: where it is no number the start says so (tests/config/test_settings.py)."""
-    machine = {"plain": Machine(), "other apps": Machine({name: value for name, value in OTHER_APPS.items() if name != "GRADIO_SERVER_PORT"}), "a proxy": Machine(through(asked[0])),
-               "stdout and stderr closed": Machine(shell='exec "$@" >&- 2>&-')}[row]
+    machine = {
+        "plain": Machine(),
+        "other apps": Machine({name: value for name, value in OTHER_APPS.items() if name != "GRADIO_SERVER_PORT"}),
+        "a proxy": Machine(through(asked[0])),
+        "stdout and stderr closed": Machine(shell='exec "$@" >&- 2>&-'),
+    }[row]
     place = furnish(home, machine.folder)
     port = free_port()
     server = machine.start(home, [str(ROOT / "app.py"), "--port", str(port), "--data-dir", str(tmp_path / "data"), "--device", "cpu"])
@@ -215,10 +280,19 @@ def test_a_server_on(row: str, home: Path, plain: dict[str, np.ndarray[Any, Any]
     try:
         answers(server, f"http://127.0.0.1:{port}/readyz")
         client = Client(f"http://127.0.0.1:{port}", verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS, "trust_env": False})
-        for model, more in {"erase": {}, "kandinsky-mini": {"prompt": "a red apple", "num_inference_steps": 2, "prior_num_inference_steps": 2,
-                                                            "work_area": "full"}}.items():
-            files, report = client.predict(handle_file(str(place / PHOTO)), handle_file(str(place / MASK)), model=model, seed=5, feather=2,
-                                           api_name="/edit", **{"prompt": "", **more})
+        for model, more in {
+            "erase": {},
+            "kandinsky-mini": {"prompt": "a red apple", "num_inference_steps": 2, "prior_num_inference_steps": 2, "work_area": "full"},
+        }.items():
+            files, report = client.predict(
+                handle_file(str(place / PHOTO)),
+                handle_file(str(place / MASK)),
+                model=model,
+                seed=5,
+                feather=2,
+                api_name="/edit",
+                **{"prompt": "", **more},
+            )
             with Image.open(files[0]) as image:
                 assert np.array_equal(np.array(image), plain[model])
             assert report["changed_outside"] == 0

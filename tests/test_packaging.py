@@ -45,8 +45,12 @@ def docker(instruction: str) -> list[str]:
 
 def project_files() -> list[Path]:
     """What a clone holds, and what is about to be committed."""
-    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                            cwd=ROOT, capture_output=True, check=False)
+    listed = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
@@ -143,35 +147,62 @@ def test_checks_aim_at_the_oldest_admitted_python() -> None:
 def test_nothing_names_a_place_outside_the_project() -> None:
     """No folder beside the clone, and not where it was written."""
     outside = re.compile("|".join([r"\.\./" + "shared", r"(?<![\w.$}-])/" + "work/"]))
-    named = [f"{path.relative_to(ROOT)}: {match[0]}" for path in project_files()
-             if path.stat().st_size < 1_000_000 and b"\0" not in (raw := path.read_bytes())
-             for match in outside.finditer(raw.decode("utf-8", "replace"))]
+    named = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in project_files()
+        if path.stat().st_size < 1_000_000 and b"\0" not in (raw := path.read_bytes())
+        for match in outside.finditer(raw.decode("utf-8", "replace"))
+    ]
     assert named == []
 
 
-@pytest.mark.parametrize("name", [".ci/run", "scripts/make-venv.sh", "scripts/find-browser.sh", "scripts/install.sh", "scripts/scrubbed.sh"])
+@pytest.mark.parametrize(
+    "name", [".ci/run", "scripts/make-venv.sh", "scripts/find-browser.sh", "scripts/install.sh", "scripts/scrubbed.sh"]
+)
 def test_scripts_parse(name: str) -> None:
     shell = "bash" if "bash" in read(name).splitlines()[0] else "sh"
     parsed = subprocess.run([shell, "-n", ROOT / name], capture_output=True, text=True, check=False)
     assert parsed.returncode == 0, parsed.stderr
 
 
-@pytest.mark.parametrize(("flags", "kept"), [
-    ([], {"PATH", "HOME", "LANG"}), (["--install"], {"PATH", "HOME", "LANG", "PIP_INDEX_URL", "HTTPS_PROXY"}),
-    (["INPAINT_CHROMIUM=/usr/bin/a browser"], {"PATH", "HOME", "LANG", "INPAINT_CHROMIUM"}),
-], ids=["plain", "for packages", "a variable given"])
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [
+        ([], {"PATH", "HOME", "LANG"}),
+        (["--install"], {"PATH", "HOME", "LANG", "PIP_INDEX_URL", "HTTPS_PROXY"}),
+        (["INPAINT_CHROMIUM=/usr/bin/a browser"], {"PATH", "HOME", "LANG", "INPAINT_CHROMIUM"}),
+    ],
+    ids=["plain", "for packages", "a variable given"],
+)
 def test_the_scrubbed_environment_holds_what_is_named_and_nothing_else(flags: list[str], kept: set[str]) -> None:
     """Else a variable of the machine that tests could hide a fault which every other machine shows."""
-    machine = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "de_DE", "PYTHONUNBUFFERED": "1", "INPAINT_PORT": "1", "LD_PRELOAD": "",
-               "PIP_INDEX_URL": "http://127.0.0.1/a b'\"", "HTTPS_PROXY": "http://127.0.0.1:1"}
-    done = subprocess.run(["sh", "scripts/scrubbed.sh", *flags, "env", "-0"], cwd=ROOT, env=machine, capture_output=True, text=True, check=True)
+    machine = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/root",
+        "LANG": "de_DE",
+        "PYTHONUNBUFFERED": "1",
+        "INPAINT_PORT": "1",
+        "LD_PRELOAD": "",
+        "PIP_INDEX_URL": "http://127.0.0.1/a b'\"",
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+    }
+    done = subprocess.run(
+        ["sh", "scripts/scrubbed.sh", *flags, "env", "-0"], cwd=ROOT, env=machine, capture_output=True, text=True, check=True
+    )
     seen = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
-    assert set(seen) == kept and seen["LANG"] == "C.UTF-8" and seen.get("PIP_INDEX_URL", machine["PIP_INDEX_URL"]) == machine["PIP_INDEX_URL"]
+    assert (
+        set(seen) == kept and seen["LANG"] == "C.UTF-8" and seen.get("PIP_INDEX_URL", machine["PIP_INDEX_URL"]) == machine["PIP_INDEX_URL"]
+    )
 
 
-@pytest.mark.parametrize(("file", "line"), [(".ci/run", "exec sh scripts/scrubbed.sh --install make test"),
-                                            ("Makefile", '$(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest -m browser $(ARGS)'),
-                                            ("Makefile", '$(scrubbed) $(python) -m pytest -n auto --dist loadfile -m "not browser" $(ARGS)')])
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (".ci/run", "exec sh scripts/scrubbed.sh --install make test"),
+        ("Makefile", '$(scrubbed) INPAINT_CHROMIUM="$$browser" $(python) -m pytest -m browser $(ARGS)'),
+        ("Makefile", '$(scrubbed) $(python) -m pytest -n auto --dist loadfile -m "not browser" $(ARGS)'),
+    ],
+)
 def test_the_tests_run_in_it(file: str, line: str) -> None:
     assert line in read(file)
 

@@ -46,8 +46,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
 @pytest.mark.parametrize(("width", "height", "negative"), [(128, 64, ""), (64, 128, "bad anatomy")], ids=["plain", "negative"])
 def test_full_work_area_without_seam_is_the_stock_picture(
-        made: tuple[Path, Path, Path], tmp_path: Path, width: int, height: int, negative: str,
-        capsys: pytest.CaptureFixture[str]) -> None:
+    made: tuple[Path, Path, Path], tmp_path: Path, width: int, height: int, negative: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, prior, decoder = made
     photo = np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8)
     mask = np.zeros((height, width), np.uint8)
@@ -56,9 +56,36 @@ def test_full_work_area_without_seam_is_the_stock_picture(
     Image.fromarray(mask).save(tmp_path / "mask.png")
     words = ["--prompt", "a red apple", *(["--negative-prompt", negative] if negative else [])]
 
-    code = main(["edit", str(tmp_path / "photo.png"), "--mask", str(tmp_path / "mask.png"), "--output", str(tmp_path / "out.png"),
-                 "--model", "tiny", *words, "--seed", "11", "--work-area", "full", "--feather", "0", "--grow", "0",
-                 "--config", str(config), "--data-dir", str(tmp_path), "--device", "cpu", "--dtype", "float32", "--json"])
+    code = main(
+        [
+            "edit",
+            str(tmp_path / "photo.png"),
+            "--mask",
+            str(tmp_path / "mask.png"),
+            "--output",
+            str(tmp_path / "out.png"),
+            "--model",
+            "tiny",
+            *words,
+            "--seed",
+            "11",
+            "--work-area",
+            "full",
+            "--feather",
+            "0",
+            "--grow",
+            "0",
+            "--config",
+            str(config),
+            "--data-dir",
+            str(tmp_path),
+            "--device",
+            "cpu",
+            "--dtype",
+            "float32",
+            "--json",
+        ]
+    )
 
     report = json.loads(capsys.readouterr().out)
     result = np.asarray(Image.open(tmp_path / "out.png"))
@@ -75,9 +102,17 @@ def stock_picture(prior: Path, decoder: Path, photo: np.ndarray, mask: np.ndarra
 
     height, width = mask.shape
     embeds = KandinskyV22PriorPipeline.from_pretrained(prior)(
-        "a red apple", negative_prompt=negative, num_inference_steps=2, guidance_scale=4.0, generator=generator())
+        "a red apple", negative_prompt=negative, num_inference_steps=2, guidance_scale=4.0, generator=generator()
+    )
     result = KandinskyV22InpaintPipeline.from_pretrained(decoder)(
-        image=Image.fromarray(photo), mask_image=Image.fromarray(mask), image_embeds=embeds.image_embeds,
-        negative_image_embeds=embeds.negative_image_embeds, height=height, width=width, num_inference_steps=2,
-        guidance_scale=4.0, generator=generator())
+        image=Image.fromarray(photo),
+        mask_image=Image.fromarray(mask),
+        image_embeds=embeds.image_embeds,
+        negative_image_embeds=embeds.negative_image_embeds,
+        height=height,
+        width=width,
+        num_inference_steps=2,
+        guidance_scale=4.0,
+        generator=generator(),
+    )
     return np.asarray(result.images[0])

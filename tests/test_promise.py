@@ -52,22 +52,52 @@ def as_rgba(path: Path) -> NDArray[np.int16]:
         return np.asarray(image.convert("RGBA")).astype(np.int16)
 
 
-@pytest.mark.parametrize(("name", "mask", "grow", "feather", "mask_file"), [
-    ("coffee", "hard", 0, 6, "mask.png"), ("coffee", "soft", 0, 0, "mask.png"), ("coffee", "edges", 20, 0, "mask.png"),
-    ("astronaut", "hard", -5, 40, "mask.png"), ("astronaut", "soft", 20, 40, "mask.png"), ("astronaut", "edges", 0, 0, "mask.png"),
-    ("chelsea", "hard", 20, 6, "mask.jpg"), ("chelsea", "soft", -5, 6, "mask.png"), ("chelsea", "edges", 0, 40, "mask.png"),
-    ("rocket", "hard", 0, 0, "mask.webp"), ("rocket", "soft", 0, 6, "mask.jpg"),
-    ("coffee transparent", "hard", 0, 6, "mask.png"), ("chelsea transparent", "soft", 20, 40, "mask.png"),
-    ("astronaut transparent", "edges", 0, 0, "mask.png"),
-])
-def test_beyond_the_band_nothing_changes(name: str, mask: str, grow: int, feather: int, mask_file: str, tmp_path: Path,
-                                        capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "mask", "grow", "feather", "mask_file"),
+    [
+        ("coffee", "hard", 0, 6, "mask.png"),
+        ("coffee", "soft", 0, 0, "mask.png"),
+        ("coffee", "edges", 20, 0, "mask.png"),
+        ("astronaut", "hard", -5, 40, "mask.png"),
+        ("astronaut", "soft", 20, 40, "mask.png"),
+        ("astronaut", "edges", 0, 0, "mask.png"),
+        ("chelsea", "hard", 20, 6, "mask.jpg"),
+        ("chelsea", "soft", -5, 6, "mask.png"),
+        ("chelsea", "edges", 0, 40, "mask.png"),
+        ("rocket", "hard", 0, 0, "mask.webp"),
+        ("rocket", "soft", 0, 6, "mask.jpg"),
+        ("coffee transparent", "hard", 0, 6, "mask.png"),
+        ("chelsea transparent", "soft", 20, 40, "mask.png"),
+        ("astronaut transparent", "edges", 0, 0, "mask.png"),
+    ],
+)
+def test_beyond_the_band_nothing_changes(
+    name: str, mask: str, grow: int, feather: int, mask_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = photo(name)
     photo_path = save(before, tmp_path / "photo.png")
     mask_path = save(MASKS[mask](H, W), tmp_path / mask_file)
     out = tmp_path / "out.png"
-    assert main(["edit", str(photo_path), "--mask", str(mask_path), "--output", str(out), "--grow", str(grow),
-                 "--feather", str(feather), "--seed", "1", "--json"]) == 0
+    assert (
+        main(
+            [
+                "edit",
+                str(photo_path),
+                "--mask",
+                str(mask_path),
+                "--output",
+                str(out),
+                "--grow",
+                str(grow),
+                "--feather",
+                str(feather),
+                "--seed",
+                "1",
+                "--json",
+            ]
+        )
+        == 0
+    )
     report = json.loads(capsys.readouterr().out)
     # A lossy mask is noisy: what counts as painted is what a reader sees, but for the noise that the app leaves out.
     with Image.open(mask_path) as image:

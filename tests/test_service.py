@@ -44,16 +44,42 @@ def test_nothing_given_is_erase_with_the_defaults_and_a_drawn_seed(service: Serv
     assert service.edit_request(PICTURE, MASK, {}).sampling.seed != request.sampling.seed
 
 
-@pytest.mark.parametrize(("values", "field"), [
-    ({"seed": -1}, "seed"), ({"seed": 2**32}, "seed"), ({"seed": math.nan}, "seed"), ({"seed": "7"}, "seed"), ({"seed": True}, "seed"),
-    ({"seed": 1.5}, "seed"), ({"seed": MAX_SEED, "count": 2}, "seed"), ({"count": 0}, "count"), ({"count": 9}, "count"),
-    ({"count": 10**400}, "count"), ({"grow": 513}, "grow"), ({"grow": -513}, "grow"), ({"grow": 1.5}, "grow"), ({"feather": -1}, "feather"),
-    ({"feather": math.inf}, "feather"), ({"invert_mask": "yes"}, "invert_mask"), ({"invert_mask": 1}, "invert_mask"),
-    ({"tone_match": True}, "tone_match"), ({"tone_match": "on"}, "tone_match"), ({"work_area": "half"}, "work_area"),
-    ({"model": "magic"}, "model"), ({"model": ["erase"]}, "model"), ({"model": "sdxl-turbo"}, "model"), ({"prompt": "\ud800"}, "prompt"),
-    ({"prompt": 5}, "prompt"), ({"model": "erase", "prompt": "hat"}, "prompt"), ({"strength": 0.5}, "strength"),
-    ({"num_inference_steps": 5}, "num_inference_steps"), ({"scheduler": "ddpm"}, "scheduler"), ({"negative_prompt": "x"}, "negative_prompt"),
-], ids=str)
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"seed": math.nan}, "seed"),
+        ({"seed": "7"}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": MAX_SEED, "count": 2}, "seed"),
+        ({"count": 0}, "count"),
+        ({"count": 9}, "count"),
+        ({"count": 10**400}, "count"),
+        ({"grow": 513}, "grow"),
+        ({"grow": -513}, "grow"),
+        ({"grow": 1.5}, "grow"),
+        ({"feather": -1}, "feather"),
+        ({"feather": math.inf}, "feather"),
+        ({"invert_mask": "yes"}, "invert_mask"),
+        ({"invert_mask": 1}, "invert_mask"),
+        ({"tone_match": True}, "tone_match"),
+        ({"tone_match": "on"}, "tone_match"),
+        ({"work_area": "half"}, "work_area"),
+        ({"model": "magic"}, "model"),
+        ({"model": ["erase"]}, "model"),
+        ({"model": "sdxl-turbo"}, "model"),
+        ({"prompt": "\ud800"}, "prompt"),
+        ({"prompt": 5}, "prompt"),
+        ({"model": "erase", "prompt": "hat"}, "prompt"),
+        ({"strength": 0.5}, "strength"),
+        ({"num_inference_steps": 5}, "num_inference_steps"),
+        ({"scheduler": "ddpm"}, "scheduler"),
+        ({"negative_prompt": "x"}, "negative_prompt"),
+    ],
+    ids=str,
+)
 def test_wrong_values_name_their_field(values: dict[str, Any], field: str, service: Service) -> None:
     with pytest.raises(InvalidRequest) as caught:
         service.edit_request(PICTURE, MASK, values)
@@ -65,9 +91,15 @@ def test_the_highest_seed_is_taken_where_one_candidate_needs_it(service: Service
     assert service.edit_request(PICTURE, MASK, {"seed": MAX_SEED - 7, "count": 8}).count == 8
 
 
-@pytest.mark.parametrize(("mask", "values", "error"), [
-    (np.zeros((40, 50)), {}, EmptyMask), (np.full((40, 50), 255), {"invert_mask": True}, EmptyMask), (np.full((50, 40), 255), {}, BadMask),
-], ids=["empty", "inverted", "another size"])
+@pytest.mark.parametrize(
+    ("mask", "values", "error"),
+    [
+        (np.zeros((40, 50)), {}, EmptyMask),
+        (np.full((40, 50), 255), {"invert_mask": True}, EmptyMask),
+        (np.full((50, 40), 255), {}, BadMask),
+    ],
+    ids=["empty", "inverted", "another size"],
+)
 def test_masks_that_are_refused(mask: Any, values: dict[str, Any], error: type[InpaintError], service: Service) -> None:
     with pytest.raises(error):
         service.edit_request(PICTURE, Mask(mask.astype(np.uint8)), values)
@@ -77,20 +109,35 @@ def test_a_mask_is_inverted_where_asked(service: Service) -> None:
     assert np.array_equal(service.edit_request(PICTURE, MASK, {"invert_mask": True}).mask.pixels, 255 - MASK.pixels)
 
 
-@pytest.mark.parametrize(("values", "error"), [
-    ({"model": "kandinsky-2.2", "prompt": "hat"}, ModelUnavailable), ({"model": "kandinsky-2.2", "guidance_scale": math.nan}, InvalidRequest),
-    ({"model": "kandinsky-2.2", "width": 512}, InvalidRequest), ({"prompt": "hat", "seed": "x"}, InpaintError),
-], ids=str)
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"model": "kandinsky-2.2", "prompt": "hat"}, ModelUnavailable),
+        ({"model": "kandinsky-2.2", "guidance_scale": math.nan}, InvalidRequest),
+        ({"model": "kandinsky-2.2", "width": 512}, InvalidRequest),
+        ({"prompt": "hat", "seed": "x"}, InpaintError),
+    ],
+    ids=str,
+)
 def test_a_wrong_request_is_told_before_missing_weights(values: dict[str, Any], error: type[InpaintError], service: Service) -> None:
     with pytest.raises(error):
         service.edit_request(PICTURE, MASK, values)
 
 
-@pytest.mark.parametrize(("values", "field"), [
-    ({}, "prompt"), ({"prompt": " "}, "prompt"), ({"prompt": "dog", "width": 300}, "width"), ({"prompt": "dog", "guidance_scale": 1}, "guidance_scale"),
-    ({"prompt": "dog", "negative_prompt": "cat"}, "negative_prompt"), ({"prompt": "dog", "model": "erase"}, "model"),
-    ({"prompt": "dog", "num_inference_steps": 5}, "num_inference_steps"), ({"prompt": "dog", "count": math.nan}, "count"),
-], ids=str)
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({}, "prompt"),
+        ({"prompt": " "}, "prompt"),
+        ({"prompt": "dog", "width": 300}, "width"),
+        ({"prompt": "dog", "guidance_scale": 1}, "guidance_scale"),
+        ({"prompt": "dog", "negative_prompt": "cat"}, "negative_prompt"),
+        ({"prompt": "dog", "model": "erase"}, "model"),
+        ({"prompt": "dog", "num_inference_steps": 5}, "num_inference_steps"),
+        ({"prompt": "dog", "count": math.nan}, "count"),
+    ],
+    ids=str,
+)
 def test_wrong_generations(values: dict[str, Any], field: str, service: Service) -> None:
     with pytest.raises(InvalidRequest) as caught:
         service.generate_request(values)
@@ -102,10 +149,14 @@ def test_generating_without_weights_names_the_command(service: Service) -> None:
         service.generate_request({"prompt": "dog"})
 
 
-@pytest.mark.parametrize(("values", "message"), [({"work_area": "0,0,12,12"}, "must hold the whole mask"), ({"work_area": "0,0,99,9"}, "leaves"),
-                                                 ({"grow": -9}, "leaves nothing")], ids=str)
-def test_a_plan_that_cannot_be_is_refused_before_a_model_is_loaded(values: dict[str, Any], message: str, service: Service,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"work_area": "0,0,12,12"}, "must hold the whole mask"), ({"work_area": "0,0,99,9"}, "leaves"), ({"grow": -9}, "leaves nothing")],
+    ids=str,
+)
+def test_a_plan_that_cannot_be_is_refused_before_a_model_is_loaded(
+    values: dict[str, Any], message: str, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(type(service.models), "engine", lambda *_: pytest.fail("loaded"))
     request = service.edit_request(PICTURE, MASK, values)
     with pytest.raises(InpaintError, match=message) as caught:
@@ -181,14 +232,31 @@ def test_the_report(service: Service, tmp_path: Path) -> None:
     assert {"filling", "compositing"} <= set(report["seconds"])
 
 
-@pytest.mark.parametrize(("values", "said"), [
-    pytest.param({"mask": block(40, 50, 10, 10, 20, 20) // 255}, ["brightest value is 1 of 255", "Nothing visible changed inside the mask: the result looks like the picture."], id="0 and 1"),
-    pytest.param({"mask": block(40, 50, 10, 10, 20, 20) // 255 * np.uint8(76)}, ["brightest value is 76 of 255"], id="red on black"),
-    pytest.param({"mask": noise(40, 50, 1)[..., 0]}, ["as in a photo", "stays as it was", "the result looks like the picture."], id="a photo"),
-    pytest.param({"picture": np.full((40, 50, 3), 90, np.uint8)}, ["Nothing visible changed inside the mask: the result looks like the picture."], id="an even picture"),
-    pytest.param({"picture": np.full((40, 50, 3), 90, np.uint8), "count": 2}, ["Nothing visible changed inside the mask: all results look like the picture."], id="twice"),
-    pytest.param({}, [], id="an ordinary edit"),
-])
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        pytest.param(
+            {"mask": block(40, 50, 10, 10, 20, 20) // 255},
+            ["brightest value is 1 of 255", "Nothing visible changed inside the mask: the result looks like the picture."],
+            id="0 and 1",
+        ),
+        pytest.param({"mask": block(40, 50, 10, 10, 20, 20) // 255 * np.uint8(76)}, ["brightest value is 76 of 255"], id="red on black"),
+        pytest.param(
+            {"mask": noise(40, 50, 1)[..., 0]}, ["as in a photo", "stays as it was", "the result looks like the picture."], id="a photo"
+        ),
+        pytest.param(
+            {"picture": np.full((40, 50, 3), 90, np.uint8)},
+            ["Nothing visible changed inside the mask: the result looks like the picture."],
+            id="an even picture",
+        ),
+        pytest.param(
+            {"picture": np.full((40, 50, 3), 90, np.uint8), "count": 2},
+            ["Nothing visible changed inside the mask: all results look like the picture."],
+            id="twice",
+        ),
+        pytest.param({}, [], id="an ordinary edit"),
+    ],
+)
 def test_a_mask_that_is_nearly_nothing_is_said(values: dict[str, Any], said: list[str], service: Service, tmp_path: Path) -> None:
     picture, mask = Picture(values.pop("picture", noise(40, 50))), Mask(values.pop("mask", MASK.pixels))
     request = service.edit_request(picture, mask, {"model": "erase", "seed": 3, **values})
@@ -203,8 +271,7 @@ def test_what_was_read_of_the_mask_is_said(service: Service) -> None:
     assert service.edit_request(PICTURE, mask, {"model": "erase", "invert_mask": True}).notices == ("The mask is red.",)
 
 
-def test_changed_outside_is_counted_on_the_file_that_was_saved(service: Service, tmp_path: Path,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_outside_is_counted_on_the_file_that_was_saved(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk, or an encoder, that spoils 5 pixels in a corner far from the mask."""
     from inpaint.storage import results
 

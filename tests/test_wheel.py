@@ -41,9 +41,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(installed: Path, tmp_path: Path) -> Run:
     """The console command, in another folder and with nothing in its environment."""
+
     def command(*words: str | Path, site: Path = installed) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, site / "bin" / "inpaint", *words], cwd=tmp_path, capture_output=True, text=True,
-                              env=environment(site, tmp_path), timeout=PATIENCE_SECONDS, check=False)
+        return subprocess.run(
+            [sys.executable, site / "bin" / "inpaint", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=environment(site, tmp_path),
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
 
     return command
 
@@ -69,10 +77,13 @@ def test_the_command_lists_every_model_and_finds_the_small_ones(run: Run) -> Non
     models = {model["name"]: model for model in json.loads(done.stdout)["models"]}
     assert done.returncode == 0 and {"erase", "kandinsky-mini", "kandinsky-2.2", "sdxl-turbo"} <= set(models)
     assert "kandinsky-mini" in run("models").stdout and "not downloaded" not in next(
-        line for line in run("models").stdout.splitlines() if line.startswith("kandinsky-mini"))
+        line for line in run("models").stdout.splitlines() if line.startswith("kandinsky-mini")
+    )
 
 
-@pytest.mark.parametrize("words", [[], ["--model", "kandinsky-mini", "--prompt", "a strawberry", "--steps", "2"]], ids=["erase", "kandinsky-mini"])
+@pytest.mark.parametrize(
+    "words", [[], ["--model", "kandinsky-mini", "--prompt", "a strawberry", "--steps", "2"]], ids=["erase", "kandinsky-mini"]
+)
 def test_the_command_edits(run: Run, tmp_path: Path, words: list[str]) -> None:
     photo, mask = save(noise(96, 128), tmp_path / "photo.png"), save(block(96, 128, 30, 30, 40, 40), tmp_path / "mask.png")
     done = run("edit", photo, "--mask", mask, "--output", "out.png", "--seed", "1", "--json", *words)
@@ -84,7 +95,9 @@ def test_the_command_edits(run: Run, tmp_path: Path, words: list[str]) -> None:
 def test_the_command_serves_the_page(installed: Path, tmp_path: Path) -> None:
     servers = Servers(tmp_path)
     try:
-        served = servers.start(program=(installed / "bin" / "inpaint", "serve"), folder=tmp_path, environment=environment(installed, tmp_path))
+        served = servers.start(
+            program=(installed / "bin" / "inpaint", "serve"), folder=tmp_path, environment=environment(installed, tmp_path)
+        )
         assert "Clear the spoon away" in httpx.get(f"{served.url}/config", trust_env=False).text
         served.process.terminate()
         assert served.process.wait(PATIENCE_SECONDS) == 0

@@ -50,8 +50,9 @@ def space(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return events
 
 
-def test_a_function_is_decorated_and_the_default_model_loaded_before_the_page_is_there(app: ModuleType, space: list[str],
-                                                                                     config: AppConfig) -> None:
+def test_a_function_is_decorated_and_the_default_model_loaded_before_the_page_is_there(
+    app: ModuleType, space: list[str], config: AppConfig
+) -> None:
     service = app.build_service(replace(config, settings=replace(config.settings, device="auto")))
     assert space == ["decorated", "brought kandinsky-2.2 on cuda"]
     assert isinstance(service.worker.executor, GpuProcess) and not service.worker.executor.can_end_early

@@ -130,9 +130,7 @@ def load_pipes(folder: Path = loop.MODEL) -> Pipes:
     return Pipes(prior, decoder)
 
 
-def edit(
-    pipes: Pipes, prompts: list[str], place: Scene, seed: int, settings: Settings, negative: list[str] | None = None
-) -> np.ndarray:
+def edit(pipes: Pipes, prompts: list[str], place: Scene, seed: int, settings: Settings, negative: list[str] | None = None) -> np.ndarray:
     """uint8 [B, H, W, 3]: the stock pipelines' pictures, one for each prompt, on the same photograph and spot."""
     embeds = pipes.prior(
         prompts,

@@ -53,10 +53,7 @@ def make_pairs(movq: VQModel, size: int, count: int, seed: int) -> Pairs:
     for start in range(0, count, _PER_BACKGROUND):
         plain = data.background(rng, size)
         places = [place(rng, size) for _ in range(_PER_BACKGROUND)]
-        filled = [
-            data.paste(plain, int(t), box)
-            for t, box in zip(order[start : start + _PER_BACKGROUND], places, strict=True)
-        ]
+        filled = [data.paste(plain, int(t), box) for t, box in zip(order[start : start + _PER_BACKGROUND], places, strict=True)]
         latents = encode(movq, np.stack([plain, *filled]))
         bare.append(latents[:1])
         with_thing.append(latents[1:])

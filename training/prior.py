@@ -26,9 +26,7 @@ def scheduler() -> UnCLIPScheduler:
 
 
 def build() -> PriorTransformer:
-    return PriorTransformer(
-        num_attention_heads=4, attention_head_dim=64, num_layers=4, embedding_dim=clip.EMBEDDING, num_embeddings=77
-    )
+    return PriorTransformer(num_attention_heads=4, attention_head_dim=64, num_layers=4, embedding_dim=clip.EMBEDDING, num_embeddings=77)
 
 
 def set_statistics(prior: PriorTransformer, views: dict[str, Tensor]) -> None:
@@ -41,9 +39,7 @@ def set_statistics(prior: PriorTransformer, views: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def embed_words(
-    captions: list[str], words: CLIPTokenizer, text: CLIPTextModelWithProjection
-) -> tuple[Tensor, Tensor, Tensor]:
+def embed_words(captions: list[str], words: CLIPTokenizer, text: CLIPTextModelWithProjection) -> tuple[Tensor, Tensor, Tensor]:
     """text_embeds [N, E], hidden states [N, 77, E] and mask [N, 77], as the stock pipeline makes them."""
     parts = []
     for start in range(0, len(captions), 256):

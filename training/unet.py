@@ -141,9 +141,7 @@ def variance_loss(noise_error: Tensor, variance: Tensor, alphas: Tensor, times: 
     return 0.5 * (log_variance - smallest + (smallest.exp() + mean_error) / log_variance.exp() - 1)
 
 
-def step_loss(
-    unet: UNet2DConditionModel, banks: dict[int, Pairs], views: dict[str, Tensor], alphas: Tensor, step: int
-) -> Tensor:
+def step_loss(unet: UNet2DConditionModel, banks: dict[int, Pairs], views: dict[str, Tensor], alphas: Tensor, step: int) -> Tensor:
     generator = torch.Generator().manual_seed(loop.step_seed(3, step))
     size = _TURN[step % len(_TURN)]
     batch = make_batch(banks[size], views, size, generator)

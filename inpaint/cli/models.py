@@ -21,7 +21,9 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_models)
     parser.add_argument("--download", metavar="NAME", help="download a model's weights, or replace damaged files")
     parser.add_argument("--task", choices=("inpaint", "image-to-image", "generate"), help="download only what this task needs")
-    parser.add_argument("--verify", metavar="NAME", nargs="?", const="", help="compare every file with its recorded sha256 (default: all downloaded models)")
+    parser.add_argument(
+        "--verify", metavar="NAME", nargs="?", const="", help="compare every file with its recorded sha256 (default: all downloaded models)"
+    )
     add_all_settings(parser)
 
 
@@ -56,11 +58,9 @@ def _download(spec: ModelSpec, task: Task | None) -> None:
         with byte_bar(PercentLines()) as report:
             fetched = download(order, report)
     except KeyboardInterrupt:
-        raise EditCancelled("The download was stopped; files that are complete are kept.",
-                            f"Go on with: {spec.command}") from None
+        raise EditCancelled("The download was stopped; files that are complete are kept.", f"Go on with: {spec.command}") from None
     if order.sources:
-        print_message(f"inpaint: {spec.title} is complete, and every file is as it should be."
-              f"{'' if fetched else ' Nothing was fetched.'}")
+        print_message(f"inpaint: {spec.title} is complete, and every file is as it should be.{'' if fetched else ' Nothing was fetched.'}")
 
 
 def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
@@ -80,18 +80,28 @@ def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
         raise weights.missing(specs[0])
     with byte_bar(lambda _: None) as report:
         verdicts = [verify.verify(spec, report) for spec in found]
-    print_output(json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2) if options.json
-         else "\n".join(_verdict_line(verdict) for verdict in verdicts) or "Nothing to verify: no model is downloaded.")
+    print_output(
+        json.dumps({"models": [_verdict_facts(verdict) for verdict in verdicts]}, indent=2)
+        if options.json
+        else "\n".join(_verdict_line(verdict) for verdict in verdicts) or "Nothing to verify: no model is downloaded."
+    )
     damaged = [verdict for verdict in verdicts if verdict.damage]
     if damaged:
-        raise ModelUnavailable(f"Damaged or missing files: {', '.join(verdict.model for verdict in damaged)}.",
-                               "; ".join(verdict.mend for verdict in damaged))
+        raise ModelUnavailable(
+            f"Damaged or missing files: {', '.join(verdict.model for verdict in damaged)}.", "; ".join(verdict.mend for verdict in damaged)
+        )
     return 0
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, object]:
-    return {"name": verdict.model, "ok": not verdict.damage, "files": verdict.files, "damage": list(verdict.damage),
-            "mend": verdict.mend, "notes": list(verdict.notes)}
+    return {
+        "name": verdict.model,
+        "ok": not verdict.damage,
+        "files": verdict.files,
+        "damage": list(verdict.damage),
+        "mend": verdict.mend,
+        "notes": list(verdict.notes),
+    }
 
 
 def _verdict_line(verdict: Verdict) -> str:

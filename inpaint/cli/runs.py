@@ -22,7 +22,9 @@ def add_edit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grow", type=_number, metavar="PX", help="widen the mask by so many pixels; negative shrinks it (default: 0)")
     parser.add_argument("--feather", type=_number, metavar="PX", help="width of the soft seam outside the mask, in pixels (default: 6)")
     parser.add_argument("--tone-match", choices=("on", "off"), help="not built yet: only off")
-    parser.add_argument("--work-area", metavar="AREA", help="part of the photo that the model sees: auto, full or L,T,W,H in pixels (default: auto)")
+    parser.add_argument(
+        "--work-area", metavar="AREA", help="part of the photo that the model sees: auto, full or L,T,W,H in pixels (default: auto)"
+    )
     parser.add_argument("--invert-mask", action="store_true", help="repaint the black parts of the mask instead of the white ones")
     _add_conditioning(parser)
     _add_sampling(parser)
@@ -44,16 +46,29 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _add_conditioning(parser: argparse.ArgumentParser) -> None:
     """What only models that start from a picture have."""
-    parser.add_argument("--strength", type=_number, metavar="X", help="how far to move away from the original, 0 to 1, for models that have this control")
-    parser.add_argument("--scheduler", metavar="NAME", help="sampler: ddpm, ddim or dpm++, for models that have a choice (default: the checkpoint's own)")
-    parser.add_argument("--prior-steps", type=_number, metavar="N", dest="prior_num_inference_steps",
-                        help="steps of Kandinsky's prior, which turns the prompt into an image embedding")
+    parser.add_argument(
+        "--strength", type=_number, metavar="X", help="how far to move away from the original, 0 to 1, for models that have this control"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="NAME", help="sampler: ddpm, ddim or dpm++, for models that have a choice (default: the checkpoint's own)"
+    )
+    parser.add_argument(
+        "--prior-steps",
+        type=_number,
+        metavar="N",
+        dest="prior_num_inference_steps",
+        help="steps of Kandinsky's prior, which turns the prompt into an image embedding",
+    )
     parser.add_argument("--prior-guidance-scale", type=_number, metavar="X", help="how closely the prior follows the prompt")
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", required=True, metavar="OUT.png", help="where to write the result; an existing file is replaced atomically")
-    parser.add_argument("--model", metavar="NAME", help="the model to use; 'inpaint models' lists them (default: chosen by prompt and device)")
+    parser.add_argument(
+        "--output", required=True, metavar="OUT.png", help="where to write the result; an existing file is replaced atomically"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="the model to use; 'inpaint models' lists them (default: chosen by prompt and device)"
+    )
     parser.add_argument("--prompt", metavar="TEXT", help="what should be in the picture")
     parser.add_argument("--negative-prompt", metavar="TEXT", help="what should not be in it")
     parser.add_argument("--seed", type=_number, metavar="N", help="0 to 4294967295; the same seed gives the same picture (default: random)")
@@ -75,8 +90,9 @@ def _number(text: str) -> int | float:
 
 def _edit(options: argparse.Namespace) -> int:
     from inpaint.saving import NamedFiles
+    from inpaint.storage.masks import read_mask
     from inpaint.storage.results import check_extent
-    from inpaint.storage.uploads import Upload, read_mask, read_picture
+    from inpaint.storage.uploads import Upload, read_picture
 
     photo, mask_file = Path(options.photo), Path(options.mask)
     paths = _outputs(options, inputs=(photo, mask_file))

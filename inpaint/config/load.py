@@ -19,19 +19,28 @@ from inpaint.config.settings import GRADIO_NAMES, LISTS, SECTIONS, AppConfig, Se
 from inpaint.errors import BadConfig
 
 
-def load_config(config_dir: Path | None = None, flags: Mapping[str, object] | None = None,
-                environment: Mapping[str, str] | None = None) -> AppConfig:
+def load_config(
+    config_dir: Path | None = None, flags: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None
+) -> AppConfig:
     """Reads all layers. flags: by the names of the fields of Settings; None = not given. Raises BadConfig."""
     environment = os.environ if environment is None else environment
     chosen = config_dir or (Path(environment["INPAINT_CONFIG"]) if environment.get("INPAINT_CONFIG") else None)
     folders = [DEFAULT_CONFIGS, *([_existing(chosen)] if chosen else [])]
-    layers: list[Layer] = [_gradio_layer(environment), *(FileLayer(folder / "app.toml") for folder in folders),
-                           _environment_layer(environment), _flags_layer(flags or {})]
+    layers: list[Layer] = [
+        _gradio_layer(environment),
+        *(FileLayer(folder / "app.toml") for folder in folders),
+        _environment_layer(environment),
+        _flags_layer(flags or {}),
+    ]
     for layer in layers:
         check_settings(layer)
     settings = NamedLayer(merged(layers), lambda key: f"settings: {key}").validated(Settings)
-    place = ModelPlace(data_dir_of(settings, environment), folder_of(settings.cache_dir), repeated_flags(config_dir, flags or {}),
-                   has_shell=not environment.get("SPACE_ID"))
+    place = ModelPlace(
+        data_dir_of(settings, environment),
+        folder_of(settings.cache_dir),
+        repeated_flags(config_dir, flags or {}),
+        has_shell=not environment.get("SPACE_ID"),
+    )
     models = {spec.name: place.of(spec) for folder in folders for spec in read_models(folder / "models")}
     return AppConfig(settings, models, place.data_dir)
 
@@ -49,6 +58,7 @@ def _gradio_layer(environment: Mapping[str, str]) -> NamedLayer:
 
 def _environment_layer(environment: Mapping[str, str]) -> NamedLayer:
     """The layer of the variables: INPAINT_DEVICE, INPAINT_DATA_DIR, ... A section's settings have their own name: INPAINT_MAX_SIDE."""
+
     def given(kind: type[Any]) -> dict[str, Any]:
         names = (field.name for field in dataclasses.fields(kind) if field.name not in SECTIONS)
         return {name: _listed(name, value) for name in names if (value := environment.get(variable_of(name)))}

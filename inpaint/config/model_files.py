@@ -17,7 +17,8 @@ from inpaint.core.spec import Limit, ModelSpec, Source, WorkingLimits
 from inpaint.errors import BadConfig
 
 BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"strength": (0, 1), "guidance_scale": (0, math.inf), "prior_guidance_scale": (0, math.inf)})
+    {"strength": (0, 1), "guidance_scale": (0, math.inf), "prior_guidance_scale": (0, math.inf)}
+)
 """The lowest and highest number of a control that is a share or a scale. Every other control counts something, from 1."""
 
 
@@ -96,8 +97,7 @@ def _check_limit(file: TomlFile, key: str, name: str, limit: Limit) -> None:
     if not limit.minimum <= limit.default <= limit.maximum:
         raise file.wrong(key, f"the default {limit.default:g} is not between {limit.minimum:g} and {limit.maximum:g}")
     if limit.is_whole and (limit.default - limit.minimum) % limit.step:
-        raise file.wrong(key, f"the default {limit.default:g} is not a whole number of steps of {limit.step:g} "
-                              f"from {limit.minimum:g}")
+        raise file.wrong(key, f"the default {limit.default:g} is not a whole number of steps of {limit.step:g} from {limit.minimum:g}")
     lowest, highest = BOUNDS.get(name, (1, math.inf))
     if limit.minimum < lowest or limit.maximum > highest:
         raise file.wrong(key, f"{name} lies {f'between {lowest} and {highest}' if highest < math.inf else f'at {lowest} or above'}")

@@ -39,8 +39,11 @@ class ModelPlace:
         lock = str(self.data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
         place = {"cache_dir": str(self.cache_dir) if self.cache_dir else None, "lock": lock}
         command = _shell_line(["python", "-m", "inpaint", "models", "--download", spec.name, *self.flags]) if self.has_shell else ""
-        return dataclasses.replace(spec, command=command, sources={
-            part: source if source.is_local else dataclasses.replace(source, **place) for part, source in spec.sources.items()})
+        return dataclasses.replace(
+            spec,
+            command=command,
+            sources={part: source if source.is_local else dataclasses.replace(source, **place) for part, source in spec.sources.items()},
+        )
 
 
 def repeated_flags(config_dir: Path | None, flags: Mapping[str, object]) -> list[str]:
@@ -68,7 +71,9 @@ def data_dir_of(settings: Settings, environment: Mapping[str, str]) -> Path:
     try:
         return user_data_path("inpaint", appauthor=False)
     except RuntimeError as error:  # neither HOME nor an entry among the system's users
-        raise BadConfig("This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR.") from error
+        raise BadConfig(
+            "This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR."
+        ) from error
 
 
 def folder_of(chosen: str | None) -> Path | None:

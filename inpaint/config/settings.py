@@ -112,7 +112,8 @@ class Settings:
 
 
 SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
-    {"pictures": PictureLimits, "queue": QueueLimits, "storage": StorageLimits, "memory": MemoryLimits, "speed": SpeedSettings})
+    {"pictures": PictureLimits, "queue": QueueLimits, "storage": StorageLimits, "memory": MemoryLimits, "speed": SpeedSettings}
+)
 """The tables of app.toml, by their names. Every number in them is positive."""
 
 ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB", "trusted_proxies": "FORWARDED_ALLOW_IPS"})
@@ -142,7 +143,7 @@ def variable_of(key: str) -> str:
 
 
 def parse_auth(auth: str | None) -> tuple[str, str] | None:
-    """"user:password" -> (user, password). Raises BadConfig; the message never holds the password."""
+    """ "user:password" -> (user, password). Raises BadConfig; the message never holds the password."""
     if auth is None:
         return None
     if not is_login(auth):

@@ -85,8 +85,7 @@ class Bounds:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def contains(self, other: Bounds) -> bool:
-        return (self.left <= other.left and self.top <= other.top
-                and self.right >= other.right and self.bottom >= other.bottom)
+        return self.left <= other.left and self.top <= other.top and self.right >= other.right and self.bottom >= other.bottom
 
     def expand(self, margin: int, within: Extent) -> Bounds:
         """Grown by margin px on each side, cut at the edges of `within`."""

@@ -72,8 +72,7 @@ def plan_region(picture: Extent, painted: Bounds, limits: WorkingLimits, work_ar
     """
     if work_area == "auto":
         crop = _crop_with_context(picture, painted, limits)
-        return _least_stretched(Region(_match_aspect(crop, working, picture), working)
-                                for working in _fitting(crop.extent, limits))
+        return _least_stretched(Region(_match_aspect(crop, working, picture), working) for working in _fitting(crop.extent, limits))
     crop = Bounds.whole(picture) if work_area == "full" else _checked(work_area, painted, picture)
     if _is_working_extent(crop.extent, limits):
         return Region(crop, crop.extent)
@@ -132,8 +131,10 @@ def _checked(area: Bounds, painted: Bounds, picture: Extent) -> Bounds:
     if not Bounds.whole(picture).contains(area):
         raise InvalidRequest("work_area", f"The work area leaves the picture, which is {picture}.")
     if not area.contains(painted):
-        raise InvalidRequest("work_area", "The work area must hold the whole mask with its blend band: "
-                                          f"at least {','.join(map(str, painted.as_list()))} (L,T,W,H).")
+        raise InvalidRequest(
+            "work_area",
+            f"The work area must hold the whole mask with its blend band: at least {','.join(map(str, painted.as_list()))} (L,T,W,H).",
+        )
     return area
 
 

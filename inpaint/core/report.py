@@ -62,14 +62,21 @@ class RunReport:
         """The report as plain data, as docs/api.md lists it."""
         settings = {name: getattr(self.sampling, name) for name in TOLD_SETTINGS}
         told: dict[str, object] = {
-            "outputs": list(self.outputs), "model": self.model, "seed": self.sampling.seed, "seeds": list(self.seeds),
+            "outputs": list(self.outputs),
+            "model": self.model,
+            "seed": self.sampling.seed,
+            "seeds": list(self.seeds),
             "settings": {name: value for name, value in settings.items() if value not in (None, "")},
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "stopped_at": asdict(self.stopped_at) if self.stopped_at else None,
-            "notices": list(self.notices)}
+            "notices": list(self.notices),
+        }
         if self.check is not None:
-            told |= {"region": _as_json(self.check.region), "changed_outside": self.check.changed_outside,
-                     "blend_band_px": self.check.blend_band_px}
+            told |= {
+                "region": _as_json(self.check.region),
+                "changed_outside": self.check.changed_outside,
+                "blend_band_px": self.check.blend_band_px,
+            }
         return told | ({"downloads": list(self.downloads)} if self.downloads else {})
 
 

@@ -24,14 +24,26 @@ MAX_BAND_PX = 512
 
 WorkArea = Literal["auto", "full"] | Bounds
 
-SAMPLING_FIELDS = ("num_inference_steps", "guidance_scale", "strength", "prior_num_inference_steps",
-                   "prior_guidance_scale", "width", "height")
+SAMPLING_FIELDS = (
+    "num_inference_steps",
+    "guidance_scale",
+    "strength",
+    "prior_num_inference_steps",
+    "prior_guidance_scale",
+    "width",
+    "height",
+)
 """The numbers that exist for a model only where its spec has a limit for them."""
 
 FIELD_TITLES: Mapping[str, str] = {
-    "num_inference_steps": "steps", "guidance_scale": "guidance", "strength": "strength",
-    "prior_num_inference_steps": "prior steps", "prior_guidance_scale": "prior guidance",
-    "width": "width", "height": "height", "negative_prompt": "negative prompt",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "strength": "strength",
+    "prior_num_inference_steps": "prior steps",
+    "prior_guidance_scale": "prior guidance",
+    "width": "width",
+    "height": "height",
+    "negative_prompt": "negative prompt",
 }
 
 
@@ -120,8 +132,9 @@ def clean_prompt(field: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidRequest(field, f"The {_title(field)} must be text, not {_shown(value)}.")
     if len(value) > MAX_PROMPT_CHARACTERS:
-        raise InvalidRequest(field, f"The {_title(field)} has {len(value):,} characters; "
-                                    f"the limit is {MAX_PROMPT_CHARACTERS:,}.", "Shorten it.")
+        raise InvalidRequest(
+            field, f"The {_title(field)} has {len(value):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}.", "Shorten it."
+        )
     if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
         raise InvalidRequest(field, f"The {_title(field)} holds half a character (a lone surrogate).", "Type it anew.")
     return plain_text(value)
@@ -134,23 +147,29 @@ def resolve_sampling(spec: ModelSpec, seed: int, given: Mapping[str, object]) ->
     value out of range and for a control that the model does not have.
     """
     numbers = {field: _resolve_number(spec, field, given.get(field)) for field in SAMPLING_FIELDS}
-    return SamplingParams(prompt=resolve_prompt(spec, given.get("prompt")),
-                          negative_prompt=_resolve_negative(spec, given.get("negative_prompt")),
-                          seed=seed, scheduler=_resolve_scheduler(spec, given.get("scheduler")),
-                          **numbers)  # pyright: ignore[reportArgumentType]
+    return SamplingParams(
+        prompt=resolve_prompt(spec, given.get("prompt")),
+        negative_prompt=_resolve_negative(spec, given.get("negative_prompt")),
+        seed=seed,
+        scheduler=_resolve_scheduler(spec, given.get("scheduler")),
+        **numbers,  # pyright: ignore[reportArgumentType]
+    )
 
 
 def resolve_prompt(spec: ModelSpec, value: object) -> str:
     """Raises InvalidRequest, also for words given to a model that reads none."""
     prompt = clean_prompt("prompt", value)
     if prompt and not spec.prompt:
-        raise InvalidRequest("prompt", f"{spec.title} fills from the picture itself and takes no prompt.",
-                             "Leave the prompt out, or choose a model that paints from words.")
+        raise InvalidRequest(
+            "prompt",
+            f"{spec.title} fills from the picture itself and takes no prompt.",
+            "Leave the prompt out, or choose a model that paints from words.",
+        )
     return prompt
 
 
 def parse_work_area(value: object) -> WorkArea:
-    """"auto", "full" or "L,T,W,H" in upload pixels. Raises InvalidRequest."""
+    """ "auto", "full" or "L,T,W,H" in upload pixels. Raises InvalidRequest."""
     if value in (None, "", "auto"):
         return "auto"
     if value == "full":
@@ -179,8 +198,7 @@ def _limited(field: str, value: object, limit: Limit) -> float | int:
         number = whole_number(field, value, int(limit.minimum), int(limit.maximum))
         if (number - limit.minimum) % limit.step:
             first, second = limit.minimum, limit.minimum + limit.step
-            raise InvalidRequest(field, f"{_subject(field)} must be one of {first:g}, {second:g} ... {limit.maximum:g}, "
-                                        f"not {number}.")
+            raise InvalidRequest(field, f"{_subject(field)} must be one of {first:g}, {second:g} ... {limit.maximum:g}, not {number}.")
         return number
     return real_number(field, value, limit.minimum, limit.maximum)
 
@@ -198,8 +216,7 @@ def _resolve_scheduler(spec: ModelSpec, value: object) -> str | None:
     if not spec.schedulers:
         raise _no_such_control(spec, "scheduler")
     if value not in spec.schedulers:
-        raise InvalidRequest("scheduler", f"{spec.title} has no scheduler {_shown(value)}.",
-                             f"It has: {', '.join(spec.schedulers)}.")
+        raise InvalidRequest("scheduler", f"{spec.title} has no scheduler {_shown(value)}.", f"It has: {', '.join(spec.schedulers)}.")
     return str(value)
 
 
@@ -225,8 +242,7 @@ def _as_float(field: str, value: float) -> float:
 
 def _within(field: str, number: float, minimum: float, maximum: float) -> float:
     if not minimum <= number <= maximum:
-        raise InvalidRequest(field, f"{_subject(field)} must be between {minimum:.10g} and {maximum:.10g}, "
-                                    f"not {number:.10g}.")
+        raise InvalidRequest(field, f"{_subject(field)} must be between {minimum:.10g} and {maximum:.10g}, not {number:.10g}.")
     return number
 
 

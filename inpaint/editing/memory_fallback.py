@@ -56,8 +56,10 @@ class MemoryFallback:
         tried = f"{self._asked} pixels" if is_same else f"{self._asked} pixels, and for any size down to {self._view.extent}"
         free = self._engine.free_memory()
         place = f" on {free.device}" if ":" in free.device else ""
-        return OutOfMemory(f"There is too little memory for {tried}: {free.nbytes / GB:.1f} GB are free{place}.",
-                           NOTHING_LEFT if is_same else NOT_EVEN_SMALL)
+        return OutOfMemory(
+            f"There is too little memory for {tried}: {free.nbytes / GB:.1f} GB are free{place}.",
+            NOTHING_LEFT if is_same else NOT_EVEN_SMALL,
+        )
 
     def _shrink(self) -> str | None:
         """Halves the pixels that the model sees, and returns what was done; None where there is no smaller extent."""

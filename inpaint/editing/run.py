@@ -58,8 +58,9 @@ class StageClock:
             self.stop()
             self._stage = progress.stage
         try:
-            self._report(dataclasses.replace(progress, candidate=self.candidate, candidates=self.candidates,
-                                             notice=self._notice or progress.notice))
+            self._report(
+                dataclasses.replace(progress, candidate=self.candidate, candidates=self.candidates, notice=self._notice or progress.notice)
+            )
         except UseAsIs:
             if self.candidate > 1 and (progress.stage != "denoising" or progress.step <= 1):
                 raise EnoughMade from None
@@ -96,6 +97,7 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: Sta
 
 def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock) -> EditResult:
     """First pictures from text; each candidate is sampled by itself with its own seed. Raises as run_edit does."""
+
     def keep(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         return Candidate(Picture(painted, request.model), seed, 0)
 
@@ -117,8 +119,14 @@ def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clo
     return _noticed(result, [*request.picture.notices, *request.notices, *_size_words(request.picture.extent, plan.region)])
 
 
-def _run(request: Request, engine: Engine, view: ModelView, clock: StageClock,
-         attempt: Callable[[SamplingParams, ProgressCallback], EngineOutput], finish: Callable[[Pixels, int, ProgressCallback], Candidate]) -> EditResult:
+def _run(
+    request: Request,
+    engine: Engine,
+    view: ModelView,
+    clock: StageClock,
+    attempt: Callable[[SamplingParams, ProgressCallback], EngineOutput],
+    finish: Callable[[Pixels, int, ProgressCallback], Candidate],
+) -> EditResult:
     """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
     fallback = MemoryFallback(engine, view, clock.notice)
     candidates: list[Candidate] = []
@@ -140,8 +148,9 @@ def _run(request: Request, engine: Engine, view: ModelView, clock: StageClock,
         engine.restore()
     clock.stop()
     said = [*notices, *_stopped_words(clock), *fallback.notices]
-    return EditResult(tuple(candidates), request.model, request.sampling, None, 0, clock.seconds, tuple(dict.fromkeys(said)),
-                      clock.stopped_at)
+    return EditResult(
+        tuple(candidates), request.model, request.sampling, None, 0, clock.seconds, tuple(dict.fromkeys(said)), clock.stopped_at
+    )
 
 
 def _stopped_words(clock: StageClock) -> list[str]:
@@ -166,8 +175,9 @@ def _size_words(picture: Extent, region: Region) -> list[str]:
 def _check_output(picture: Pixels, working: Extent) -> None:
     """Nothing that a model may return wrong reaches a person's picture. Raises BadOutput."""
     if picture.dtype != np.uint8 or picture.shape != (*working.shape, 3):
-        raise BadOutput(f"The model returned {picture.dtype} {picture.shape} instead of a picture of {working}.",
-                        "Try another seed or model.")
+        raise BadOutput(
+            f"The model returned {picture.dtype} {picture.shape} instead of a picture of {working}.", "Try another seed or model."
+        )
 
 
 def _by_candidate(sampling: SamplingParams, count: int) -> list[SamplingParams]:

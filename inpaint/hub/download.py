@@ -78,9 +78,11 @@ def _require_room(order: DownloadOrder) -> None:
     place = next(folder for folder in (order.folder, *order.folder.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if order.missing_bytes and order.missing_bytes + RESERVE > free:
-        raise StorageFull(f"{order.title} needs {size_text(order.missing_bytes)} more and {size_text(RESERVE)} to spare in "
-                          f"{order.folder}, where {size_text(free)} are free.",
-                          "Make room there, or choose another folder with --cache-dir or INPAINT_CACHE_DIR.")
+        raise StorageFull(
+            f"{order.title} needs {size_text(order.missing_bytes)} more and {size_text(RESERVE)} to spare in "
+            f"{order.folder}, where {size_text(free)} are free.",
+            "Make room there, or choose another folder with --cache-dir or INPAINT_CACHE_DIR.",
+        )
 
 
 def _bring(order: SourceOrder, file: RemoteFile, counter: _Counter) -> str:
@@ -100,9 +102,11 @@ def _bring(order: SourceOrder, file: RemoteFile, counter: _Counter) -> str:
             counter.finished(file)
             return sha256
         remove_file(path)
-    raise ModelUnavailable(f"{file.name} of {order.source.repo_id} came damaged twice: its hash is not the one that "
-                           f"{'was locked' if order.is_locked else 'the hub states'}.",
-                           "It was not kept. Try again later, or through another network.")
+    raise ModelUnavailable(
+        f"{file.name} of {order.source.repo_id} came damaged twice: its hash is not the one that "
+        f"{'was locked' if order.is_locked else 'the hub states'}.",
+        "It was not kept. Try again later, or through another network.",
+    )
 
 
 def _is_as_listed(path: Path, file: RemoteFile, sha256: str) -> bool:
@@ -118,8 +122,9 @@ def _is_as_listed(path: Path, file: RemoteFile, sha256: str) -> bool:
 def _require_complete(order: SourceOrder) -> None:
     """Raises ModelUnavailable where the hub's own list lacked something, such as a shard."""
     if weights.find_in(order.folder, order.source) is None:
-        raise ModelUnavailable(f"{order.source.repo_id} at {order.commit[:12]} is not complete on the hub.",
-                               "Set another revision in the model's file.")
+        raise ModelUnavailable(
+            f"{order.source.repo_id} at {order.commit[:12]} is not complete on the hub.", "Set another revision in the model's file."
+        )
 
 
 def _write_lock(order: SourceOrder, files: dict[str, LockedFile]) -> None:
@@ -130,5 +135,7 @@ def _write_lock(order: SourceOrder, files: dict[str, LockedFile]) -> None:
     try:
         write_lock(Path(source.lock), order.part, Lock(source.repo_id, source.revision, source.variant, order.commit, files))
     except OSError as error:
-        raise StorageFull(f"The lock file {source.lock} could not be written: {error.strerror or error}.",
-                          "Make room there or choose another --data-dir, then run the same command again.") from error
+        raise StorageFull(
+            f"The lock file {source.lock} could not be written: {error.strerror or error}.",
+            "Make room there or choose another --data-dir, then run the same command again.",
+        ) from error

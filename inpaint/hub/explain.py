@@ -21,9 +21,13 @@ from inpaint.hub.lockfile import lock_of
 log = logging.getLogger(__name__)
 
 AGAIN = "Check the network, then run the same command again; files that are complete are kept."
-HINTS: Mapping[object, str] = MappingProxyType({
-    401: "Log in anew with: hf auth login", 403: "Log in anew with: hf auth login",
-    429: "It was asked too often: wait some minutes, then run the same command again. Logged in (hf auth login) one may ask more often."})
+HINTS: Mapping[object, str] = MappingProxyType(
+    {
+        401: "Log in anew with: hf auth login",
+        403: "Log in anew with: hf auth login",
+        429: "It was asked too often: wait some minutes, then run the same command again. Logged in (hf auth login) one may ask more often.",
+    }
+)
 """The hint for an HTTP status; AGAIN for every other status."""
 
 UNPIN = 'To take the present revision, set revision = "main" {file}.'
@@ -45,9 +49,16 @@ def _explanation(spec: ModelSpec, part: str, error: Exception) -> InpaintError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull(f"The disk of {cache_folder(source)} is full.", "Make room there, then run the same command again.")
     message, hint = next(texts for kinds, texts in _sentences(error) if isinstance(error, kinds))
-    facts = {"repo": source.repo_id, "revision": source.revision, "lock": source.lock, "file": _where_to_change(spec),
-             "page": f"{constants.ENDPOINT}/{source.repo_id}", "folder": cache_folder(source), "kind": type(error).__name__,
-             "why": getattr(error, "strerror", None)}
+    facts = {
+        "repo": source.repo_id,
+        "revision": source.revision,
+        "lock": source.lock,
+        "file": _where_to_change(spec),
+        "page": f"{constants.ENDPOINT}/{source.repo_id}",
+        "folder": cache_folder(source),
+        "kind": type(error).__name__,
+        "why": getattr(error, "strerror", None),
+    }
     pin = (UNLOCK if lock_of(source) else UNPIN).format(**facts)
     return ModelUnavailable(message.format(**facts), hint.format(pin=pin, **facts))
 
@@ -63,21 +74,36 @@ def _sentences(error: Exception) -> list[tuple[Any, tuple[str, str]]]:
     answer = getattr(getattr(error, "response", None), "status_code", "an error")
     is_of_the_disk = isinstance(error, OSError) and error.errno is not None
     return [
-        (errors.OfflineModeIsEnabled, ("Offline mode is set (HF_HUB_OFFLINE), so {repo} cannot be fetched.",
-                                       "Unset it, and run the same command again.")),
-        (errors.GatedRepoError, ("{repo} asks for its licence to be accepted first.",
-                                 "Accept it on {page}, then log in with: hf auth login")),
+        (
+            errors.OfflineModeIsEnabled,
+            ("Offline mode is set (HF_HUB_OFFLINE), so {repo} cannot be fetched.", "Unset it, and run the same command again."),
+        ),
+        (
+            errors.GatedRepoError,
+            ("{repo} asks for its licence to be accepted first.", "Accept it on {page}, then log in with: hf auth login"),
+        ),
         (errors.RevisionNotFoundError, ("The hub has no revision {revision} of {repo}.", "{pin}")),
-        ((errors.RepositoryNotFoundError, errors.HFValidationError),
-         ("There is no repository {repo} on the hub, or it is private.",
-          "If it has moved, set its new repo_id {file}; if it is private, log in with: hf auth login")),
-        (errors.RemoteEntryNotFoundError, ("{repo} lists a file that it does not serve.",
-                                           "Try again later, or set another revision {file}.")),
-        (errors.HfHubHTTPError, (f"The hub answered {answer} for {{repo}}.",
-                                 HINTS.get(answer, AGAIN))),
-        ((errors.HTTPError, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError),
-         ("The hub could not be reached for {repo} ({kind}).", AGAIN)),
-        (OSError, ("The folder {folder} cannot be used: {why}.", "Choose another one with --cache-dir or INPAINT_CACHE_DIR.")
-         if is_of_the_disk else ("{repo} could not be fetched: a file came incomplete.", AGAIN)),
+        (
+            (errors.RepositoryNotFoundError, errors.HFValidationError),
+            (
+                "There is no repository {repo} on the hub, or it is private.",
+                "If it has moved, set its new repo_id {file}; if it is private, log in with: hf auth login",
+            ),
+        ),
+        (
+            errors.RemoteEntryNotFoundError,
+            ("{repo} lists a file that it does not serve.", "Try again later, or set another revision {file}."),
+        ),
+        (errors.HfHubHTTPError, (f"The hub answered {answer} for {{repo}}.", HINTS.get(answer, AGAIN))),
+        (
+            (errors.HTTPError, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError),
+            ("The hub could not be reached for {repo} ({kind}).", AGAIN),
+        ),
+        (
+            OSError,
+            ("The folder {folder} cannot be used: {why}.", "Choose another one with --cache-dir or INPAINT_CACHE_DIR.")
+            if is_of_the_disk
+            else ("{repo} could not be fetched: a file came incomplete.", AGAIN),
+        ),
         (Exception, ("The hub's answer for {repo} could not be read.", "A proxy or a login page may stand between: " + AGAIN)),
     ]

@@ -68,8 +68,13 @@ def _component(folder: str, names: Collection[str], variant: str | None) -> Comp
     weights = _weights(names, variant)
     plain = [name for name in names if name.endswith(PLAIN_ENDINGS) and not WEIGHTS_INDEX.search(name)]
     is_pickled = any(name.endswith(PICKLE_ENDINGS) for name in names)
-    return Component(folder, tuple(f"{folder}/{name}" for name in sorted([*plain, *weights])), bool(weights),
-                     "config.json" in names, is_pickled and not any(name.endswith(".safetensors") for name in names))
+    return Component(
+        folder,
+        tuple(f"{folder}/{name}" for name in sorted([*plain, *weights])),
+        bool(weights),
+        "config.json" in names,
+        is_pickled and not any(name.endswith(".safetensors") for name in names),
+    )
 
 
 def _weights(names: Iterable[str], variant: str | None) -> list[str]:

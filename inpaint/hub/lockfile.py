@@ -79,9 +79,13 @@ def _read_lock(entry: Mapping[str, object]) -> Lock:
     files = entry["files"]
     if not isinstance(files, dict):
         raise TypeError
-    return Lock(str(entry["repo_id"]), str(entry["revision"]), str(entry["variant"]) if entry["variant"] else None,
-                str(entry["commit"]),
-                {str(name): LockedFile(int(file["size"]), str(file["sha256"])) for name, file in files.items()})
+    return Lock(
+        str(entry["repo_id"]),
+        str(entry["revision"]),
+        str(entry["variant"]) if entry["variant"] else None,
+        str(entry["commit"]),
+        {str(name): LockedFile(int(file["size"]), str(file["sha256"])) for name, file in files.items()},
+    )
 
 
 def write_lock(path: Path, part: str, lock: Lock) -> None:
@@ -93,8 +97,11 @@ def write_lock(path: Path, part: str, lock: Lock) -> None:
 
 def lock_of_folder(folder: Path, base: Path) -> Lock:
     """A lock of what lies in a local folder now. base: the folder of the lock file. Raises OSError."""
-    files = {path.relative_to(folder).as_posix(): LockedFile(path.stat().st_size, sha256_of(path, lambda _: None))
-             for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {
+        path.relative_to(folder).as_posix(): LockedFile(path.stat().st_size, sha256_of(path, lambda _: None))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     return Lock(folder.relative_to(base).as_posix(), "main", None, "", files)
 
 

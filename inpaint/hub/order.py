@@ -124,8 +124,12 @@ def order_download(spec: ModelSpec, parts: Sequence[str] | None = None) -> Downl
             orders.append(_locked_order(part, source) or _listed_order(spec, part))
         elif weights.find(source) is None:
             raise weights.missing(spec)
-    return DownloadOrder(spec, tuple(orders), sum(file.size for order in orders for file in order.files),
-                         sum(file.size for order in orders for file in order.missing))
+    return DownloadOrder(
+        spec,
+        tuple(orders),
+        sum(file.size for order in orders for file in order.files),
+        sum(file.size for order in orders for file in order.missing),
+    )
 
 
 def _locked_order(part: str, source: Source) -> SourceOrder | None:
@@ -144,8 +148,9 @@ def _listed_order(spec: ModelSpec, part: str) -> SourceOrder:
         info = _model_info(source)
         listed = {sibling.rfilename: sibling for sibling in info.siblings or []}
         if info.sha is None or INDEX not in listed:
-            raise ModelUnavailable(f"{source.repo_id} is no repository of diffusers: it has no {INDEX}.",
-                                   "A single-file checkpoint cannot be used.")
+            raise ModelUnavailable(
+                f"{source.repo_id} is no repository of diffusers: it has no {INDEX}.", "A single-file checkpoint cannot be used."
+            )
         index = json.loads(fetch(source, info.sha, INDEX, lambda _: None).read_text(encoding="utf-8"))
         components = select(index if isinstance(index, dict) else {}, listed, source.variant)
         _require_weights(source, components)
@@ -175,8 +180,10 @@ def _require_weights(source: Source, components: Iterable[Component]) -> None:
         if not component.files:
             raise ModelUnavailable(f"{part} is named in its {INDEX}, but is not there.")
         if component.only_pickled and not component.has_weights:
-            raise ModelUnavailable(f"{part} is there only as a pickle file, which could run code when opened.",
-                                   "Only safetensors are fetched: choose another repository or revision.")
+            raise ModelUnavailable(
+                f"{part} is there only as a pickle file, which could run code when opened.",
+                "Only safetensors are fetched: choose another repository or revision.",
+            )
         if component.needs_weights and not component.has_weights:
             variant = f" of the variant {source.variant}" if source.variant else ""
             raise ModelUnavailable(f"{part} has no safetensors{variant}.", "Set another variant or revision in the model's file.")

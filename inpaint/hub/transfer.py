@@ -64,6 +64,7 @@ class _ByteBar:
 
 def fetch(source: Source, commit: str, name: str, on_bytes: ByteCallback) -> Path:
     """Downloads one file into the hub's cache and returns its path. Raises what huggingface_hub raises, and OSError."""
+
     def bar(**_: object) -> _ByteBar:
         return _ByteBar(on_bytes)
 

@@ -49,8 +49,13 @@ def are_gone(spec: ModelSpec) -> bool:
 
 def bytes_here(spec: ModelSpec) -> int:
     """Bytes of the locked files that are on this disk in their size."""
-    return sum(file.size for source in spec.sources.values() if (lock := lock_of(source))
-               for name, file in lock.files.items() if has_size(_snapshot(source, lock) / name, file.size))
+    return sum(
+        file.size
+        for source in spec.sources.values()
+        if (lock := lock_of(source))
+        for name, file in lock.files.items()
+        if has_size(_snapshot(source, lock) / name, file.size)
+    )
 
 
 def verify(spec: ModelSpec, report: TransferCallback) -> Verdict:
@@ -124,6 +129,7 @@ def _snapshot(source: Source, lock: Lock) -> Path:
 def _damage(folder: Path, lock: Lock, report: TransferCallback) -> Iterator[str]:
     before, all_bytes = 0, sum(file.size for file in lock.files.values())
     for name, file in lock.files.items():
+
         def on_bytes(done: int, name: str = name, before: int = before) -> None:
             report(Transfer(name, before + done, all_bytes))
 

@@ -79,8 +79,7 @@ def _cached(source: Source) -> Path | None:
 
     lock = lock_of(source)
     try:
-        index = try_to_load_from_cache(source.repo_id, INDEX, revision=lock.commit if lock else source.revision,
-                                       cache_dir=source.cache_dir)
+        index = try_to_load_from_cache(source.repo_id, INDEX, revision=lock.commit if lock else source.revision, cache_dir=source.cache_dir)
     except (errors.HFValidationError, OSError):
         return None
     if not isinstance(index, str):

@@ -237,8 +237,9 @@ class Job(Generic[Result]):
         if self.is_abandoned:
             raise EditCancelled(ABANDONED)
         if self.seconds > self.limits.job_seconds:
-            raise JobTimeout(f"This took longer than {_in_words(self.limits.job_seconds)} and was stopped.",
-                             "Choose fewer steps or a smaller work area.")
+            raise JobTimeout(
+                f"This took longer than {_in_words(self.limits.job_seconds)} and was stopped.", "Choose fewer steps or a smaller work area."
+            )
         if progress.notice and (self.progress is None or progress.notice != self.progress.notice):
             log.warning(progress.notice, extra=self.log_fields())
         if progress.preview is None and self.progress is not None and self.progress.stage == progress.stage:

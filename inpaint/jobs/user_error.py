@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from inpaint.errors import InpaintError, MachineError, OutOfMemory
 
-BUG = ("Something went wrong inside the app; this is a bug, not your fault.", "The log has the details. Your picture and mask are untouched.")
+BUG = (
+    "Something went wrong inside the app; this is a bug, not your fault.",
+    "The log has the details. Your picture and mask are untouched.",
+)
 NO_MEMORY = ("The computer's memory is too small for this edit.", "Close other programs, or choose a smaller work area.")
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,13 @@ class Watchdog:
     reap: removes jobs that ended while they waited. running: returns the job that runs now, if any. fail_all: ends every job with an error.
     """
 
-    def __init__(self, stall_seconds: float, reap: Callable[[], None], running: Callable[[], Job[Any] | None],
-                 fail_all: Callable[[MachineError], None]) -> None:
+    def __init__(
+        self,
+        stall_seconds: float,
+        reap: Callable[[], None],
+        running: Callable[[], Job[Any] | None],
+        fail_all: Callable[[MachineError], None],
+    ) -> None:
         self._stall_seconds, self._reap, self._running, self._fail_all = stall_seconds, reap, running, fail_all
         self._calls: list[Callable[[], None]] = []
         self._woken = threading.Event()

@@ -31,8 +31,13 @@ class Worker:
     pace: what past jobs taught about time, shared with whoever else wants to know.
     """
 
-    def __init__(self, executor: Executor, limits: QueueLimits | None = None,
-                 on_state: Callable[[Job[Any], State], None] = lambda job, state: None, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        limits: QueueLimits | None = None,
+        on_state: Callable[[Job[Any], State], None] = lambda job, state: None,
+        pace: Pace | None = None,
+    ) -> None:
         self.executor = executor
         self.limits = limits or QueueLimits()
         self.pace = pace or Pace()
@@ -45,8 +50,9 @@ class Worker:
         self._is_stopping = False
         self._watchdog = Watchdog(self.limits.stall_seconds, self.reap, lambda: self._running, self._fail_all)
 
-    def submit(self, work: object, person: str, page_id: str = "", cost: Cost | None = None,
-               save: Callable[[Any], Any] = unchanged) -> Job[Any]:
+    def submit(
+        self, work: object, person: str, page_id: str = "", cost: Cost | None = None, save: Callable[[Any], Any] = unchanged
+    ) -> Job[Any]:
         """Queues a piece of work. save: turns its output into the job's result, before the job counts as done.
 
         Raises Busy where the page has an unfinished job, or this person or everybody has too many; MachineError where the engine hangs.
@@ -77,7 +83,7 @@ class Worker:
         order = self._unfinished()
         if job not in order:
             return 0.0
-        each = [self._remaining(other) for other in order[:order.index(job) + 1]]
+        each = [self._remaining(other) for other in order[: order.index(job) + 1]]
         known = [seconds for seconds in each if seconds is not None]
         return sum(known) if len(known) == len(each) else None
 
@@ -190,8 +196,11 @@ class Worker:
         if not job.is_first_booking():
             return
         why = {"error": type(job.error).__name__, "reason": str(job.error)} if job.error else {}
-        log.log(logging.WARNING if job.state == "failed" else logging.INFO, "job ended",
-                extra={**job.log_fields(), "extent": str(job.cost.extent), "state": job.state, "seconds": round(job.seconds, 3), **why})
+        log.log(
+            logging.WARNING if job.state == "failed" else logging.INFO,
+            "job ended",
+            extra={**job.log_fields(), "extent": str(job.cost.extent), "state": job.state, "seconds": round(job.seconds, 3), **why},
+        )
         if job.state == "done" and job.cost.model and not job.was_kept:
             computed = job.computed_seconds
             self.pace.learn(job.cost, computed, job.loading_seconds, job.step_rate.after_steps(computed) if job.step_rate else None)

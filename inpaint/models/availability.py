@@ -20,10 +20,16 @@ def bytes_to_fetch(spec: ModelSpec, *tasks: Task) -> int:
 
     Exact where a lock states the sizes, else computed from the parameter counts in the model's file.
     """
-    holds = {part: FAMILIES[spec.family][task].holds.get(part, tuple(spec.parameters))
-             for task in tasks for part in FAMILIES[spec.family][task].parts}
-    return sum(_download_bytes(spec, part, names) for part, names in holds.items()
-               if not spec.sources[part].is_local and weights.find(spec.sources[part]) is None)
+    holds = {
+        part: FAMILIES[spec.family][task].holds.get(part, tuple(spec.parameters))
+        for task in tasks
+        for part in FAMILIES[spec.family][task].parts
+    }
+    return sum(
+        _download_bytes(spec, part, names)
+        for part, names in holds.items()
+        if not spec.sources[part].is_local and weights.find(spec.sources[part]) is None
+    )
 
 
 def _download_bytes(spec: ModelSpec, part: str, names: Iterable[str]) -> int:

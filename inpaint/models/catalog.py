@@ -34,8 +34,9 @@ class Models:
         dtype, gb = config.settings.dtype, config.settings.memory.budget_gb
         device = self.device if config.settings.device == "auto" else config.settings.device
         self.residency = Residency(device, None if gb == "auto" else int(gb * GB))
-        self._runtime = Runtime(device, None if dtype == "auto" else dtype, config.data_dir / "made", self.residency,
-                                compiles=config.settings.speed.compile)
+        self._runtime = Runtime(
+            device, None if dtype == "auto" else dtype, config.data_dir / "made", self.residency, compiles=config.settings.speed.compile
+        )
         self._engines: dict[tuple[str, Task], Any] = {}
 
     @property
@@ -163,16 +164,23 @@ class Models:
         return ModelUnavailable(f"No model that {painters} is on this machine.", f"{' - or '.join(hints)}." if hints else "")
 
     def _described(self, spec: ModelSpec) -> dict[str, object]:
-        return {"name": spec.name, "title": spec.title, "tasks": list(spec.tasks), "summary": spec.summary,
-                "on_disk": self.is_available(spec), "on_disk_by_task": {task: self.is_available(spec, task) for task in spec.tasks},
-                "licence": spec.licence, "licence_url": spec.licence_url,
-                "sources": {part: _pinned(source) for part, source in spec.sources.items()},
-                "parameters": spec.parameter_count,
-                "weights_bytes_computed": {dtype: spec.weight_bytes(dtype) for dtype in ("float16", "float32")},
-                "memory": self.residency_words(spec),
-                "controls": _controls(spec),
-                "controls_by_task": {task: _controls(spec.on_task(task)) for task in spec.tasks},
-                "schedulers": list(spec.schedulers)}
+        return {
+            "name": spec.name,
+            "title": spec.title,
+            "tasks": list(spec.tasks),
+            "summary": spec.summary,
+            "on_disk": self.is_available(spec),
+            "on_disk_by_task": {task: self.is_available(spec, task) for task in spec.tasks},
+            "licence": spec.licence,
+            "licence_url": spec.licence_url,
+            "sources": {part: _pinned(source) for part, source in spec.sources.items()},
+            "parameters": spec.parameter_count,
+            "weights_bytes_computed": {dtype: spec.weight_bytes(dtype) for dtype in ("float16", "float32")},
+            "memory": self.residency_words(spec),
+            "controls": _controls(spec),
+            "controls_by_task": {task: _controls(spec.on_task(task)) for task in spec.tasks},
+            "schedulers": list(spec.schedulers),
+        }
 
 
 def _controls(spec: ModelSpec) -> list[str]:

@@ -18,8 +18,9 @@ class Choice:
     reason: str
 
 
-def ranked_models(specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_here: Callable[[ModelSpec], bool],
-                  device: DeviceKind) -> list[ModelSpec]:
+def ranked_models(
+    specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_here: Callable[[ModelSpec], bool], device: DeviceKind
+) -> list[ModelSpec]:
     """The models that fit the task and the prompt, the best first.
 
     Those that are on this machine come before the others, then those that are fast on its device, then those of higher
@@ -28,11 +29,14 @@ def ranked_models(specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_h
     """
     able = [spec for spec in specs if spec.can(task)]
     fitting = able if task != "inpaint" else [spec for spec in able if spec.prompt == has_prompt]
-    return sorted(fitting if fitting or has_prompt else able, key=lambda spec: (not is_here(spec), not spec.is_fast_on(device), -spec.priority))
+    return sorted(
+        fitting if fitting or has_prompt else able, key=lambda spec: (not is_here(spec), not spec.is_fast_on(device), -spec.priority)
+    )
 
 
-def default_model(specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_here: Callable[[ModelSpec], bool],
-                  device: DeviceKind) -> Choice | None:
+def default_model(
+    specs: Iterable[ModelSpec], task: Task, has_prompt: bool, is_here: Callable[[ModelSpec], bool], device: DeviceKind
+) -> Choice | None:
     """The best model that is on this machine, with the controls that it has for the task; None where none is."""
     best = next((spec for spec in ranked_models(specs, task, has_prompt, is_here, device) if is_here(spec)), None)
     return None if best is None else Choice(best.on_task(task), _reason(best, task, device))
@@ -50,4 +54,6 @@ def _reason(spec: ModelSpec, task: Task, device: DeviceKind) -> str:
         return f"the small demonstration model, on {DEVICE_TITLES[device]}"
     if not spec.is_fast_on(device):
         return f"it is on this machine; on {DEVICE_TITLES[device]} it is slow"
-    return "it is on this machine, and so is a CUDA GPU" if device == "cuda" else f"it is on this machine, and fast on {DEVICE_TITLES[device]}"
+    return (
+        "it is on this machine, and so is a CUDA GPU" if device == "cuda" else f"it is on this machine, and fast on {DEVICE_TITLES[device]}"
+    )

@@ -46,17 +46,24 @@ class Ability:
 
 
 def _kandinsky22_turns(unet: str) -> tuple[Turn, ...]:
-    return (Turn("prior", ("text_encoder", "prior"), WORDS_BYTES), Turn("image encoder", ("image_encoder",), WORDS_BYTES, once=True),
-            Turn("decoder", ("movq", unet), pixel_bytes=MOVQ_PIXEL_BYTES,
-                 measures=frozenset({Measure.STREAMED, Measure.SLICED})))
+    return (
+        Turn("prior", ("text_encoder", "prior"), WORDS_BYTES),
+        Turn("image encoder", ("image_encoder",), WORDS_BYTES, once=True),
+        Turn("decoder", ("movq", unet), pixel_bytes=MOVQ_PIXEL_BYTES, measures=frozenset({Measure.STREAMED, Measure.SLICED})),
+    )
 
 
-SDXL_TURNS = (Turn("text encoders", ("text_encoder", "text_encoder_2"), WORDS_BYTES),
-              Turn("UNet", ("unet",), pixel_bytes=DENOISER_PIXEL_BYTES),
-              Turn("autoencoder", ("vae",), pixel_bytes=VAE_PIXEL_BYTES, in_float32=True,
-                   measures=frozenset({Measure.STREAMED, Measure.TILED})))
+SDXL_TURNS = (
+    Turn("text encoders", ("text_encoder", "text_encoder_2"), WORDS_BYTES),
+    Turn("UNet", ("unet",), pixel_bytes=DENOISER_PIXEL_BYTES),
+    Turn("autoencoder", ("vae",), pixel_bytes=VAE_PIXEL_BYTES, in_float32=True, measures=frozenset({Measure.STREAMED, Measure.TILED})),
+)
 
-KANDINSKY_HOLDS = {"prior": ("prior", "text_encoder", "image_encoder"), "decoder": ("movq", "unet"), "image_decoder": ("movq", "image_unet")}
+KANDINSKY_HOLDS = {
+    "prior": ("prior", "text_encoder", "image_encoder"),
+    "decoder": ("movq", "unet"),
+    "image_decoder": ("movq", "image_unet"),
+}
 
 WORDS = frozenset({"prompt", "negative_prompt", "num_inference_steps", "guidance_scale"})
 EARLY = frozenset({"schedulers", "early_stop"})
@@ -70,10 +77,18 @@ PIPELINE = WorkingLimits(multiple=16, native_pixels=768**2, max_pixels=1024**2)
 
 FAMILIES: Mapping[str, Mapping[Task, Ability]] = {
     "kandinsky22": {
-        "inpaint": Ability(("prior", "decoder"), load_kandinsky22, KANDINSKY, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet"),
-                           KANDINSKY_HOLDS),
-        "image-to-image": Ability(("prior", "image_decoder"), load_kandinsky22_image, KANDINSKY, WORDS | EARLY | PRIOR | STRENGTH,
-                                  _kandinsky22_turns("image_unet"), KANDINSKY_HOLDS)},
+        "inpaint": Ability(
+            ("prior", "decoder"), load_kandinsky22, KANDINSKY, WORDS | EARLY | PRIOR, _kandinsky22_turns("unet"), KANDINSKY_HOLDS
+        ),
+        "image-to-image": Ability(
+            ("prior", "image_decoder"),
+            load_kandinsky22_image,
+            KANDINSKY,
+            WORDS | EARLY | PRIOR | STRENGTH,
+            _kandinsky22_turns("image_unet"),
+            KANDINSKY_HOLDS,
+        ),
+    },
     "sdxl": {"generate": Ability(("pipeline",), load_sdxl, None, WORDS | SIZE, SDXL_TURNS)},
     "diffusers-inpaint": {"inpaint": Ability(("pipeline",), load_diffusers_inpaint, PIPELINE, WORDS | EARLY | STRENGTH, SDXL_TURNS)},
     "patchmatch": {"inpaint": Ability((), load_patchmatch, TEXTURES)},
@@ -105,11 +120,14 @@ def _check(spec: ModelSpec) -> None:
 
 def _check_controls(file: TomlFile, spec: ModelSpec, task: Task) -> None:
     """Refuses a control that would be shown and do nothing. Raises BadConfig that names its key."""
-    keys = {name: f"limits.{name}" for name in spec.limits} | \
-        {name: f"task_limits.{task}.{name}" for name in spec.task_limits.get(task, {})} | \
-        {name: name for name in ("prompt", "negative_prompt", "early_stop", "schedulers") if getattr(spec, name)}
+    keys = (
+        {name: f"limits.{name}" for name in spec.limits}
+        | {name: f"task_limits.{task}.{name}" for name in spec.task_limits.get(task, {})}
+        | {name: name for name in ("prompt", "negative_prompt", "early_stop", "schedulers") if getattr(spec, name)}
+    )
     for name in sorted(keys.keys() - FAMILIES[spec.family][task].controls):
         useful = [other for other in spec.tasks if name in spec.limits and name in FAMILIES[spec.family][other].controls]
         hint = f"Put it into [task_limits.{useful[0]}]." if useful else "Take it out of the model's file."
-        raise file.wrong(keys[name], f"{spec.family} does not use it for {task}",
-                         "Set prompt = false." if name == "prompt" else hint, because="family")
+        raise file.wrong(
+            keys[name], f"{spec.family} does not use it for {task}", "Set prompt = false." if name == "prompt" else hint, because="family"
+        )

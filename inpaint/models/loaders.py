@@ -81,9 +81,16 @@ def _kandinsky22(spec: ModelSpec, runtime: Runtime, decoder: str) -> dict[str, A
     from inpaint.engines.runtime.compilation import Compiler
 
     folders = weights.locate(spec, ("prior", decoder))
-    return {"prior": str(folders["prior"]), "decoder": str(folders[decoder]), "cache_dir": runtime.made_dir,
-            "prior_variant": spec.sources["prior"].variant, "decoder_variant": spec.sources[decoder].variant,
-            "recent": runtime.recent, "compiler": Compiler() if runtime.compiles else None, **_shared(spec, runtime)}
+    return {
+        "prior": str(folders["prior"]),
+        "decoder": str(folders[decoder]),
+        "cache_dir": runtime.made_dir,
+        "prior_variant": spec.sources["prior"].variant,
+        "decoder_variant": spec.sources[decoder].variant,
+        "recent": runtime.recent,
+        "compiler": Compiler() if runtime.compiles else None,
+        **_shared(spec, runtime),
+    }
 
 
 def _pipeline(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
@@ -97,8 +104,13 @@ def _shared(spec: ModelSpec, runtime: Runtime) -> dict[str, Any]:
     from inpaint.engines.runtime.torch_device import choose_device, choose_dtype
 
     device = choose_device(runtime.device)
-    return {"device": device, "dtype": choose_dtype(device, runtime.dtype), "model": spec.name,
-            "how_to_get": weights.how_to_get(spec), "residency": runtime.residency}
+    return {
+        "device": device,
+        "dtype": choose_dtype(device, runtime.dtype),
+        "model": spec.name,
+        "how_to_get": weights.how_to_get(spec),
+        "residency": runtime.residency,
+    }
 
 
 def _checked(spec: ModelSpec, engine: Any, owner: str) -> Any:

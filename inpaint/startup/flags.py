@@ -21,5 +21,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
     parser.add_argument("--dtype", metavar="T", help="auto, float16, bfloat16 or float32 (default: auto)")
     parser.add_argument("--config", type=Path, metavar="DIR", help="folder with your own app.toml and models/*.toml")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder for results, uploads, logs and lockfiles (default: the system's folder for user data)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="folder for results, uploads, logs and lockfiles (default: the system's folder for user data)"
+    )
     parser.add_argument("--cache-dir", metavar="DIR", help="folder for downloaded weights (default: the Hugging Face cache)")

@@ -18,5 +18,7 @@ def check_intact() -> str:
     own = Path(__file__).resolve().parents[1] / "__init__.py"
     if not any(Path(str(other.locate_file(file))).resolve() == own for file in other.files or ()):
         return ""
-    return (f"The package {NAMESAKE} {other.version} is another program, and its files are mixed with those of inpaint-studio. Repair it with: "
-            f"pip uninstall --yes {NAMESAKE} inpaint-studio, then install inpaint-studio again.")
+    return (
+        f"The package {NAMESAKE} {other.version} is another program, and its files are mixed with those of inpaint-studio. Repair it with: "
+        f"pip uninstall --yes {NAMESAKE} inpaint-studio, then install inpaint-studio again."
+    )

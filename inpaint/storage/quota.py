@@ -64,8 +64,10 @@ class Housekeeper:
     def __init__(self, data_dir: Path, limits: StorageLimits) -> None:
         self._quotas = (
             Quota("results", data_dir / "results", RUN_NAME, limits.results_gigabytes * GIGABYTE, limits.results_days * DAY),
-            Quota("uploads", uploads_folder(data_dir), UPLOAD_NAME, limits.uploads_gigabytes * GIGABYTE, limits.uploads_days * DAY,
-                  UNFINISHED))
+            Quota(
+                "uploads", uploads_folder(data_dir), UPLOAD_NAME, limits.uploads_gigabytes * GIGABYTE, limits.uploads_days * DAY, UNFINISHED
+            ),
+        )
         self._in_use: Callable[[], Collection[Path]] = tuple
         self._sweeping, self._waiting = threading.Lock(), threading.Lock()
 
@@ -114,8 +116,13 @@ def sweep_one(quota: Quota, in_use: Collection[str], now: float) -> None:
             size -= thing.size
             removed.append(thing)
     if removed:
-        log.info("%d old %s were removed (%.1f MB); %.1f MB are left", len(removed), quota.title,
-                 sum(thing.size for thing in removed) / 1e6, size / 1e6)
+        log.info(
+            "%d old %s were removed (%.1f MB); %.1f MB are left",
+            len(removed),
+            quota.title,
+            sum(thing.size for thing in removed) / 1e6,
+            size / 1e6,
+        )
 
 
 def _things(quota: Quota) -> Iterator[Kept]:

@@ -23,8 +23,16 @@ from inpaint.core.picture import BACKDROP, Picture
 from inpaint.core.words.text import file_stem
 from inpaint.errors import InvalidRequest, StorageFull
 
-FORMAT_BY_ENDING: Mapping[str, str] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF",
-                                       ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+FORMAT_BY_ENDING: Mapping[str, str] = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
 LOSSLESS = frozenset({"PNG", "TIFF", "BMP"})
 WITHOUT_ALPHA = frozenset({"JPEG", "BMP"})
 MAX_SIDE: Mapping[str, int] = {"WEBP": 16_383}
@@ -84,8 +92,9 @@ def check_extent(path: Path, extent: Extent) -> None:
     """Raises InvalidRequest where the output's format holds no picture of this extent."""
     file_format = FORMAT_BY_ENDING[path.suffix.lower()]
     if extent.long_side > MAX_SIDE.get(file_format, extent.long_side):
-        raise InvalidRequest("output", f"{file_format} holds at most {MAX_SIDE[file_format]:,} px a side; "
-                                       f"the picture is {extent}.", "Choose another ending.")
+        raise InvalidRequest(
+            "output", f"{file_format} holds at most {MAX_SIDE[file_format]:,} px a side; the picture is {extent}.", "Choose another ending."
+        )
 
 
 def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
@@ -122,8 +131,9 @@ def save_picture(picture: Picture, path: Path) -> SavedFile:
         with Image.open(path) as image:
             return SavedFile(path, Picture(np.array(image), picture.name))
     lost = [f"{file_format} holds no transparency; it was put on white."] if loses_alpha else []
-    return SavedFile(path, None, (*lost, f"{file_format} does not hold the pixels unchanged: "
-                                     "the numbers of this report were computed before encoding."))
+    return SavedFile(
+        path, None, (*lost, f"{file_format} does not hold the pixels unchanged: the numbers of this report were computed before encoding.")
+    )
 
 
 def write_atomically(path: Path, data: bytes) -> None:

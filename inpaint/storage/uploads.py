@@ -21,21 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from inpaint.config.settings import PictureLimits
-from inpaint.core.geometry import Extent
-from inpaint.core.masks.coding_noise import without_coding_noise
-from inpaint.core.masks.doubts import is_coloured
-from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
+from inpaint.errors import ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "DIB", "GIF")
 """Tried in turn by content, never by the file's name."""
 
 READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
-LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP", "AVIF": "AVIF", "HEIF": "HEIC"}
-"""Titles by the names that Pillow gives after opening; MPO is a phone's JPEG with a second picture behind the first. A WebP may be
-lossless, which `_is_lossy` finds out; of AVIF and HEIC nothing tells."""
-
 CONVERTED_MODES = frozenset({"CMYK", "LAB"})
 """Their colours are converted to sRGB, so an embedded profile, whatever it is, says nothing of the result any more."""
 
@@ -45,10 +37,6 @@ XMP = ("xmp", "XML:com.adobe.xmp")
 
 EXIF_DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 log = logging.getLogger(__name__)
-TRANSPARENT_MASK = ("The mask is transparent in places; these count as black and stay as they are. If they are what should change, invert the mask, "
-                    "or save it in black and white.")
-IN_COLOUR = "The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29."
-LABELS = "The mask holds only 0 and 1, as labels do: 1 was read as white, so that is what changes."
 SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
 
@@ -92,70 +80,19 @@ class Upload:
 def read_picture(upload: Upload, limits: PictureLimits) -> Picture:
     """The picture as 8-bit RGB or RGBA, upright. Raises UnreadableImage, ImageTooLarge."""
     notices: list[str] = []
-    with _reading(upload.name, limits):
-        image = _opened(upload, limits)
+    with reading(upload.name, limits):
+        image = opened(upload, limits)
         if _is_deep_colour(image):
             notices.append(SCALED_TO_EIGHT)
         image.load()
         if _has_more_frames(image):
             notices.append(f"{upload.name} holds more than one frame; the first one is used.")
-        plain = _eight_bit(_upright(image), notices)
-        return Picture(np.array(plain), Path(upload.name).stem or "picture", _kept_profile(image), _date_taken(image),
-                       tuple(notices))
-
-
-def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
-    """Luminance as a mask: white = repaint, grey is soft, transparency counts as black.
-
-    Raises UnreadableImage, ImageTooLarge, BadMask where its extent is not the picture's.
-    """
-    with _reading(upload.name, limits):
-        image = _opened(upload, limits)
-        image.load()
-        upright, title = _upright(image), _lossy_title(image, upload.data)
-        labels = None if title else _labels_in_white(upright)
-        plain = labels or _eight_bit(upright, [])
-    if plain.size != (picture.width, picture.height):
-        raise BadMask(f"The mask is {plain.width} x {plain.height}, the picture {picture}.",
-                      "A mask must have the size of its picture.")
-    is_transparent = plain.mode == "RGBA" and bool((np.asarray(plain)[..., 3] < 255).any())
-    if plain.mode == "RGBA":
-        plain = Image.alpha_composite(Image.new("RGBA", plain.size, (0, 0, 0, 255)), plain)
-    notices = [LABELS] if labels else [TRANSPARENT_MASK] if is_transparent else []
-    notices += [IN_COLOUR] if is_coloured(np.asarray(plain.convert("RGB"))) else []
-    pixels = np.array(plain.convert("L"))
-    if title:
-        pixels = _without_coding_noise(pixels, title, notices)
-    return Mask(pixels, tuple(notices))
-
-
-def _without_coding_noise(pixels: NDArray[np.uint8], title: str, notices: list[str]) -> NDArray[np.uint8]:
-    cleaned = without_coding_noise(pixels)
-    dropped = int(np.count_nonzero((cleaned == 0) & (pixels > 0)))
-    if dropped:
-        notices.append(f"The mask was saved as {title}, which leaves faint traces beside an edge: {dropped:,} px of them do not count as "
-                       "painted. A mask saved as PNG has none.")
-    return cleaned
-
-
-def _lossy_title(image: Image.Image, data: bytes) -> str:
-    """The title of a file's format where that is lossy, else "". Of a WebP, the chunk that holds its first frame tells: "VP8 " is lossy,
-    "VP8L" is lossless."""
-    is_lossless = image.format == "WEBP" and b"VP8L" in data and b"VP8 " not in data[:data.index(b"VP8L")]
-    return "" if is_lossless else LOSSY_FORMATS.get(image.format or "", "")
-
-
-def _labels_in_white(image: Image.Image) -> Image.Image | None:
-    """A mask whose highest value is 1, as programs write that number things: the same with 255 in the place of 1. None for any other
-    mask. As opacity, 1 of 255 would change nothing that anybody sees, and 1 of 65,535 is nothing at all."""
-    if image.has_transparency_data or not (image.mode in ("L", "RGB") or image.mode.startswith("I")):
-        return None
-    values = np.asarray(image)
-    return Image.fromarray((values == 1).astype(np.uint8) * 255) if values.max() == 1 else None
+        plain = eight_bit(upright(image), notices)
+        return Picture(np.array(plain), Path(upload.name).stem or "picture", _kept_profile(image), _date_taken(image), tuple(notices))
 
 
 @contextlib.contextmanager
-def _reading(name: str, limits: PictureLimits) -> Generator[None]:
+def reading(name: str, limits: PictureLimits) -> Generator[None]:
     """Whatever a reader raises becomes one sentence: on damaged files Pillow's readers raise nearly every built-in error.
 
     Seen in 6,000 files with flipped or missing bytes: OSError, SyntaxError, ValueError, RuntimeError, IndexError, KeyError,
@@ -176,7 +113,7 @@ def _reading(name: str, limits: PictureLimits) -> Generator[None]:
         raise UnreadableImage(f"{name} is damaged and cannot be read to its end.") from None
 
 
-def _opened(upload: Upload, limits: PictureLimits) -> Image.Image:
+def opened(upload: Upload, limits: PictureLimits) -> Image.Image:
     """The first frame, its size checked; its pixels are not decoded yet."""
     if not upload.data:
         raise UnreadableImage(f"{upload.name} is empty (0 bytes).")
@@ -212,14 +149,14 @@ def _register_heif() -> None:
 def _check_size(name: str, size: tuple[int, int], limits: PictureLimits) -> None:
     width, height = size
     if width * height > limits.max_megapixels * 1_000_000:
-        raise ImageTooLarge(f"{name} has {width * height / 1e6:.1f} megapixels; the limit is {limits.max_megapixels:g}.",
-                            "Shrink it first.")
+        raise ImageTooLarge(
+            f"{name} has {width * height / 1e6:.1f} megapixels; the limit is {limits.max_megapixels:g}.", "Shrink it first."
+        )
     if max(size) > limits.max_side:
-        raise ImageTooLarge(f"{name} is {width} x {height}; a side may have at most {limits.max_side:,} px.",
-                            "Shrink or crop it first.")
+        raise ImageTooLarge(f"{name} is {width} x {height}; a side may have at most {limits.max_side:,} px.", "Shrink or crop it first.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """By the EXIF orientation; a damaged EXIF block counts as none. What no browser turns a picture by is not heeded: XMP, and EXIF
     that lies in a PNG's text."""
     _forget_xmp(image)
@@ -255,7 +192,7 @@ def _kept_profile(image: Image.Image) -> bytes | None:
     return profile if fits else None
 
 
-def _eight_bit(image: Image.Image, notices: list[str]) -> Image.Image:
+def eight_bit(image: Image.Image, notices: list[str]) -> Image.Image:
     """Any mode that Pillow reads -> RGB, or RGBA where there is transparency."""
     if image.mode in ("RGB", "RGBA") and not image.has_transparency_data:
         return image.convert("RGB") if image.mode == "RGB" else image

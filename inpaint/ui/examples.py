@@ -10,7 +10,8 @@ from typing import Any
 from inpaint.config.settings import PictureLimits
 from inpaint.core.masks.mask import Mask
 from inpaint.core.picture import Picture
-from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.storage.masks import read_mask
+from inpaint.storage.uploads import Upload, read_picture
 
 FOLDER = Path(__file__).parent / "examples"
 
@@ -41,25 +42,40 @@ class Shot:
     only_fills: bool = False
 
 
-ROBOT = ("A friendly humanoid robot sits at a wooden table in a bright, sunlit room, happily drawing on a sketchbook. "
-         "Soft light colors, landscape, peaceful, productive, and joyful atmosphere. The robot is drawing an image of itself "
-         "drawing, creating a recursive effect. Large window in the background with greenery outside, warm natural lighting.")
+ROBOT = (
+    "A friendly humanoid robot sits at a wooden table in a bright, sunlit room, happily drawing on a sketchbook. "
+    "Soft light colors, landscape, peaceful, productive, and joyful atmosphere. The robot is drawing an image of itself "
+    "drawing, creating a recursive effect. Large window in the background with greenery outside, warm natural lighting."
+)
 GENERATE_WORDS = (
-    Words("A robot that draws itself", ROBOT, model="sdxl-turbo", size="512x512",
-          given={"num_inference_steps": 1, "seed": 148607185}),
+    Words("A robot that draws itself", ROBOT, model="sdxl-turbo", size="512x512", given={"num_inference_steps": 1, "seed": 148607185}),
     Words("The robot by Playground v2", ROBOT, "overexposed, underexposed", "playground-v2", "1024x1024"),
     Words("A dog, painted by a child", "A painting of a friendly dog painted by a child.", model="sdxl-turbo", size="512x512"),
 )
 REIMAGINE_WORDS = (
     Words("The dog as a photo", "A photo of a friendly dog. High details, realistic", "low quality, bad quality", "kandinsky-2.2"),
 )
-ERASE_SHOTS = (Shot("astronaut", "Take the badges off", "astronaut"), Shot("rocket", "Remove a tower", "rocket"),
-               Shot("coffee", "Clear the spoon away", "coffee"))
-FILLING_SHOT = Shot("surgical", "With words: a surgical mask, by Vermeer", "astronaut", Words(
-    "A surgical mask", "Oil painting of a woman wearing a surgical mask, Vermeer", "bad anatomy, deformed, ugly, disfigured",
-    "kandinsky-2.2"), only_fills=True)
-DRAWING_SHOTS = (Shot("strawberry", "A strawberry on the table", "coffee", Words("A strawberry", "a strawberry")),
-                 Shot("balloon", "A balloon in the sky", "rocket", Words("A balloon", "a balloon")))
+ERASE_SHOTS = (
+    Shot("astronaut", "Take the badges off", "astronaut"),
+    Shot("rocket", "Remove a tower", "rocket"),
+    Shot("coffee", "Clear the spoon away", "coffee"),
+)
+FILLING_SHOT = Shot(
+    "surgical",
+    "With words: a surgical mask, by Vermeer",
+    "astronaut",
+    Words(
+        "A surgical mask",
+        "Oil painting of a woman wearing a surgical mask, Vermeer",
+        "bad anatomy, deformed, ugly, disfigured",
+        "kandinsky-2.2",
+    ),
+    only_fills=True,
+)
+DRAWING_SHOTS = (
+    Shot("strawberry", "A strawberry on the table", "coffee", Words("A strawberry", "a strawberry")),
+    Shot("balloon", "A balloon in the sky", "rocket", Words("A balloon", "a balloon")),
+)
 """For a model that knows a few things only: shown where those are among them."""
 
 

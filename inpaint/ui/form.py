@@ -64,8 +64,7 @@ class Settings:
 
     def read(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[str, object]:
         """Field name -> value, for the controls that the model has."""
-        fields = {name: values[widget] for name, widget in self.widgets.items()
-                  if name in spec.limits or name in OF_EVERY_MODEL}
+        fields = {name: values[widget] for name, widget in self.widgets.items() if name in spec.limits or name in OF_EVERY_MODEL}
         fields["seed"] = _typed_number(fields["seed"])
         return fields | ({"scheduler": values[self.scheduler]} if spec.schedulers else {})
 
@@ -76,10 +75,14 @@ class Settings:
         """
         if spec.name == shown:
             return {}
-        updates: dict[Component, Any] = {control: gr.update(visible=False) for field, control in self.widgets.items()
-                                         if field not in OF_EVERY_MODEL}
-        updates |= {self.widgets[field]: _fitted(limit, chosen.get((spec.name, field), limit.default))
-                    for field, limit in spec.limits.items() if field in self.widgets}
+        updates: dict[Component, Any] = {
+            control: gr.update(visible=False) for field, control in self.widgets.items() if field not in OF_EVERY_MODEL
+        }
+        updates |= {
+            self.widgets[field]: _fitted(limit, chosen.get((spec.name, field), limit.default))
+            for field, limit in spec.limits.items()
+            if field in self.widgets
+        }
         updates[self.scheduler] = gr.update(visible=bool(spec.schedulers), choices=_scheduler_choices(spec), value="")
         return updates
 
@@ -100,8 +103,14 @@ class Settings:
         """
         for field, widget in self.widgets.items():
             if isinstance(widget, gr.Slider):
-                widget.input(partial(_remember, field), [widget, shown, chosen], chosen, show_progress="hidden",
-                             trigger_mode="always_last", api_visibility="private")
+                widget.input(
+                    partial(_remember, field),
+                    [widget, shown, chosen],
+                    chosen,
+                    show_progress="hidden",
+                    trigger_mode="always_last",
+                    api_visibility="private",
+                )
 
 
 def able(specs: Iterable[ModelSpec], task: Task) -> list[ModelSpec]:
@@ -124,18 +133,29 @@ def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[
     """Widgets for every control that one of the specs has, fitted to the one shown first. apart: sliders that stand elsewhere."""
     folded = build_sliders(list(specs), shown, [control for control in CONTROLS if control.field not in apart])
     widgets: dict[str, Component] = {**apart, **folded}
-    scheduler = gr.Dropdown(_scheduler_choices(shown), value="", label="Scheduler", visible=bool(shown.schedulers),
-                            info="How noise becomes a picture; the model's own unless chosen.")
-    widgets["seed"] = gr.Textbox("", label="Seed", max_lines=1, placeholder="drawn anew each time", elem_classes="ip-seed",
-                                 info=f"A whole number up to {MAX_SEED:,}. The same seed gives the same picture.")
-    widgets["count"] = gr.Slider(1, CANDIDATES_ON_PAGE, value=1, step=1, label="Candidates",
-                                 info="Several results to choose from.")
+    scheduler = gr.Dropdown(
+        _scheduler_choices(shown),
+        value="",
+        label="Scheduler",
+        visible=bool(shown.schedulers),
+        info="How noise becomes a picture; the model's own unless chosen.",
+    )
+    widgets["seed"] = gr.Textbox(
+        "",
+        label="Seed",
+        max_lines=1,
+        placeholder="drawn anew each time",
+        elem_classes="ip-seed",
+        info=f"A whole number up to {MAX_SEED:,}. The same seed gives the same picture.",
+    )
+    widgets["count"] = gr.Slider(1, CANDIDATES_ON_PAGE, value=1, step=1, label="Candidates", info="Several results to choose from.")
     return Settings(widgets, scheduler)
 
 
 def _slider(control: Control, limit: Limit, visible: bool) -> gr.Slider:
-    return gr.Slider(limit.minimum, limit.maximum, value=limit.default, step=limit.step, label=control.label,
-                     info=control.more, visible=visible)
+    return gr.Slider(
+        limit.minimum, limit.maximum, value=limit.default, step=limit.step, label=control.label, info=control.more, visible=visible
+    )
 
 
 def _fitted(limit: Limit, value: float) -> Any:
@@ -191,20 +211,30 @@ class WordsForm:
 
     def fit(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[Any, Any]:
         """Show what `spec` has."""
-        return {**self.settings.fit(spec, values[self.shown], values[self.chosen]), self.shown: spec.name,
-                self.refusals: gr.update(visible=spec.negative_prompt)}
+        return {
+            **self.settings.fit(spec, values[self.shown], values[self.chosen]),
+            self.shown: spec.name,
+            self.refusals: gr.update(visible=spec.negative_prompt),
+        }
 
     def read(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[str, object]:
         """Field name -> value, for what the model has."""
         negative = {"negative_prompt": values[self.negative]} if spec.negative_prompt else {}
         return {"prompt": values[self.prompt], "model": spec.name, **negative, **self.settings.read(spec, values)}
 
-    def restore(self, spec: ModelSpec, given: Mapping[str, Any], chosen: Chosen, model: str | None = None,
-                typed: str = "") -> dict[Any, Any]:
+    def restore(
+        self, spec: ModelSpec, given: Mapping[str, Any], chosen: Chosen, model: str | None = None, typed: str = ""
+    ) -> dict[Any, Any]:
         """Put back what `read` gave. model: what the box of models said, where that was not the spec's name. typed: words that
         stand in the prompt by now, and stay."""
         negative = {self.negative: given["negative_prompt"]} if "negative_prompt" in given else {}
         numbers = {(spec.name, field): given[field] for field in spec.limits if given.get(field) is not None}
-        return {**self.settings.restore(spec, given), **negative, self.prompt: typed or given.get("prompt") or "",
-                self.model: spec.name if model is None else model, self.shown: spec.name, self.chosen: {**chosen, **numbers},
-                self.refusals: gr.update(visible=spec.negative_prompt)}
+        return {
+            **self.settings.restore(spec, given),
+            **negative,
+            self.prompt: typed or given.get("prompt") or "",
+            self.model: spec.name if model is None else model,
+            self.shown: spec.name,
+            self.chosen: {**chosen, **numbers},
+            self.refusals: gr.update(visible=spec.negative_prompt),
+        }

@@ -107,25 +107,40 @@ class Page(gr.Blocks):
         would reach the server without a login, and nobody said that it is meant."""
         config = self.service.config
         gr.set_static_paths(config.data_dir / "results")  # else Gradio would copy each result that it serves into its cache
-        settings = replace(config.settings, host=options.get("server_name", config.settings.host),
-                           share=bool(options.get("share", config.settings.share)))
+        settings = replace(
+            config.settings, host=options.get("server_name", config.settings.host), share=bool(options.get("share", config.settings.share))
+        )
         auth, hosts = options.get("auth", parse_auth(settings.auth)), hosts_of(settings, os.environ)
         if not auth:
             check_open(replace(settings, auth=None), os.environ)
         folders = FolderWatch(written_folders(config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
 
         def inner(app: Any) -> ASGIApp:
-            return UploadRoom(Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event, self.has_session), self.service.space, folders)
+            return UploadRoom(
+                Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event, self.has_session), self.service.space, folders
+            )
 
         own: dict[str, Any] = {
-            "server_name": in_url(settings.host) if settings.host else None, "server_port": settings.port,
-            "share": settings.share or None, "auth": auth,
-            "theme": build_theme(), "css_paths": [HERE / "style.css"], "head_paths": [HERE / "head.html", HERE / "server" / "refusals.html"],
-            "allowed_paths": [str(config.data_dir / "results")], "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
-            "run_history": False, "state_session_capacity": PAGES_KEPT, "show_error": False, "footer_links": [], "pwa": False, "ssr_mode": False,
-            "app_kwargs": {"routes": [*health_routes(self.service, folders, auth), unsaved_route(self.service, auth)],
-                           "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_request},
-                           "lifespan": partial(guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner)},
+            "server_name": in_url(settings.host) if settings.host else None,
+            "server_port": settings.port,
+            "share": settings.share or None,
+            "auth": auth,
+            "theme": build_theme(),
+            "css_paths": [HERE / "style.css"],
+            "head_paths": [HERE / "head.html", HERE / "server" / "refusals.html"],
+            "allowed_paths": [str(config.data_dir / "results")],
+            "max_file_size": f"{settings.pictures.max_file_megabytes}mb",
+            "run_history": False,
+            "state_session_capacity": PAGES_KEPT,
+            "show_error": False,
+            "footer_links": [],
+            "pwa": False,
+            "ssr_mode": False,
+            "app_kwargs": {
+                "routes": [*health_routes(self.service, folders, auth), unsaved_route(self.service, auth)],
+                "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_request},
+                "lifespan": partial(guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner),
+            },
         }
         self.default_config.fns = Functions(self.default_config.fns)
         self.fetches.allowed = may_download(settings, os.environ)
@@ -144,7 +159,6 @@ class Page(gr.Blocks):
         pending = list(self._queue.pending_event_ids_session.values())
         return event in self._queue.event_ids_to_events or any(event in events for events in pending)
 
-
     def has_session(self, session: str) -> bool:
         """Whether anything was asked for in a session, whose answers it may wait for."""
         return session in self._queue.pending_messages_per_session
@@ -162,8 +176,11 @@ def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
         with gr.Row(elem_id="bar"):
             gr.HTML('<h1 class="ip-brand">Inpaint</h1>')
             edit_chip = gr.HTML(words.chip_html(first.spec, models, "inpaint"), elem_id="edit-chip", elem_classes="ip-chip-box")
-            making_chip = gr.HTML(words.chip_html(generating[0], models, "generate") if generating else "", elem_id="generate-chip",
-                                  elem_classes="ip-chip-box")
+            making_chip = gr.HTML(
+                words.chip_html(generating[0], models, "generate") if generating else "",
+                elem_id="generate-chip",
+                elem_classes="ip-chip-box",
+            )
             gr.HTML(words.THEME_BUTTON)
         with gr.Tabs(selected="edit", elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit"):

@@ -21,9 +21,14 @@ from inpaint.models.families import FAMILIES
 from inpaint.ui.downloads.fetcher import Fetch
 
 STAGES: Mapping[str, str] = {
-    "loading": "Loading the model", "prior": "Reading the words", "encoding": "Looking at the picture",
-    "denoising": "Painting", "decoding": "Developing the picture", "filling": "Filling from the picture",
-    "compositing": "Setting it back into the picture", "saving": "Saving",
+    "loading": "Loading the model",
+    "prior": "Reading the words",
+    "encoding": "Looking at the picture",
+    "denoising": "Painting",
+    "decoding": "Developing the picture",
+    "filling": "Filling from the picture",
+    "compositing": "Setting it back into the picture",
+    "saving": "Saving",
 }
 
 REFUSED_LINE = '<p class="ip-message ip-error ip-refused" role="alert"></p>'
@@ -87,8 +92,10 @@ def notice_html(notices: Sequence[str]) -> str:
 
 def downloads_html(addresses: Sequence[str]) -> str:
     """Links to results that are in memory only."""
-    links = " ".join(f'<a href="{escape(address)}" download>Download{f" {k}" if len(addresses) > 1 else ""}</a>'
-                     for k, address in enumerate(addresses, start=1))
+    links = " ".join(
+        f'<a href="{escape(address)}" download>Download{f" {k}" if len(addresses) > 1 else ""}</a>'
+        for k, address in enumerate(addresses, start=1)
+    )
     return f'<p class="ip-message">{links}</p>' if links else ""
 
 
@@ -100,8 +107,10 @@ def reason_html(reason: str) -> str:
 def plan_html(region: Region) -> str:
     """What will happen when Run is pressed, before it happens."""
     size = "its own size" if region.scale == 1 else f"{region.working} px ({region.scale:.2g}x)"
-    return (f'<p class="ip-plan"><strong>Plan.</strong> The model sees {region.crop.width} x {region.crop.height} px round your mask, '
-            f"at {size}. What it paints is set back into the full picture.</p>")
+    return (
+        f'<p class="ip-plan"><strong>Plan.</strong> The model sees {region.crop.width} x {region.crop.height} px round your mask, '
+        f"at {size}. What it paints is set back into the full picture.</p>"
+    )
 
 
 def made_line(title: str, seed: int, report: RunReport) -> str:

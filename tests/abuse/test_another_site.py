@@ -40,6 +40,7 @@ TRIES = """async (server) => {
 @pytest.fixture(params=["127.0.0.1", "localhost"])
 def foreign_site(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty page on another port, on the app's own name and on another of this machine's."""
+
     class Empty(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -71,7 +72,9 @@ def test_a_frame_on_another_site_stays_empty(client: httpx.Client, abused: Serve
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(foreign_site)
-        page.evaluate("url => { const frame = document.createElement('iframe'); frame.src = url; document.body.append(frame); }", f"{abused.url}/")
+        page.evaluate(
+            "url => { const frame = document.createElement('iframe'); frame.src = url; document.body.append(frame); }", f"{abused.url}/"
+        )
         frame = page.wait_for_selector("iframe").content_frame()
         frame.wait_for_load_state()
         assert frame.query_selector("#bar") is None and frame.query_selector("gradio-app") is None

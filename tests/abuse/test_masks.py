@@ -56,9 +56,11 @@ CASES = [
     Case(37, "a switch that is none", png(PAINTED), "Invert mask must be true or false.", values={"invert_mask": "yes"}),
     Case(38, "16 bits", png(PAINTED.astype(np.uint16) * 257)),
     Case(38, "16 bits, 0 and 1", png(PAINTED.astype(np.uint16) // 255), notice="The mask holds only 0 and 1"),
-    Case(38, "a palette", png(PAINTED, "P")), Case(38, "one bit", png(PAINTED, "1")),
+    Case(38, "a palette", png(PAINTED, "P")),
+    Case(38, "one bit", png(PAINTED, "1")),
     Case(38, "turned by EXIF", png(np.ascontiguousarray(np.rot90(PAINTED)), exif=exif(6))),
-    Case(38, "no picture", UNREADABLE["text"], "is not a readable"), Case(38, "half", UNREADABLE["half a PNG"], "is damaged"),
+    Case(38, "no picture", UNREADABLE["text"], "is not a readable"),
+    Case(38, "half", UNREADABLE["half a PNG"], "is damaged"),
 ]
 
 
@@ -70,4 +72,8 @@ def test_a_mask(case: Case, client: httpx.Client) -> None:
         return
     assert kind == "complete", told
     notices = " ".join(told[1]["notices"])
-    assert told[1]["changed_outside"] == 0 and case.notice in notices and bool(case.notice) == ("The mask " in notices or "whole picture" in notices), notices
+    assert (
+        told[1]["changed_outside"] == 0
+        and case.notice in notices
+        and bool(case.notice) == ("The mask " in notices or "whole picture" in notices)
+    ), notices

@@ -70,25 +70,38 @@ def located() -> bytes:
 
 CASES = [
     Case(2, "empty", b"", "is empty (0 bytes)"),
-    *(Case(3, name, data, NO_PICTURE) for name, data in {"text": UNREADABLE["text"], "PDF": UNREADABLE["PDF"], "HTML": b"<!doctype html><p>hello"}.items()),
+    *(
+        Case(3, name, data, NO_PICTURE)
+        for name, data in {"text": UNREADABLE["text"], "PDF": UNREADABLE["PDF"], "HTML": b"<!doctype html><p>hello"}.items()
+    ),
     Case(4, "SVG", UNREADABLE["SVG"], NO_PICTURE),
-    *(Case(5, name, data, NO_PICTURE) for name, data in {
-        "EPS": UNREADABLE["EPS"], "PSD": b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 9, 9, 8, 3) + bytes(300),
-        "FITS": b"SIMPLE  =                    T".ljust(80) + b"END".ljust(2800), "ICNS": b"icns" + struct.pack(">I", 16) + b"ic07" + struct.pack(">I", 8)}.items()),
+    *(
+        Case(5, name, data, NO_PICTURE)
+        for name, data in {
+            "EPS": UNREADABLE["EPS"],
+            "PSD": b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 9, 9, 8, 3) + bytes(300),
+            "FITS": b"SIMPLE  =                    T".ljust(80) + b"END".ljust(2800),
+            "ICNS": b"icns" + struct.pack(">I", 16) + b"ic07" + struct.pack(">I", 8),
+        }.items()
+    ),
     Case(6, "half a JPEG", UNREADABLE["half a JPEG"], DAMAGED),
-    Case(7, "half a PNG", UNREADABLE["half a PNG"], DAMAGED), Case(7, "a PNG without its end", PLAIN_PNG[:-12]),
+    Case(7, "half a PNG", UNREADABLE["half a PNG"], DAMAGED),
+    Case(7, "a PNG without its end", PLAIN_PNG[:-12]),
     Case(8, "a flipped byte", UNREADABLE["a flipped byte in a PNG"], DAMAGED),
     Case(9, "900 megapixels in 110 KB", TOO_LARGE["decompression bomb"], "is over the limit of 64 megapixels"),
     Case(10, "100 megapixels in 12 KB", one_bit(10_000, 10_000), "has 100.0 megapixels; the limit is 64"),
     Case(11, "100,000 wide", one_bit(100_000, 1), "a side may have at most 16,384 px"),
     Case(11, "30,000 high", one_bit(1, 30_000), "a side may have at most 16,384 px"),
-    Case(12, "1 x 1", one_bit(1, 1), notice="The whole picture is painted", size=(1, 1)), Case(12, "8 x 8", encoded(Image.fromarray(noise(8, 8)), "PNG"), size=(8, 8)),
-    Case(13, "64 MB of text", UNREADABLE["zTXt bomb"], DAMAGED), Case(13, "64 MB of text at the end", UNREADABLE["zTXt bomb behind the pixels"], DAMAGED),
+    Case(12, "1 x 1", one_bit(1, 1), notice="The whole picture is painted", size=(1, 1)),
+    Case(12, "8 x 8", encoded(Image.fromarray(noise(8, 8)), "PNG"), size=(8, 8)),
+    Case(13, "64 MB of text", UNREADABLE["zTXt bomb"], DAMAGED),
+    Case(13, "64 MB of text at the end", UNREADABLE["zTXt bomb behind the pixels"], DAMAGED),
     Case(14, "80 texts", UNREADABLE["80 text chunks"], DAMAGED),
     Case(15, "CMYK", encoded(Image.fromarray(smooth(40, 60)).convert("CMYK"), "JPEG"), notice="converted from CMYK"),
     Case(16, "16-bit grey", grey16(), notice="scaled from more than 8 bits"),
     Case(17, "16-bit colour", png16(noise(40, 60).astype(np.uint16) * 257), notice="scaled from more than 8 bits"),
-    Case(18, "a transparent palette", transparent("P")), Case(19, "colours under alpha 0", transparent("RGBA")),
+    Case(18, "a transparent palette", transparent("P")),
+    Case(19, "colours under alpha 0", transparent("RGBA")),
     Case(20, "turned by EXIF", encoded(Image.fromarray(smooth(60, 40)), "JPEG", exif=exif(6))),
     Case(21, "broken EXIF", encoded(Image.fromarray(smooth(40, 60)), "JPEG", exif=b"Exif\0\0" + bytes(range(256)))),
     *(Case(22, file_format, moving(file_format), notice="more than one frame") for file_format in ("GIF", "PNG", "WEBP")),
@@ -112,17 +125,22 @@ def test_a_picture(case: Case, client: httpx.Client) -> None:
 
 def mask(width: int, height: int) -> bytes:
     """The middle is painted; of a single pixel, that one."""
-    painted: Pixels = block(height, width, height // 3, width // 3, height * 2 // 3, width * 2 // 3) if width > 1 else np.full((1, 1), 255, np.uint8)
+    painted: Pixels = (
+        block(height, width, height // 3, width // 3, height * 2 // 3, width * 2 // 3) if width > 1 else np.full((1, 1), 255, np.uint8)
+    )
     return encoded(Image.fromarray(painted), "PNG")
 
 
 def test_an_upload_over_the_limit_is_refused_before_it_is_read(client: httpx.Client, abused: Served) -> None:
-    answer = spoken(abused, "POST /gradio_api/upload HTTP/1.1", "Content-Length: 150000000", "Content-Type: multipart/form-data; boundary=x")
+    answer = spoken(
+        abused, "POST /gradio_api/upload HTTP/1.1", "Content-Length: 150000000", "Content-Type: multipart/form-data; boundary=x"
+    )
     assert answer.startswith("HTTP/1.1 413 ") and "bytes that this address takes" in answer
 
 
 def test_500_uploads_at_once_hold_up_nobody(client: httpx.Client, abused: Served) -> None:
     """An edit of somebody else is done while they come."""
+
     def send(number: int) -> int:
         with visitor(abused) as one:
             return one.post("/gradio_api/upload", files={"files": (f"{number}.png", PLAIN_PNG)}).status_code
@@ -133,7 +151,18 @@ def test_500_uploads_at_once_hold_up_nobody(client: httpx.Client, abused: Served
         assert kind == "complete" and {upload.result() for upload in uploads} == {200}
 
 
-NAMES = ["../../a.png", "..\\..\\a.png", "a" * 400 + ".png", "gpj.\u202eexe.png", "\U0001f469\u200d\U0001f680.png", "CON", "-rf.png", "<img src=x>.png", "a\0b.png", "."]
+NAMES = [
+    "../../a.png",
+    "..\\..\\a.png",
+    "a" * 400 + ".png",
+    "gpj.\u202eexe.png",
+    "\U0001f469\u200d\U0001f680.png",
+    "CON",
+    "-rf.png",
+    "<img src=x>.png",
+    "a\0b.png",
+    ".",
+]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

@@ -11,8 +11,12 @@ from tests.abuse import test_masks, test_pictures, test_requests, test_values
 from tests.abuse.rows import ROWS, Row
 from tests.named import TESTS, exists
 
-TABLES = {"test_pictures.py::test_a_picture": test_pictures.CASES, "test_masks.py::test_a_mask": test_masks.CASES,
-          "test_values.py::test_a_value": test_values.CASES, "test_requests.py::test_a_request": test_requests.CASES}
+TABLES = {
+    "test_pictures.py::test_a_picture": test_pictures.CASES,
+    "test_masks.py::test_a_mask": test_masks.CASES,
+    "test_values.py::test_a_value": test_values.CASES,
+    "test_requests.py::test_a_request": test_requests.CASES,
+}
 
 
 def test_every_number_stands_once() -> None:
@@ -33,5 +37,7 @@ def test_the_rows_of_a_table_are_its_cases(table: str) -> None:
 
 def test_the_promises_have_the_counts() -> None:
     kinds = Counter(row.kind for row in ROWS)
-    told = re.search(r"104 rows: (\d+) .*?; (\d+) .*?; (\d+) ", (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8"), re.DOTALL)
+    told = re.search(
+        r"104 rows: (\d+) .*?; (\d+) .*?; (\d+) ", (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert told and [int(number) for number in told.groups()] == [kinds["run"], kinds["covered"], kinds["absent"]]

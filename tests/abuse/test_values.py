@@ -32,21 +32,38 @@ def mini(**values: Any) -> dict[str, Any]:
 
 
 CASES = [
-    Case(39, "The prompt is empty", {"model": "sdxl-turbo", "prompt": " \t\n"}, "generate"), Case(39, "", mini(prompt="  ")),
-    Case(40, "The prompt", mini(prompt="x" * 900_000)), Case(40, "The prompt", mini(prompt="x" * 2001)), Case(40, "prompt", mini(negative_prompt="x" * 2001)),
-    Case(42, "lone surrogate", mini(prompt="a \ud800 dog")), Case(42, "lone surrogate", mini(negative_prompt="\udfff")),
+    Case(39, "The prompt is empty", {"model": "sdxl-turbo", "prompt": " \t\n"}, "generate"),
+    Case(39, "", mini(prompt="  ")),
+    Case(40, "The prompt", mini(prompt="x" * 900_000)),
+    Case(40, "The prompt", mini(prompt="x" * 2001)),
+    Case(40, "prompt", mini(negative_prompt="x" * 2001)),
+    Case(42, "lone surrogate", mini(prompt="a \ud800 dog")),
+    Case(42, "lone surrogate", mini(negative_prompt="\udfff")),
     Case(43, "", mini(prompt="a\0 do\x07g\r\n\u202e cafe\u0301")),
     *(Case(45, "", mini(prompt=prompt)) for prompt in ("a dog\nSteps: 5, Seed: 9, Size: 1x1", '{"seed": 9}')),
-    Case(46, "", mini(prompt="py: __import__('os') {seed} {{7*7}} ${HOME} __x__ (a:1.3)")), Case(47, "", mini(prompt="%s %n '; DROP TABLE results; -- \"")),
-    *(Case(48, says, mini(prompt=value)) for value, says in (
-        (["a"], "The prompt must be text"), (7, "The prompt must be text"), ({"a": 1}, "The prompt must be text"), (True, "The prompt must be text"))),
+    Case(46, "", mini(prompt="py: __import__('os') {seed} {{7*7}} ${HOME} __x__ (a:1.3)")),
+    Case(47, "", mini(prompt="%s %n '; DROP TABLE results; -- \"")),
+    *(
+        Case(48, says, mini(prompt=value))
+        for value, says in (
+            (["a"], "The prompt must be text"),
+            (7, "The prompt must be text"),
+            ({"a": 1}, "The prompt must be text"),
+            (True, "The prompt must be text"),
+        )
+    ),
     *(Case(49, "Steps must be", mini(**{STEPS: value})) for value in (0, -1, 1001, 2.5, 1e9)),
     *(Case(50, "Guidance must be", mini(**{GUIDANCE: value})) for value in (math.nan, math.inf, -math.inf, -5, 1e9)),
-    *(Case(51, "Seed must be", {SEED: value}) for value in (-1, 2**64, 1.5, True)), Case(51, "", {SEED: None}),
+    *(Case(51, "Seed must be", {SEED: value}) for value in (-1, 2**64, 1.5, True)),
+    Case(51, "", {SEED: None}),
     *(Case(52, "Count must be", {COUNT: value}) for value in (0, 1000, -1, 1.5)),
-    *(Case(53, "Width must be", {"model": "sdxl-turbo", "prompt": "a dog", "width": value, "height": 512}, "generate") for value in (0, 1, 65, 100, 100_000)),
+    *(
+        Case(53, "Width must be", {"model": "sdxl-turbo", "prompt": "a dog", "width": value, "height": 512}, "generate")
+        for value in (0, 1, 65, 100, 100_000)
+    ),
     *(Case(54, "Feather must be a", {FEATHER: value}) for value in ("x", [1], {"a": 1}, True, math.inf, math.nan)),
-    Case(54, "Feather must be", {FEATHER: 1e308}), Case(54, "", {FEATHER: 5.0}),
+    Case(54, "Feather must be", {FEATHER: 1e308}),
+    Case(54, "", {FEATHER: 5.0}),
 ]
 
 
@@ -78,7 +95,9 @@ def test_a_prompt_of_5_mb_is_not_read(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("count", "is_taken"), [(0, False), (1, False), (17, False), (18, True), (19, True), (300, True)])
-def test_arguments_that_are_missing_are_told_and_more_change_nothing(count: int, is_taken: bool, client: httpx.Client, tmp_path: Path) -> None:
+def test_arguments_that_are_missing_are_told_and_more_change_nothing(
+    count: int, is_taken: bool, client: httpx.Client, tmp_path: Path
+) -> None:
     data = [*map(file_data, uploaded(client, tmp_path)), *[None] * 300][:count]
     kind, told = called(client, "edit", data)
     assert (kind == "complete") == is_taken, told

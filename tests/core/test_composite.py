@@ -52,7 +52,7 @@ def test_inside_the_mask_the_new_picture_is_opaque(pixels: NDArray[np.uint8], ba
         return
     painted = noise(*pixels.shape, seed=1)
     result = composite(Picture(noise(*pixels.shape)), painted, opacity, whole(mask)).pixels
-    inside = squared_distance(pixels > 0) <= grow ** 2 if grow >= 0 else (pixels > 0) & (squared_distance(pixels == 0) > grow ** 2)
+    inside = squared_distance(pixels > 0) <= grow**2 if grow >= 0 else (pixels > 0) & (squared_distance(pixels == 0) > grow**2)
     assert np.array_equal(result[inside], painted[inside])
 
 
@@ -66,8 +66,7 @@ def test_pasting_the_picture_onto_itself_changes_nothing(pixels: NDArray[np.uint
 
 
 @given(soft_masks, st.integers(0, 12), st.integers(0, 20), st.randoms(use_true_random=False))
-def test_changed_outside_counts_what_brute_force_counts(pixels: NDArray[np.uint8], band: int, changes: int,
-                                                      random: st.DataObject) -> None:
+def test_changed_outside_counts_what_brute_force_counts(pixels: NDArray[np.uint8], band: int, changes: int, random: st.DataObject) -> None:
     before = noise(*pixels.shape, 4)
     after = before.copy()
     for _ in range(changes):
@@ -78,11 +77,14 @@ def test_changed_outside_counts_what_brute_force_counts(pixels: NDArray[np.uint8
     assert changed_outside(Picture(before), Picture(after), Mask(pixels), band) == expected
 
 
-@pytest.mark.parametrize(("before", "after", "counted"), [
-    pytest.param((4, 5, 3), (4, 6, 3), 24, id="another extent"), pytest.param((4, 5, 4), (4, 5, 3), 20, id="alpha lost"),
-])
-def test_a_file_of_another_shape_counts_as_wholly_changed(before: tuple[int, int, int], after: tuple[int, int, int],
-                                                        counted: int) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "counted"),
+    [
+        pytest.param((4, 5, 3), (4, 6, 3), 24, id="another extent"),
+        pytest.param((4, 5, 4), (4, 5, 3), 20, id="alpha lost"),
+    ],
+)
+def test_a_file_of_another_shape_counts_as_wholly_changed(before: tuple[int, int, int], after: tuple[int, int, int], counted: int) -> None:
     mask = Mask(np.full(before[:2], 255, np.uint8))
     assert changed_outside(Picture(noise(*before)), Picture(noise(*after)), mask, 0) == counted
 
@@ -128,12 +130,17 @@ def test_nothing_left_to_paint_is_said(grow: int, message: str) -> None:
         blending_mask(Mask(pixels), grow, 6)
 
 
-@pytest.mark.parametrize(("before", "after", "same"), [
-    pytest.param((9, 9, 9), (11, 8, 9), True, id="two levels"), pytest.param((9, 9, 9), (9, 12, 9), False, id="three levels"),
-    pytest.param((1, 2, 3, 0), (200, 200, 200, 0), True, id="hidden colours"), pytest.param((1, 2, 3, 255), (1, 2, 3, 0), False, id="alpha"),
-    pytest.param((255, 255, 255, 0), (255, 255, 255, 255), False, id="white where it was transparent"),
-    pytest.param((9, 9, 9), (9, 9, 9, 255), False, id="another form"),
-])
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        pytest.param((9, 9, 9), (11, 8, 9), True, id="two levels"),
+        pytest.param((9, 9, 9), (9, 12, 9), False, id="three levels"),
+        pytest.param((1, 2, 3, 0), (200, 200, 200, 0), True, id="hidden colours"),
+        pytest.param((1, 2, 3, 255), (1, 2, 3, 0), False, id="alpha"),
+        pytest.param((255, 255, 255, 0), (255, 255, 255, 255), False, id="white where it was transparent"),
+        pytest.param((9, 9, 9), (9, 9, 9, 255), False, id="another form"),
+    ],
+)
 def test_what_looks_the_same(before: tuple[int, ...], after: tuple[int, ...], same: bool) -> None:
     one, other = (np.full((4, 5, len(colour)), 100, np.uint8) for colour in (before, after))
     one[2, 2], other[2, 2] = before, after

@@ -19,13 +19,16 @@ def bounds_in_extents(draw: st.DrawFn) -> tuple[Bounds, Extent]:
     return Bounds(left, top, draw(st.integers(1, picture.width - left)), draw(st.integers(1, picture.height - top))), picture
 
 
-@pytest.mark.parametrize(("marked", "expected"), [
-    pytest.param([(0, 0)], Bounds(0, 0, 1, 1), id="top left corner"),
-    pytest.param([(4, 6)], Bounds(6, 4, 1, 1), id="bottom right corner"),
-    pytest.param([(0, 3), (4, 3)], Bounds(3, 0, 1, 5), id="top and bottom edge"),
-    pytest.param([(2, 0), (2, 6)], Bounds(0, 2, 7, 1), id="left and right edge"),
-    pytest.param([], None, id="nothing"),
-])
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        pytest.param([(0, 0)], Bounds(0, 0, 1, 1), id="top left corner"),
+        pytest.param([(4, 6)], Bounds(6, 4, 1, 1), id="bottom right corner"),
+        pytest.param([(0, 3), (4, 3)], Bounds(3, 0, 1, 5), id="top and bottom edge"),
+        pytest.param([(2, 0), (2, 6)], Bounds(0, 2, 7, 1), id="left and right edge"),
+        pytest.param([], None, id="nothing"),
+    ],
+)
 def test_around_holds_every_marked_pixel(marked: list[tuple[int, int]], expected: Bounds | None) -> None:
     pixels = np.zeros((5, 7), bool)
     for row, column in marked:

@@ -9,8 +9,11 @@ from inpaint.core.picture import Picture
 from tests.fakes import noise
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.float32)],
-                         ids=["grey", "grey and alpha", "float"])
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.float32)],
+    ids=["grey", "grey and alpha", "float"],
+)
 def test_only_eight_bit_colour_is_a_picture(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="a picture is uint8"):
         Picture(wrong)

@@ -63,9 +63,13 @@ def test_nothing_is_enlarged_more_than_the_model_wants(case: tuple[Extent, Bound
 
 
 PLACES = {
-    "one pixel in the middle": Bounds(2000, 1500, 1, 1), "top left corner": Bounds(0, 0, 10, 10),
-    "bottom right corner": Bounds(3990, 2990, 10, 10), "along the top": Bounds(0, 0, 4000, 40),
-    "along the right": Bounds(3960, 0, 40, 3000), "whole": Bounds(0, 0, 4000, 3000), "large": Bounds(500, 400, 3000, 2000),
+    "one pixel in the middle": Bounds(2000, 1500, 1, 1),
+    "top left corner": Bounds(0, 0, 10, 10),
+    "bottom right corner": Bounds(3990, 2990, 10, 10),
+    "along the top": Bounds(0, 0, 4000, 40),
+    "along the right": Bounds(3960, 0, 40, 3000),
+    "whole": Bounds(0, 0, 4000, 3000),
+    "large": Bounds(500, 400, 3000, 2000),
 }
 
 
@@ -105,11 +109,14 @@ def test_bounds_that_were_asked_for_are_the_crop() -> None:
     assert plan_region(Extent(2000, 2000), Bounds(300, 300, 50, 50), KANDINSKY, asked) == Region(asked, asked.extent)
 
 
-@pytest.mark.parametrize(("area", "message"), [
-    pytest.param(Bounds(0, 0, 5000, 100), "leaves the picture", id="too wide"),
-    pytest.param(Bounds(10**30, 0, 1, 1), "leaves the picture", id="far outside"),
-    pytest.param(Bounds(0, 0, 100, 100), "at least 300,300,50,50", id="does not hold the mask"),
-])
+@pytest.mark.parametrize(
+    ("area", "message"),
+    [
+        pytest.param(Bounds(0, 0, 5000, 100), "leaves the picture", id="too wide"),
+        pytest.param(Bounds(10**30, 0, 1, 1), "leaves the picture", id="far outside"),
+        pytest.param(Bounds(0, 0, 100, 100), "at least 300,300,50,50", id="does not hold the mask"),
+    ],
+)
 def test_bounds_that_cannot_be(area: Bounds, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message) as caught:
         plan_region(Extent(2000, 2000), Bounds(300, 300, 50, 50), KANDINSKY, area)

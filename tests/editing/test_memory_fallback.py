@@ -91,7 +91,9 @@ def reimagined(engine: Cramped, count: int = 1) -> EditResult:
 
 
 def generated(engine: Cramped, count: int = 1) -> EditResult:
-    return run_generate(GenerateRequest("fake", SamplingParams(width=64, height=64), count), engine, StageClock(lambda progress: None, count))
+    return run_generate(
+        GenerateRequest("fake", SamplingParams(width=64, height=64), count), engine, StageClock(lambda progress: None, count)
+    )
 
 
 def test_with_room_nothing_is_given_up() -> None:
@@ -100,19 +102,25 @@ def test_with_room_nothing_is_given_up() -> None:
 
 
 ONE, TWO, LAST = "Memory ran out, so one.", "Memory ran out, so two.", "Memory ran out, so the last."
-FROM_64, FROM_40, FROM_24 = (f"Memory ran out, so the model saw {now} x {now} instead of {before} x {before} pixels."
-                                      for before, now in ((64, 40), (40, 24), (24, 16)))
+FROM_64, FROM_40, FROM_24 = (
+    f"Memory ran out, so the model saw {now} x {now} instead of {before} x {before} pixels."
+    for before, now in ((64, 40), (40, 24), (24, 16))
+)
 
 
 @pytest.mark.parametrize("run", [edited, reimagined], ids=["inpaint", "image-to-image"])
-@pytest.mark.parametrize(("engine", "notices", "seen"), [
-    pytest.param(Cramped(3000, ("one", "two"), 1100), (ONE,), [64, 64], id="one thing was enough"),
-    pytest.param(Cramped(2000, ("one", "two"), 1100), (ONE, TWO), [64, 64, 64], id="two things"),
-    pytest.param(Cramped(2048), (FROM_64,), [64, 40], id="a smaller extent"),
-    pytest.param(Cramped(300, ("one",), 10), (ONE, FROM_64, FROM_40, FROM_24), [64, 64, 40, 24, 16], id="the smallest that fits"),
-    pytest.param(Cramped(0, ("one",), 10, "the last"), (ONE, FROM_64, FROM_40, FROM_24, LAST), [64, 64, 40, 24, 16, 16],
-                 id="all of it"),
-])
+@pytest.mark.parametrize(
+    ("engine", "notices", "seen"),
+    [
+        pytest.param(Cramped(3000, ("one", "two"), 1100), (ONE,), [64, 64], id="one thing was enough"),
+        pytest.param(Cramped(2000, ("one", "two"), 1100), (ONE, TWO), [64, 64, 64], id="two things"),
+        pytest.param(Cramped(2048), (FROM_64,), [64, 40], id="a smaller extent"),
+        pytest.param(Cramped(300, ("one",), 10), (ONE, FROM_64, FROM_40, FROM_24), [64, 64, 40, 24, 16], id="the smallest that fits"),
+        pytest.param(
+            Cramped(0, ("one",), 10, "the last"), (ONE, FROM_64, FROM_40, FROM_24, LAST), [64, 64, 40, 24, 16, 16], id="all of it"
+        ),
+    ],
+)
 def test_rungs_are_taken_in_order_and_said(run: Run, engine: Cramped, notices: tuple[str, ...], seen: list[int]) -> None:
     engine = replace(engine, seen=[])
     result = run(engine)
@@ -152,12 +160,19 @@ def test_candidates_that_were_made_before_memory_ran_out_are_told_apart() -> Non
             return super()._made(extent, report)
 
     assert edited(Later(4096), count=3).notices == (
-        "From candidate 2 on: memory ran out, so the model saw 40 x 40 instead of 64 x 64 pixels.",)
+        "From candidate 2 on: memory ran out, so the model saw 40 x 40 instead of 64 x 64 pixels.",
+    )
 
 
-@pytest.mark.parametrize(("run", "size"), [(edited, "64 x 64 pixels, and for any size down to 16 x 16"),
-                                           (reimagined, "64 x 64 pixels, and for any size down to 16 x 16"), (generated, "64 x 64 pixels")],
-                         ids=["inpaint", "image-to-image", "generate"])
+@pytest.mark.parametrize(
+    ("run", "size"),
+    [
+        (edited, "64 x 64 pixels, and for any size down to 16 x 16"),
+        (reimagined, "64 x 64 pixels, and for any size down to 16 x 16"),
+        (generated, "64 x 64 pixels"),
+    ],
+    ids=["inpaint", "image-to-image", "generate"],
+)
 def test_after_the_last_rung_a_sentence_with_the_size_asked_for_and_the_free_memory(run: Run, size: str) -> None:
     engine = Cramped(room=10, things=("one",))
     with pytest.raises(OutOfMemory) as caught:

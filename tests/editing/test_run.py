@@ -20,15 +20,26 @@ from tests.fakes import ANY_EXTENT, MULTIPLES_OF_64, FakeEngine, block, noise, p
 
 H, W = 90, 140
 MASKS = {
-    "middle": block(H, W, 30, 40, 50, 70), "one pixel": block(H, W, 44, 70, 45, 71), "whole": block(H, W, 0, 0, H, W),
-    "top left": block(H, W, 0, 0, 9, 11), "bottom right": block(H, W, 80, 130, H, W), "left edge": block(H, W, 0, 0, H, 2),
+    "middle": block(H, W, 30, 40, 50, 70),
+    "one pixel": block(H, W, 44, 70, 45, 71),
+    "whole": block(H, W, 0, 0, H, W),
+    "top left": block(H, W, 0, 0, 9, 11),
+    "bottom right": block(H, W, 80, 130, H, W),
+    "left edge": block(H, W, 0, 0, H, 2),
     "two islands": block(H, W, 0, 0, 5, 5) | block(H, W, 85, 135, H, W),
     "soft": (block(H, W, 30, 40, 50, 70) // 2).astype(np.uint8),
 }
 
 
-def request(mask: NDArray[np.uint8], pixels: NDArray[np.uint8] | None = None, *, grow: int = 0, feather: int = 6,
-            count: int = 1, work_area: WorkArea = "auto") -> EditRequest:
+def request(
+    mask: NDArray[np.uint8],
+    pixels: NDArray[np.uint8] | None = None,
+    *,
+    grow: int = 0,
+    feather: int = 6,
+    count: int = 1,
+    work_area: WorkArea = "auto",
+) -> EditRequest:
     picture = Picture(noise(*mask.shape) if pixels is None else pixels, notices=("was CMYK",))
     return EditRequest(picture, Mask(mask), "fake", SamplingParams(seed=5), count, grow, feather, work_area, ("chosen",))
 
@@ -70,7 +81,7 @@ def test_the_engine_sees_hard_masks_of_the_working_extent() -> None:
     engine = FakeEngine()
     result = ran(request(MASKS["soft"]), engine, MULTIPLES_OF_64)
     assert result.region is not None
-    work, = engine.seen
+    (work,) = engine.seen
     assert work.mask.shape == result.region.working.shape and work.picture.shape == (*work.mask.shape, 3)
     assert set(np.unique(work.mask)) == {0, 255}
 
@@ -102,11 +113,15 @@ def test_whoever_watches_may_stop_it_at_any_stage(stage: str) -> None:
         run_edit(asked, plan_edit(asked, ANY_EXTENT), FakeEngine(), StageClock(stop))
 
 
-@pytest.mark.parametrize("wrong", [
-    pytest.param(lambda work: work.picture[:-1], id="a row short"), pytest.param(lambda work: work.picture[..., 0], id="grey"),
-    pytest.param(lambda work: work.picture.astype(np.float32), id="float"),
-    pytest.param(lambda work: np.dstack([work.picture, work.mask]), id="four channels"),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(lambda work: work.picture[:-1], id="a row short"),
+        pytest.param(lambda work: work.picture[..., 0], id="grey"),
+        pytest.param(lambda work: work.picture.astype(np.float32), id="float"),
+        pytest.param(lambda work: np.dstack([work.picture, work.mask]), id="four channels"),
+    ],
+)
 def test_a_wrong_picture_from_the_engine_is_never_pasted(wrong: object) -> None:
     with pytest.raises(BadOutput, match="instead of a picture"):
         ran(request(MASKS["middle"]), FakeEngine(wrong))
@@ -170,16 +185,29 @@ class Enough:
             raise UseAsIs
 
 
-@pytest.mark.parametrize(("engine", "count", "asked_at", "made", "stopped_at", "notice"), [
-    pytest.param(Patient(), 1, (1, "denoising", 4), 1, StoppedAt(1, 4, 9), "Stopped at step 4 of 9, as asked.", id="the only one"),
-    pytest.param(Patient(), 4, (2, "denoising", 4), 2, StoppedAt(2, 4, 9), "Candidate 2 of 4: stopped at step 4 of 9, as asked.",
-                 id="the second of four"),
-    *[pytest.param(Patient(), 4, at, 1, None, "Ended after candidate 1 of 4, as asked.", id=f"the second has no picture: {at}")
-      for at in ((1, "decoding", 0), (2, "prior", 0), (2, "denoising", 0), (2, "denoising", 1))],
-    pytest.param(Stubborn(), 4, (2, "denoising", 5), 1, None, "Ended after candidate 1 of 4, as asked.", id="an engine that cannot"),
-])
-def test_used_as_it_is_no_candidate_is_a_blur(engine: FakeEngine, count: int, asked_at: tuple[int, str, int], made: int,
-                                              stopped_at: StoppedAt | None, notice: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "count", "asked_at", "made", "stopped_at", "notice"),
+    [
+        pytest.param(Patient(), 1, (1, "denoising", 4), 1, StoppedAt(1, 4, 9), "Stopped at step 4 of 9, as asked.", id="the only one"),
+        pytest.param(
+            Patient(),
+            4,
+            (2, "denoising", 4),
+            2,
+            StoppedAt(2, 4, 9),
+            "Candidate 2 of 4: stopped at step 4 of 9, as asked.",
+            id="the second of four",
+        ),
+        *[
+            pytest.param(Patient(), 4, at, 1, None, "Ended after candidate 1 of 4, as asked.", id=f"the second has no picture: {at}")
+            for at in ((1, "decoding", 0), (2, "prior", 0), (2, "denoising", 0), (2, "denoising", 1))
+        ],
+        pytest.param(Stubborn(), 4, (2, "denoising", 5), 1, None, "Ended after candidate 1 of 4, as asked.", id="an engine that cannot"),
+    ],
+)
+def test_used_as_it_is_no_candidate_is_a_blur(
+    engine: FakeEngine, count: int, asked_at: tuple[int, str, int], made: int, stopped_at: StoppedAt | None, notice: str
+) -> None:
     asked = EditRequest(Picture(noise(32, 32)), Mask(block(32, 32, 8, 8, 16, 16)), "fake", SamplingParams(seed=5), count)
     result = run_edit(asked, plan_edit(asked, ANY_EXTENT), engine, StageClock(Enough(*asked_at), count))
     assert [candidate.seed for candidate in result.candidates] == [5, 6][:made]
@@ -216,13 +244,24 @@ OF_64 = WorkingLimits(multiple=64, max_pixels=1_048_576, native_pixels=262_144, 
 """Kandinsky 2.2's on a CPU."""
 
 
-@pytest.mark.parametrize(("size", "notices"), [
-    pytest.param((512, 512), [], id="a size that the model takes"),
-    pytest.param((1280, 1280), ["The picture is made at 512 x 512 px (it was 1280 x 1280)."], id="smaller"),
-    pytest.param((2000, 1500), ["The picture is made at 576 x 448 px (it was 2000 x 1500, of which the middle 1929 x 1500 px is seen)."], id="4:3"),
-    pytest.param((200, 160), ["The picture is made at 576 x 448 px (it was 200 x 160, of which the middle 200 x 156 px is seen)."], id="5:4"),
-    pytest.param((900, 40), ["The picture is made at 2432 x 128 px (it was 900 x 40, of which the middle 760 x 40 px is seen)."], id="a strip"),
-])
+@pytest.mark.parametrize(
+    ("size", "notices"),
+    [
+        pytest.param((512, 512), [], id="a size that the model takes"),
+        pytest.param((1280, 1280), ["The picture is made at 512 x 512 px (it was 1280 x 1280)."], id="smaller"),
+        pytest.param(
+            (2000, 1500),
+            ["The picture is made at 576 x 448 px (it was 2000 x 1500, of which the middle 1929 x 1500 px is seen)."],
+            id="4:3",
+        ),
+        pytest.param(
+            (200, 160), ["The picture is made at 576 x 448 px (it was 200 x 160, of which the middle 200 x 156 px is seen)."], id="5:4"
+        ),
+        pytest.param(
+            (900, 40), ["The picture is made at 2432 x 128 px (it was 900 x 40, of which the middle 760 x 40 px is seen)."], id="a strip"
+        ),
+    ],
+)
 def test_a_picture_made_anew_is_cut_not_squeezed_and_its_size_is_said(size: tuple[int, int], notices: list[str]) -> None:
     class Anew(FakeEngine):
         def reimagine(self, picture: NDArray[np.uint8], sampling: SamplingParams, report: ProgressCallback) -> EngineOutput:

@@ -88,9 +88,18 @@ Load = Callable[..., Kandinsky22]
 @pytest.fixture
 def load(learned: Repositories, tmp_path: Path) -> Load:
     """Load an engine afresh; what it stores lies in this test's own folder."""
+
     def load_engine(repositories: Repositories = learned, dtype: str = "float32", **more: object) -> Kandinsky22:
-        return Kandinsky22.load(str(repositories.prior), str(repositories.decoder), device="cpu", dtype=dtype,
-                                cache_dir=tmp_path / "cache", report=Watcher(), **more)  # pyright: ignore[reportArgumentType]
+        return Kandinsky22.load(
+            str(repositories.prior),
+            str(repositories.decoder),
+            device="cpu",
+            dtype=dtype,
+            cache_dir=tmp_path / "cache",
+            report=Watcher(),
+            **more,
+        )  # pyright: ignore[reportArgumentType]
+
     return load_engine
 
 
@@ -99,10 +108,15 @@ def edit(engine: Kandinsky22, report: ProgressCallback | None = None, work: Engi
 
 
 def an_edit(width: int = 64, height: int = 64, mask: np.ndarray | None = None, **sampling: object) -> EngineInput:
-    values: dict[str, object] = {"prompt": "a red hat", "seed": 3, "num_inference_steps": 3, "guidance_scale": 4.0,
-                                 "prior_num_inference_steps": 3, "prior_guidance_scale": 4.0}
-    return EngineInput(a_picture(width, height), blob(width, height) if mask is None else mask,
-                       SamplingParams(**(values | sampling)))  # pyright: ignore[reportArgumentType]
+    values: dict[str, object] = {
+        "prompt": "a red hat",
+        "seed": 3,
+        "num_inference_steps": 3,
+        "guidance_scale": 4.0,
+        "prior_num_inference_steps": 3,
+        "prior_guidance_scale": 4.0,
+    }
+    return EngineInput(a_picture(width, height), blob(width, height) if mask is None else mask, SamplingParams(**(values | sampling)))  # pyright: ignore[reportArgumentType]
 
 
 def a_picture(width: int, height: int) -> np.ndarray:

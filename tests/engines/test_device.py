@@ -25,15 +25,20 @@ class Driver:
         return 0
 
 
-@pytest.mark.parametrize(("driver", "expected"), [(Driver(2), "cuda"), (Driver(0), "cpu"), (Driver(2, broken=True), "cpu")],
-                         ids=["two GPUs", "none visible", "a driver that does not start"])
+@pytest.mark.parametrize(
+    ("driver", "expected"),
+    [(Driver(2), "cuda"), (Driver(0), "cpu"), (Driver(2, broken=True), "cpu")],
+    ids=["two GPUs", "none visible", "a driver that does not start"],
+)
 def test_auto_asks_the_driver(driver: Driver, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device.sys, "platform", "linux")
     monkeypatch.setattr(device.ctypes, "CDLL", lambda name: driver)
     assert probe_device() == expected
 
 
-@pytest.mark.parametrize(("system", "machine", "expected"), [("darwin", "arm64", "mps"), ("darwin", "x86_64", "cpu"), ("linux", "x86_64", "cpu")])
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"), [("darwin", "arm64", "mps"), ("darwin", "x86_64", "cpu"), ("linux", "x86_64", "cpu")]
+)
 def test_auto_without_a_driver(system: str, machine: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise OSError(name)

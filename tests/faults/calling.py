@@ -13,8 +13,24 @@ import httpx
 from tests.fakes import block, noise, save
 from tests.serving import PATIENCE_SECONDS, Served
 
-EDIT_FIELDS = ("prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "strength", "scheduler",
-               "prior_num_inference_steps", "prior_guidance_scale", "count", "grow", "feather", "tone_match", "work_area", "invert_mask")
+EDIT_FIELDS = (
+    "prompt",
+    "negative_prompt",
+    "model",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "strength",
+    "scheduler",
+    "prior_num_inference_steps",
+    "prior_guidance_scale",
+    "count",
+    "grow",
+    "feather",
+    "tone_match",
+    "work_area",
+    "invert_mask",
+)
 """The values of /edit after its two files, in their order."""
 
 

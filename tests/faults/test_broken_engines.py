@@ -111,13 +111,21 @@ def client(server: Served) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.parametrize(("fault", "says"), [
-    *((fault, "Something went wrong") for fault in (
-        "a bug", "an error that cannot be shown", "a base exception", "an exit", "an interrupt", "no file", "nothing")),
-    ("no memory", "memory"), *((fault, "The model returned ") for fault in ("numbers that are none", "another size", "grey", "floats")),
-    ("a crash", "PatchMatch crashed while it filled (SIGSEGV)"),
-])
-def test_a_fault_of_an_engine_ends_its_job_alone(fault: str, says: str, server: Served, client: httpx.Client, flag: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        *(
+            (fault, "Something went wrong")
+            for fault in ("a bug", "an error that cannot be shown", "a base exception", "an exit", "an interrupt", "no file", "nothing")
+        ),
+        ("no memory", "memory"),
+        *((fault, "The model returned ") for fault in ("numbers that are none", "another size", "grey", "floats")),
+        ("a crash", "PatchMatch crashed while it filled (SIGSEGV)"),
+    ],
+)
+def test_a_fault_of_an_engine_ends_its_job_alone(
+    fault: str, says: str, server: Served, client: httpx.Client, flag: Path, tmp_path: Path
+) -> None:
     places, before = uploaded(client, tmp_path), server.results()
     flag.write_text(fault)
     kind, told = erased(client, places)
@@ -146,7 +154,9 @@ def wait(until: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
-def test_beside_a_slow_engine_all_else_is_served_and_a_cancel_is_heard_at_the_next_step(client: httpx.Client, flag: Path, tmp_path: Path) -> None:
+def test_beside_a_slow_engine_all_else_is_served_and_a_cancel_is_heard_at_the_next_step(
+    client: httpx.Client, flag: Path, tmp_path: Path
+) -> None:
     event = running(client, flag, "slow", tmp_path)
     flag.write_text("")
     assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/", "/config")] == [200] * 4

@@ -67,7 +67,10 @@ def test_below_the_floor_nothing_begins(serve: Serve, tmp_path: Path) -> None:
     with visitor(serve(INPAINT_FREE_MEGABYTES=MORE_THAN_THERE_IS)) as client:
         refused = client.post("/gradio_api/upload", files={"files": b"x"})
         assert refused.status_code == 507
-        assert refused.json()["error"].startswith("The server's disk is almost full: ") and "MB have to be. The file was not taken." in refused.json()["error"]
+        assert (
+            refused.json()["error"].startswith("The server's disk is almost full: ")
+            and "MB have to be. The file was not taken." in refused.json()["error"]
+        )
         ready = client.get("/readyz")
         assert ready.status_code == 503 and ready.json()["reason"].startswith("The server's disk is almost full: ")
         assert client.get("/healthz").status_code == 200
@@ -95,14 +98,18 @@ def test_the_disk_of_a_folder_that_is_not_there_is_that_of_the_one_above(tmp_pat
     assert None not in {free_bytes(tmp_path / "a" / "b"), free_bytes(tmp_path / "file" / "b")}
 
 
-@pytest.mark.parametrize(("refused", "why", "reason"), [
-    pytest.param("folder", "ENOSPC", "The disk is full.", id="no folder fits"),
-    pytest.param("file", "ENOSPC", "The disk is full.", id="no file fits"),
-    pytest.param("file", "EDQUOT", "The disk is full.", id="a quota"),
-    pytest.param("file", "EROFS", "The folder for results cannot be written.", id="read-only by now"),
-])
+@pytest.mark.parametrize(
+    ("refused", "why", "reason"),
+    [
+        pytest.param("folder", "ENOSPC", "The disk is full.", id="no folder fits"),
+        pytest.param("file", "ENOSPC", "The disk is full.", id="no file fits"),
+        pytest.param("file", "EDQUOT", "The disk is full.", id="a quota"),
+        pytest.param("file", "EROFS", "The folder for results cannot be written.", id="read-only by now"),
+    ],
+)
 def test_a_picture_is_downloaded_although_the_disk_takes_it_no_more(
-        refused: str, why: str, reason: str, serve: Serve, flag: Path, tmp_path: Path, log: Path) -> None:
+    refused: str, why: str, reason: str, serve: Serve, flag: Path, tmp_path: Path, log: Path
+) -> None:
     served = refusing(serve, flag, refused, why)
     with visitor(served) as client:
         places = uploaded(client, tmp_path)
@@ -114,7 +121,9 @@ def test_a_picture_is_downloaded_although_the_disk_takes_it_no_more(
         (address,), (name,) = report["downloads"], report["outputs"]
         answer = client.get(f"/{address}")
         assert answer.status_code == 200 and answer.headers["content-type"] == "image/png" and name in answer.headers["content-disposition"]
-        picture, photo = (np.asarray(Image.open(io.BytesIO(content))) for content in (answer.content, (tmp_path / "photo.png").read_bytes()))
+        picture, photo = (
+            np.asarray(Image.open(io.BytesIO(content))) for content in (answer.content, (tmp_path / "photo.png").read_bytes())
+        )
         assert picture.shape == photo.shape and not (picture == photo).all() and (picture[:10] == photo[:10]).all()
         assert client.get(f"/kept/{'x' * 32}/{name}").status_code == 404
         assert str(served.data) not in str(told)
@@ -138,10 +147,13 @@ def test_a_result_in_memory_is_behind_the_login(serve: Serve, flag: Path, tmp_pa
         assert stranger.get(f"/{address}", auth=("ann", "secret")).status_code == 200
 
 
-@pytest.mark.parametrize(("why", "status", "sentence"), [
-    ("ENOSPC", 507, "The server's disk is full: the file was not taken."),
-    ("EACCES", 503, "The server's folder for uploads cannot be written: the file was not taken."),
-])
+@pytest.mark.parametrize(
+    ("why", "status", "sentence"),
+    [
+        ("ENOSPC", 507, "The server's disk is full: the file was not taken."),
+        ("EACCES", 503, "The server's folder for uploads cannot be written: the file was not taken."),
+    ],
+)
 def test_an_upload_that_fits_no_more_is_a_sentence(why: str, status: int, sentence: str, serve: Serve, flag: Path, tmp_path: Path) -> None:
     with visitor(refusing(serve, flag, "upload", why)) as client:
         flag.touch()
@@ -170,8 +182,10 @@ def cut(served: Served) -> None:
     port = int(served.url.rpartition(":")[2])
     head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
     with socket.create_connection(("127.0.0.1", port)) as line:
-        line.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-                     b"Content-Length: 1000000\r\n\r\n" % port + head + bytes(100_000))
+        line.sendall(
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"Content-Length: 1000000\r\n\r\n" % port + head + bytes(100_000)
+        )
         waited_for(served.data / "cache")
 
 
@@ -205,6 +219,7 @@ class TestShelf:
 
 def test_a_file_that_cannot_be_written_says_whether_for_want_of_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, is_full in ((errno.ENOSPC, True), (errno.EROFS, False)):
+
         def refuse(path: Path, write: object, number: int = number) -> None:
             raise OSError(number, os.strerror(number))
 

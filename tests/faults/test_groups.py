@@ -23,5 +23,7 @@ def test_a_group_names_what_shows_it(group: Group) -> None:
 
 def test_the_promises_have_the_counts() -> None:
     kinds = Counter(group.kind for group in GROUPS)
-    told = re.search(r"38 kinds of faults: (\d+) .*?; (\d+) .*?; (\d+) ", (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8"), re.DOTALL)
+    told = re.search(
+        r"38 kinds of faults: (\d+) .*?; (\d+) .*?; (\d+) ", (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert told and [int(number) for number in told.groups()] == [kinds["here"], kinds["covered"], kinds["absent"]]

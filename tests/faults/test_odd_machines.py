@@ -12,14 +12,18 @@ from tests.faults.calling import erased, still_serves, uploaded, visitor
 from tests.serving import Serve
 
 START = "runpy.run_path('app.py', run_name='__main__')\n"
-CLOCK = """
+CLOCK = (
+    """
 import os, pathlib, runpy, time
 real = time.time
 time.time = lambda: real() + float(pathlib.Path(os.environ["FLAG"]).read_text() or 0)
-""" + START
+"""
+    + START
+)
 FEW_FILES = "import resource, runpy\nresource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n" + START
 FULL_LOG = "import os, runpy\nfull = os.open('/dev/full', os.O_WRONLY)\nos.dup2(full, 1)\nos.dup2(full, 2)\n" + START
-NO_TUNNEL = """
+NO_TUNNEL = (
+    """
 import runpy
 from gradio import networking
 
@@ -27,7 +31,9 @@ def setup_tunnel(*given, **options):
     raise OSError("there is no network")
 
 networking.setup_tunnel = setup_tunnel
-""" + START
+"""
+    + START
+)
 HOUR = 3600
 
 

@@ -36,22 +36,25 @@ def client(server: Served) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.parametrize(("asked", "status", "ends"), [
-    pytest.param("bytes=0-9", 206, 10, id="the first ten"),
-    pytest.param("bytes=-5", 206, 5, id="the last five"),
-    pytest.param("bytes=10-", 206, None, id="from the tenth"),
-    pytest.param("bytes=0-9,20-29", 206, None, id="two"),
-    pytest.param("bytes=99999999-", 416, None, id="beyond the end"),
-    pytest.param("bytes=99999999-999999999", 416, None, id="all beyond the end"),
-    pytest.param("bytes=9-0", 400, None, id="backwards"),
-    pytest.param("bytes=", 400, None, id="nothing"),
-    pytest.param("bytes=a-b", 400, None, id="letters"),
-    pytest.param("bytes=1-2-3", 400, None, id="three ends"),
-    pytest.param("bytes=\u00b2-\u00b3", 400, None, id="digits that are none"),
-    pytest.param("bytes=" + "9" * 5000 + "-", 400, None, id="a number of 5,000 digits"),
-    pytest.param("lines=1-2", 400, None, id="another unit"),
-    pytest.param("nonsense", 400, None, id="no range"),
-])
+@pytest.mark.parametrize(
+    ("asked", "status", "ends"),
+    [
+        pytest.param("bytes=0-9", 206, 10, id="the first ten"),
+        pytest.param("bytes=-5", 206, 5, id="the last five"),
+        pytest.param("bytes=10-", 206, None, id="from the tenth"),
+        pytest.param("bytes=0-9,20-29", 206, None, id="two"),
+        pytest.param("bytes=99999999-", 416, None, id="beyond the end"),
+        pytest.param("bytes=99999999-999999999", 416, None, id="all beyond the end"),
+        pytest.param("bytes=9-0", 400, None, id="backwards"),
+        pytest.param("bytes=", 400, None, id="nothing"),
+        pytest.param("bytes=a-b", 400, None, id="letters"),
+        pytest.param("bytes=1-2-3", 400, None, id="three ends"),
+        pytest.param("bytes=\u00b2-\u00b3", 400, None, id="digits that are none"),
+        pytest.param("bytes=" + "9" * 5000 + "-", 400, None, id="a number of 5,000 digits"),
+        pytest.param("lines=1-2", 400, None, id="another unit"),
+        pytest.param("nonsense", 400, None, id="no range"),
+    ],
+)
 def test_a_range_of_a_file(asked: str, status: int, ends: int | None, client: httpx.Client, tmp_path: Path) -> None:
     """No header of the request comes back either."""
     place = uploaded(client, tmp_path)[0]
@@ -62,7 +65,9 @@ def test_a_range_of_a_file(asked: str, status: int, ends: int | None, client: ht
     assert status != 206 or answer.headers["content-range" if "," not in asked else "content-type"]
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=0-9,20-29", "nonsense", "bytes=" + "9" * 5000 + "-", "bytes=99999999-"], ids=range(5))
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-9", "bytes=0-9,20-29", "nonsense", "bytes=" + "9" * 5000 + "-", "bytes=99999999-"], ids=range(5)
+)
 def test_the_pages_own_parts_are_sent_whole(asked: str, client: httpx.Client) -> None:
     whole, part = client.get("/theme.css"), client.get("/theme.css", headers={"range": asked})
     assert (part.status_code, part.content) == (200, whole.content)
@@ -72,23 +77,26 @@ def event(number: Any) -> dict[str, Any]:
     return {"data": [], "fn_index": number, "session_hash": "s"}
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [
-    pytest.param("POST", "/gradio_api/call/nothing", {"data": []}, id="a call"),
-    pytest.param("POST", "/gradio_api/call/nothing/", {"data": []}, id="a call, with a stroke at its end"),
-    pytest.param("POST", "/gradio_api/call/v2/nothing", {}, id="a call of the second kind"),
-    pytest.param("POST", "/gradio_api/run/nothing", {"data": []}, id="a run"),
-    pytest.param("POST", "/gradio_api/api/nothing", {"data": []}, id="an api"),
-    pytest.param("POST", "/gradio_api/queue/join", event(99_999), id="a number"),
-    pytest.param("POST", "/gradio_api/queue/join", event(-1), id="a number below 0"),
-    pytest.param("POST", "/gradio_api/run/predict", event(99_999) | {"session_hash": None}, id="a number without a session"),
-    pytest.param("GET", "/gradio_api/call/edit/0123456789abcdef", None, id="an event"),
-    pytest.param("GET", "/gradio_api/call/nothing/0123456789abcdef", None, id="an event of no call"),
-    pytest.param("GET", f"/gradio_api/call/edit/{'a' * 5000}", None, id="a long event"),
-    pytest.param("GET", "/gradio_api/call/edit/%00", None, id="an event that is no text"),
-    pytest.param("GET", f"/static/{'a' * 5000}", None, id="a long path"),
-    pytest.param("GET", f"/assets/{'a' * 299}", None, id="a name longer than files have"),
-    pytest.param("GET", "/kept/0123456789abcdef0123/a.png", None, id="a result in memory"),
-])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("POST", "/gradio_api/call/nothing", {"data": []}, id="a call"),
+        pytest.param("POST", "/gradio_api/call/nothing/", {"data": []}, id="a call, with a stroke at its end"),
+        pytest.param("POST", "/gradio_api/call/v2/nothing", {}, id="a call of the second kind"),
+        pytest.param("POST", "/gradio_api/run/nothing", {"data": []}, id="a run"),
+        pytest.param("POST", "/gradio_api/api/nothing", {"data": []}, id="an api"),
+        pytest.param("POST", "/gradio_api/queue/join", event(99_999), id="a number"),
+        pytest.param("POST", "/gradio_api/queue/join", event(-1), id="a number below 0"),
+        pytest.param("POST", "/gradio_api/run/predict", event(99_999) | {"session_hash": None}, id="a number without a session"),
+        pytest.param("GET", "/gradio_api/call/edit/0123456789abcdef", None, id="an event"),
+        pytest.param("GET", "/gradio_api/call/nothing/0123456789abcdef", None, id="an event of no call"),
+        pytest.param("GET", f"/gradio_api/call/edit/{'a' * 5000}", None, id="a long event"),
+        pytest.param("GET", "/gradio_api/call/edit/%00", None, id="an event that is no text"),
+        pytest.param("GET", f"/static/{'a' * 5000}", None, id="a long path"),
+        pytest.param("GET", f"/assets/{'a' * 299}", None, id="a name longer than files have"),
+        pytest.param("GET", "/kept/0123456789abcdef0123/a.png", None, id="a result in memory"),
+    ],
+)
 def test_what_is_not_there_is_404(method: str, path: str, body: Any, client: httpx.Client, tmp_path: Path) -> None:
     answer = client.request(method, path, json=body)
     assert answer.status_code == 404, answer.text
@@ -96,11 +104,14 @@ def test_what_is_not_there_is_404(method: str, path: str, body: Any, client: htt
     assert str(ROOT) not in answer.text
 
 
-@pytest.mark.parametrize(("body", "status", "sentence"), [
-    pytest.param({}, 422, "No value provided for required argument: image", id="nothing"),
-    pytest.param({"colour": "blue"}, 422, "Parameter `colour` is not a valid key-word argument.", id="an unknown name"),
-    pytest.param({"image": None, "mask": None}, 200, "", id="the needed names"),
-])
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        pytest.param({}, 422, "No value provided for required argument: image", id="nothing"),
+        pytest.param({"colour": "blue"}, 422, "Parameter `colour` is not a valid key-word argument.", id="an unknown name"),
+        pytest.param({"image": None, "mask": None}, 200, "", id="the needed names"),
+    ],
+)
 def test_the_names_of_a_call_by_names(body: dict[str, Any], status: int, sentence: str, client: httpx.Client) -> None:
     answer = client.post("/gradio_api/call/v2/edit", json=body)
     assert answer.status_code == status, answer.text

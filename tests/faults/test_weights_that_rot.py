@@ -53,18 +53,33 @@ def opened(folder: Path) -> None:
 
 DAMAGES = [
     pytest.param(lambda folder: flip(folder / UNET), f"{UNET.removeprefix('decoder/')} of decoder is damaged", id="a bit of the UNet"),
-    pytest.param(lambda folder: flip(folder / "prior/prior/diffusion_pytorch_model.safetensors"),
-                 "prior/diffusion_pytorch_model.safetensors of prior is damaged", id="a bit of the prior"),
-    pytest.param(lambda folder: flip(folder / "prior/tokenizer/tokenizer.json"), "tokenizer/tokenizer.json of prior is damaged", id="a bit of the vocabulary"),
-    pytest.param(lambda folder: (folder / UNET).write_bytes((folder / UNET).read_bytes()[:-1]), "of decoder is damaged", id="cut by a byte"),
-    pytest.param(lambda folder: (folder / "prior/tokenizer/tokenizer_config.json").unlink(), "tokenizer/tokenizer_config.json of prior is missing", id="a file gone"),
+    pytest.param(
+        lambda folder: flip(folder / "prior/prior/diffusion_pytorch_model.safetensors"),
+        "prior/diffusion_pytorch_model.safetensors of prior is damaged",
+        id="a bit of the prior",
+    ),
+    pytest.param(
+        lambda folder: flip(folder / "prior/tokenizer/tokenizer.json"),
+        "tokenizer/tokenizer.json of prior is damaged",
+        id="a bit of the vocabulary",
+    ),
+    pytest.param(
+        lambda folder: (folder / UNET).write_bytes((folder / UNET).read_bytes()[:-1]), "of decoder is damaged", id="cut by a byte"
+    ),
+    pytest.param(
+        lambda folder: (folder / "prior/tokenizer/tokenizer_config.json").unlink(),
+        "tokenizer/tokenizer_config.json of prior is missing",
+        id="a file gone",
+    ),
     pytest.param(lambda folder: (folder / "lock.json").unlink(), "its lock is missing or damaged", id="no lock"),
     pytest.param(lambda folder: (folder / "lock.json").write_text("{"), "its lock is missing or damaged", id="a broken lock"),
 ]
 
 
 @pytest.mark.parametrize(("damage", "found"), DAMAGES)
-def test_what_is_damaged_is_not_opened(damage: Callable[[Path], object], found: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_damaged_is_not_opened(
+    damage: Callable[[Path], object], found: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     opened(folder)
     damage(folder)
     with pytest.raises(ModelUnavailable) as refused:
@@ -74,7 +89,9 @@ def test_what_is_damaged_is_not_opened(damage: Callable[[Path], object], found: 
 
 
 @pytest.mark.parametrize(("damage", "found"), DAMAGES)
-def test_verify_names_what_is_damaged(damage: Callable[[Path], object], found: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_names_what_is_damaged(
+    damage: Callable[[Path], object], found: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["models", *flags(folder), "--verify", "kandinsky-mini"]) == 0
     assert "ok: 20 files as they were locked" in capsys.readouterr().out
     damage(folder)
@@ -83,10 +100,23 @@ def test_verify_names_what_is_damaged(damage: Callable[[Path], object], found: s
     assert found in out and told.splitlines()[-1] == f"inpaint: Damaged or missing files: kandinsky-mini. {WHAT_TO_DO}"
 
 
-def test_an_edit_with_damaged_weights_is_one_sentence_and_no_picture(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_with_damaged_weights_is_one_sentence_and_no_picture(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     flip(folder / UNET)
     photo, mask = save(noise(64, 64), tmp_path / "a.png"), save(block(64, 64, 10, 10, 40, 40), tmp_path / "m.png")
-    words = ["edit", str(photo), "--mask", str(mask), "--output", str(tmp_path / "out.png"), "--prompt", "a dog", "--model", "kandinsky-mini"]
+    words = [
+        "edit",
+        str(photo),
+        "--mask",
+        str(mask),
+        "--output",
+        str(tmp_path / "out.png"),
+        "--prompt",
+        "a dog",
+        "--model",
+        "kandinsky-mini",
+    ]
     assert main([*words, *flags(folder)]) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"inpaint: {SENTENCE} {WHAT_TO_DO}.")]
     assert len(said) == 1 and not (tmp_path / "out.png").exists()
@@ -94,7 +124,9 @@ def test_an_edit_with_damaged_weights_is_one_sentence_and_no_picture(folder: Pat
 
 def test_a_folder_of_ones_own_needs_no_lock(folder: Path) -> None:
     file = folder.parents[1] / "configs" / "models" / "kandinsky-mini.toml"
-    file.write_text("\n".join(line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("lock =")), encoding="utf-8")
+    file.write_text(
+        "\n".join(line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("lock =")), encoding="utf-8"
+    )
     flip(folder / UNET)
     opened(folder)
 
@@ -125,6 +157,8 @@ def test_a_lock_is_named_for_a_local_folder_alone(folder: Path) -> None:
 def test_the_committed_lock_is_of_the_committed_weights() -> None:
     """As training/export.py writes it: `python -m training.export --lock-only` after a change by hand."""
     sources = load_config(None, {}, {}).models["kandinsky-mini"].sources
-    assert {part: lock_of(source) for part, source in sources.items()} == {part: lock_of_folder(SHIPPED / part, SHIPPED) for part in sources}
+    assert {part: lock_of(source) for part, source in sources.items()} == {
+        part: lock_of_folder(SHIPPED / part, SHIPPED) for part in sources
+    }
     assert {file.name for file in SHIPPED.iterdir()} == {"README.md", "grid.png", "lock.json", *sources}
     assert all(json.loads((SHIPPED / "lock.json").read_text())["sources"][part]["files"] for part in sources)

@@ -50,14 +50,30 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 WEIGHTS = bytes(range(256)) * 40
 TINY: Mapping[str, bytes] = {
     "model_index.json": json.dumps({"unet": ["diffusers", "UNet"], "tokenizer": ["transformers", "CLIP"], "vae": [None, None]}).encode(),
-    "unet/config.json": b"{}", UNET: WEIGHTS, "tokenizer/vocab.json": b'{"a": 1}', "tokenizer/merges.txt": b"#version"}
+    "unet/config.json": b"{}",
+    UNET: WEIGHTS,
+    "tokenizer/vocab.json": b'{"a": 1}',
+    "tokenizer/merges.txt": b"#version",
+}
 NEVER: Mapping[str, bytes] = {
-    "unet/diffusion_pytorch_model.bin": b"pickle", "unet/diffusion_pytorch_model.fp16.safetensors": b"half", "tiny.safetensors": b"whole",
-    "tiny.ckpt": b"pickle", "unet/model.onnx": b"onnx", "unet/flax_model.msgpack": b"flax", "pipeline.py": b"import os",
-    "unet/modeling.py": b"import os", "vae/config.json": b"{}", "README.md": b"# Tiny", "picture.png": b"png"}
+    "unet/diffusion_pytorch_model.bin": b"pickle",
+    "unet/diffusion_pytorch_model.fp16.safetensors": b"half",
+    "tiny.safetensors": b"whole",
+    "tiny.ckpt": b"pickle",
+    "unet/model.onnx": b"onnx",
+    "unet/flax_model.msgpack": b"flax",
+    "pipeline.py": b"import os",
+    "unet/modeling.py": b"import os",
+    "vae/config.json": b"{}",
+    "README.md": b"# Tiny",
+    "picture.png": b"png",
+}
 EXTRA: Mapping[str, bytes] = {
-    "model_index.json": json.dumps({"vae": ["diffusers", "VAE"]}).encode(), "vae/config.json": b"{}",
-    "vae/diffusion_pytorch_model.safetensors": b"full", "vae/diffusion_pytorch_model.fp16.safetensors": b"half"}
+    "model_index.json": json.dumps({"vae": ["diffusers", "VAE"]}).encode(),
+    "vae/config.json": b"{}",
+    "vae/diffusion_pytorch_model.safetensors": b"full",
+    "vae/diffusion_pytorch_model.fp16.safetensors": b"half",
+}
 
 
 @pytest.fixture
@@ -138,12 +154,18 @@ def damage(path: Path) -> None:
 
 def test_a_first_download_says_what_it_fetches_and_fetches_only_that(run: Run, hub: Hub) -> None:
     assert run("--download", "tiny") == 0
-    assert run.lines[0] == (f"inpaint: Tiny: 11 kB of 11 kB to fetch (someone/tiny at {commit_of(1)[:12]}, someone/extra at "
-                            f"{commit_of(1)[:12]}, {run.folder / 'home' / 'hub'}). Licence: MIT (https://example.org/licence).")
+    assert run.lines[0] == (
+        f"inpaint: Tiny: 11 kB of 11 kB to fetch (someone/tiny at {commit_of(1)[:12]}, someone/extra at "
+        f"{commit_of(1)[:12]}, {run.folder / 'home' / 'hub'}). Licence: MIT (https://example.org/licence)."
+    )
     assert run.lines[-1] == "inpaint: Tiny is complete, and every file is as it should be."
     assert [line for line in run.lines if "(100 %)" in line]
-    assert hub.fetched() == {*(f"someone/tiny:{name}" for name in TINY), "someone/extra:model_index.json", "someone/extra:vae/config.json",
-                             "someone/extra:vae/diffusion_pytorch_model.fp16.safetensors"}
+    assert hub.fetched() == {
+        *(f"someone/tiny:{name}" for name in TINY),
+        "someone/extra:model_index.json",
+        "someone/extra:vae/config.json",
+        "someone/extra:vae/diffusion_pytorch_model.fp16.safetensors",
+    }
     assert all("/resolve/" in request or request.startswith("GET /api/models/someone/") for request in hub.requests)
     assert "here" in run.state().split() and "11 kB on the disk" in run.state()
 
@@ -206,7 +228,9 @@ def test_two_that_lock_at_the_same_time_both_stay(run: Run, monkeypatch: pytest.
         return found
 
     monkeypatch.setattr(lockfile, "read_locks", together)
-    threads = [threading.Thread(target=lockfile.write_lock, args=(path, part, lockfile.Lock("a/b", "main", None, "c", {}))) for part in ("x", "y")]
+    threads = [
+        threading.Thread(target=lockfile.write_lock, args=(path, part, lockfile.Lock("a/b", "main", None, "c", {}))) for part in ("x", "y")
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -229,10 +253,17 @@ def test_a_task_narrows_what_is_fetched(run: Run, hub: Hub) -> None:
     assert run("--download", "tiny") == 0 and set(json.loads(run.lock.read_text())["sources"]) == {"pipeline", "extra"}
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--download", "tiny", "--task", "inpaint"], "Tiny cannot inpaint"), (["--task", "inpaint"], "narrows a download"),
-    (["--download", "none"], "no model"), (["--verify", "none"], "no model"), (["--download", "tiny", "--task", "fly"], "invalid choice"),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--download", "tiny", "--task", "inpaint"], "Tiny cannot inpaint"),
+        (["--task", "inpaint"], "narrows a download"),
+        (["--download", "none"], "no model"),
+        (["--verify", "none"], "no model"),
+        (["--download", "tiny", "--task", "fly"], "invalid choice"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
 def test_wrong_arguments_ask_nothing(arguments: list[str], message: str, run: Run, hub: Hub) -> None:
     assert run(*arguments) == 2 and message in run.lines[-1] and not hub.requests
 
@@ -294,8 +325,14 @@ def test_a_file_cut_short_on_the_disk_makes_the_model_incomplete(run: Run) -> No
     assert "not downloaded" in run.state()
     assert run("--verify", "tiny", "--json") == 1
     [verdict] = json.loads(run.out)["models"]
-    assert verdict == {"name": "tiny", "ok": False, "files": 7, "damage": ["tokenizer/vocab.json of someone/tiny is damaged"],
-                       "mend": f"Mend with: {run.command}", "notes": []}
+    assert verdict == {
+        "name": "tiny",
+        "ok": False,
+        "files": 7,
+        "damage": ["tokenizer/vocab.json of someone/tiny is damaged"],
+        "mend": f"Mend with: {run.command}",
+        "notes": [],
+    }
     assert run("--download", "tiny") == 0 and "here" in run.state().split()
 
 
@@ -331,8 +368,10 @@ def test_a_local_folder_is_neither_fetched_nor_locked(run: Run, hub: Hub, tmp_pa
     for name, content in TINY.items():
         (tmp_path / "config" / "models" / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "config" / "models" / "mine" / name).write_bytes(content)
-    run.edit_model('pipeline = { repo_id = "someone/tiny" }\nextra = { repo_id = "someone/extra", variant = "fp16" }',
-                   'pipeline = { repo_id = "./mine" }')
+    run.edit_model(
+        'pipeline = { repo_id = "someone/tiny" }\nextra = { repo_id = "someone/extra", variant = "fp16" }',
+        'pipeline = { repo_id = "./mine" }',
+    )
     assert run("--download", "tiny") == 0 and "needs no download" in run.lines[0]
     assert run("--verify", "tiny") == 0 and "local folder and complete; nothing is locked" in run.out
     (tmp_path / "config" / "models" / "mine" / UNET).unlink()
@@ -341,27 +380,37 @@ def test_a_local_folder_is_neither_fetched_nor_locked(run: Run, hub: Hub, tmp_pa
     assert not run.lock.exists() and not hub.requests
 
 
-@pytest.mark.parametrize(("fault", "message"), [
-    pytest.param("missing", "There is no repository someone/tiny on the hub, or it is private. If it has moved, set its new repo_id in {file};",
-                 id="missing repository"),
-    pytest.param("gated", "someone/tiny asks for its licence to be accepted first. Accept it on http://127.0.0.1", id="gated"),
-    pytest.param("revision", f"The hub has no revision {'e' * 40} of someone/tiny. To take the present revision, set "
-                 'revision = "main" in {file}.', id="unknown revision"),
-    pytest.param("hidden", "someone/tiny lists a file that it does not serve.", id="a listed file is 404"),
-    pytest.param("pickled", "The part unet of someone/tiny is there only as a pickle file", id="pickle only"),
-    pytest.param("variant", "The part unet of someone/tiny has no safetensors of the variant bf16.", id="no such variant"),
-    pytest.param("folder", "The part unet of someone/tiny is named in its model_index.json, but is not there.", id="a part is missing"),
-    pytest.param("index", "someone/tiny is no repository of diffusers", id="no index"),
-    pytest.param("garbled", "The hub's answer for someone/tiny could not be read.", id="a garbled index"),
-    pytest.param("shard", f"someone/tiny at {commit_of(1)[:12]} is not complete on the hub.", id="a shard is missing"),
-    pytest.param("tired", "The hub answered 503 for someone/tiny.", id="the hub is down"),
-    pytest.param("refused", "The hub answered 403 for someone/tiny. Log in anew with: hf auth login", id="refused"),
-    pytest.param("hurried", "The hub answered 429 for someone/tiny. It was asked too often: wait some minutes", id="too often"),
-    pytest.param("offline", "Offline mode is set (HF_HUB_OFFLINE), so someone/tiny cannot be fetched.", id="offline mode"),
-    pytest.param("unplugged", "The hub could not be reached for someone/tiny (ConnectError).", id="no route"),
-])
-def test_what_cannot_be_is_one_sentence_and_nothing_is_locked(fault: str, message: str, run: Run, hub: Hub,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        pytest.param(
+            "missing",
+            "There is no repository someone/tiny on the hub, or it is private. If it has moved, set its new repo_id in {file};",
+            id="missing repository",
+        ),
+        pytest.param("gated", "someone/tiny asks for its licence to be accepted first. Accept it on http://127.0.0.1", id="gated"),
+        pytest.param(
+            "revision",
+            f'The hub has no revision {"e" * 40} of someone/tiny. To take the present revision, set revision = "main" in {{file}}.',
+            id="unknown revision",
+        ),
+        pytest.param("hidden", "someone/tiny lists a file that it does not serve.", id="a listed file is 404"),
+        pytest.param("pickled", "The part unet of someone/tiny is there only as a pickle file", id="pickle only"),
+        pytest.param("variant", "The part unet of someone/tiny has no safetensors of the variant bf16.", id="no such variant"),
+        pytest.param("folder", "The part unet of someone/tiny is named in its model_index.json, but is not there.", id="a part is missing"),
+        pytest.param("index", "someone/tiny is no repository of diffusers", id="no index"),
+        pytest.param("garbled", "The hub's answer for someone/tiny could not be read.", id="a garbled index"),
+        pytest.param("shard", f"someone/tiny at {commit_of(1)[:12]} is not complete on the hub.", id="a shard is missing"),
+        pytest.param("tired", "The hub answered 503 for someone/tiny.", id="the hub is down"),
+        pytest.param("refused", "The hub answered 403 for someone/tiny. Log in anew with: hf auth login", id="refused"),
+        pytest.param("hurried", "The hub answered 429 for someone/tiny. It was asked too often: wait some minutes", id="too often"),
+        pytest.param("offline", "Offline mode is set (HF_HUB_OFFLINE), so someone/tiny cannot be fetched.", id="offline mode"),
+        pytest.param("unplugged", "The hub could not be reached for someone/tiny (ConnectError).", id="no route"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_nothing_is_locked(
+    fault: str, message: str, run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inflict(fault, run, hub, monkeypatch)
     said = message.replace("{file}", str(run.folder / "config" / "models" / "tiny.toml"))
     assert run.fails("--download", "tiny").startswith(f"inpaint: {said}")
@@ -369,19 +418,28 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_locked(fault: str, messag
 
 
 def inflict(fault: str, run: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    shards = {"unet/model.safetensors.index.json": b'{"weight_map": {"a": "model-00002-of-00002.safetensors"}}',
-              "unet/model-00001-of-00002.safetensors": b"one"}
+    shards = {
+        "unet/model.safetensors.index.json": b'{"weight_map": {"a": "model-00002-of-00002.safetensors"}}',
+        "unet/model-00001-of-00002.safetensors": b"one",
+    }
     without = {name: content for name, content in TINY.items() if name != UNET}
-    files = {"pickled": {**without, "unet/diffusion_pytorch_model.bin": b"pickle"}, "shard": {**without, **shards},
-             "folder": {name: content for name, content in TINY.items() if not name.startswith("unet/")},
-             "index": {"tiny.safetensors": b"whole"}, "garbled": {**TINY, "model_index.json": b"<html>"}}
+    files = {
+        "pickled": {**without, "unet/diffusion_pytorch_model.bin": b"pickle"},
+        "shard": {**without, **shards},
+        "folder": {name: content for name, content in TINY.items() if not name.startswith("unet/")},
+        "index": {"tiny.safetensors": b"whole"},
+        "garbled": {**TINY, "model_index.json": b"<html>"},
+    }
     if fault in files:
         hub.add("someone/tiny", files[fault])
     hub.repositories["someone/tiny"].gated = fault == "gated"
     hub.faults.hidden = {UNET} if fault == "hidden" else set()
     hub.faults.status = {"tired": 503, "refused": 403, "hurried": 429}.get(fault)
-    changes = {"missing": "someone/moved", "revision": f'someone/tiny", revision = "{"e" * 40}',
-               "variant": 'someone/tiny", variant = "bf16'}
+    changes = {
+        "missing": "someone/moved",
+        "revision": f'someone/tiny", revision = "{"e" * 40}',
+        "variant": 'someone/tiny", variant = "bf16',
+    }
     if fault == "missing":
         del hub.repositories["someone/tiny"]
     elif fault in changes:
@@ -430,7 +488,8 @@ def test_a_disk_that_is_too_small_is_told_before_any_weights_are_fetched(run: Ru
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, RESERVE + 5_000))
     assert run.fails("--download", "tiny") == (
         f"inpaint: Tiny needs 11 kB more and 1.1 GB to spare in {run.folder / 'home' / 'hub'}, where 1.1 GB are free. "
-        "Make room there, or choose another folder with --cache-dir or INPAINT_CACHE_DIR.")
+        "Make room there, or choose another folder with --cache-dir or INPAINT_CACHE_DIR."
+    )
     assert {name.partition(":")[2] for name in hub.fetched()} == {"model_index.json"}
 
 
@@ -447,17 +506,27 @@ def test_a_cache_folder_that_is_a_file_is_named(below: str, run: Run, tmp_path: 
     (tmp_path / "file").write_text("a file")
     folder = tmp_path / "file" / below
     assert run.fails("--download", "tiny", "--cache-dir", str(folder)) == (
-        f"inpaint: The folder {folder} cannot be used: Not a directory. Choose another one with --cache-dir or INPAINT_CACHE_DIR.")
+        f"inpaint: The folder {folder} cannot be used: Not a directory. Choose another one with --cache-dir or INPAINT_CACHE_DIR."
+    )
 
 
-@pytest.mark.parametrize(("error", "said"), [
-    pytest.param(OSError(errno.EROFS, "Read-only file system"), "/home/hub cannot be used: Read-only file system.", id="read-only"),
-    pytest.param(PermissionError(errno.EACCES, "Permission denied"), "/home/hub cannot be used: Permission denied.", id="somebody else's"),
-    pytest.param(OSError(errno.EIO, "Input/output error"), "/home/hub cannot be used: Input/output error.", id="a broken disk"),
-    pytest.param(OSError(errno.ENOSPC, "No space left on device"), "/home/hub is full.", id="full"),
-    pytest.param(ConnectionResetError(errno.ECONNRESET, "Connection reset"), "could not be reached for someone/tiny (ConnectionResetError).", id="cut"),
-    pytest.param(OSError("Consistency check failed"), "someone/tiny could not be fetched: a file came incomplete.", id="too short"),
-])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        pytest.param(OSError(errno.EROFS, "Read-only file system"), "/home/hub cannot be used: Read-only file system.", id="read-only"),
+        pytest.param(
+            PermissionError(errno.EACCES, "Permission denied"), "/home/hub cannot be used: Permission denied.", id="somebody else's"
+        ),
+        pytest.param(OSError(errno.EIO, "Input/output error"), "/home/hub cannot be used: Input/output error.", id="a broken disk"),
+        pytest.param(OSError(errno.ENOSPC, "No space left on device"), "/home/hub is full.", id="full"),
+        pytest.param(
+            ConnectionResetError(errno.ECONNRESET, "Connection reset"),
+            "could not be reached for someone/tiny (ConnectionResetError).",
+            id="cut",
+        ),
+        pytest.param(OSError("Consistency check failed"), "someone/tiny could not be fetched: a file came incomplete.", id="too short"),
+    ],
+)
 def test_what_the_disk_refuses_is_not_the_networks_fault(error: OSError, said: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Path:
         raise error
@@ -518,8 +587,9 @@ def test_a_models_file_sets_neither_cache_nor_lock(key: str, run: Run) -> None:
     assert run() == 2 and "sources.pipeline" in run.lines[-1]
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 kB"), (1, "1 kB"), (1_000, "1 kB"), (999_999, "1000 kB"), (1_500_000, "2 MB"),
-                                             (10_123_000_000, "10.1 GB")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 kB"), (1, "1 kB"), (1_000, "1 kB"), (999_999, "1000 kB"), (1_500_000, "2 MB"), (10_123_000_000, "10.1 GB")]
+)
 def test_sizes_in_words(count: int, text: str) -> None:
     assert size_text(count) == text
 
@@ -529,9 +599,14 @@ class TestAsAProcess:
 
     @staticmethod
     def start(run: Run, hub: Hub, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen([sys.executable, "-m", "inpaint", "models", *run.options, *arguments], cwd=ROOT, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env=os.environ | environment(hub, run.folder / "home"))
+        return subprocess.Popen(
+            [sys.executable, "-m", "inpaint", "models", *run.options, *arguments],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | environment(hub, run.folder / "home"),
+        )
 
     @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["Ctrl-C", "kill -9"])
     def test_an_interrupted_download_is_whole_after_the_next_one(self, stop: signal.Signals, code: int, run: Run, hub: Hub) -> None:
@@ -543,8 +618,9 @@ class TestAsAProcess:
         held.set()
         assert process.returncode == code and "Traceback" not in shown
         if stop == signal.SIGINT:
-            assert shown.splitlines()[-1] == ("inpaint: The download was stopped; files that are complete are kept. "
-                                              f"Go on with: {run.command}")
+            assert shown.splitlines()[-1] == (
+                f"inpaint: The download was stopped; files that are complete are kept. Go on with: {run.command}"
+            )
         assert bool(run.leftovers()) is (stop == signal.SIGKILL) and "not downloaded" in run.state()
         hub.faults.hold.clear()
         hub.requests.clear()

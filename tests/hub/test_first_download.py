@@ -23,8 +23,21 @@ def test_a_downloaded_model_repaints_offline(tmp_path: Path, monkeypatch: pytest
         mask.paste(255, (40, 40, 90, 90))
         mask.save(tmp_path / "mask.png")
     options = ["--config", str(tmp_path / "config"), "--data-dir", str(tmp_path / "data"), "--device", "cpu"]
-    edit = ["edit", str(tmp_path / "photo.png"), "--mask", str(tmp_path / "mask.png"), "--output", str(tmp_path / "out.png"),
-            "--model", "tiny", "--prompt", "a red hat", "--seed", "1", *options]
+    edit = [
+        "edit",
+        str(tmp_path / "photo.png"),
+        "--mask",
+        str(tmp_path / "mask.png"),
+        "--output",
+        str(tmp_path / "out.png"),
+        "--model",
+        "tiny",
+        "--prompt",
+        "a red hat",
+        "--seed",
+        "1",
+        *options,
+    ]
     with running_hub() as hub:
         hub.add_folder("me/prior", prior)
         hub.add_folder("me/decoder", decoder)

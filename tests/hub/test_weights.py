@@ -13,19 +13,36 @@ from inpaint.errors import ModelUnavailable
 from inpaint.hub import weights
 
 REPO, REVISION = "someone/model", "0123456789abcdef0123456789abcdef01234567"
-INDEX = {"_class_name": "SomePipeline", "unet": ["diffusers", "UNet"], "tokenizer": ["transformers", "CLIPTokenizer"],
-         "safety_checker": [None, None], "requires": True}
+INDEX = {
+    "_class_name": "SomePipeline",
+    "unet": ["diffusers", "UNet"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "safety_checker": [None, None],
+    "requires": True,
+}
 SHARDS = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
 
 Files = Mapping[str, str | None]
-COMPLETE: Files = {"model_index.json": json.dumps(INDEX), "unet/config.json": "{}", "unet/model.safetensors": "bytes",
-                   "tokenizer/vocab.json": "{}"}
-SHARDED: Files = {**COMPLETE, "unet/model.safetensors": None, "unet/model.safetensors.index.json": json.dumps(SHARDS),
-                  "unet/model-00001-of-00002.safetensors": "bytes", "unet/model-00002-of-00002.safetensors": "bytes"}
+COMPLETE: Files = {
+    "model_index.json": json.dumps(INDEX),
+    "unet/config.json": "{}",
+    "unet/model.safetensors": "bytes",
+    "tokenizer/vocab.json": "{}",
+}
+SHARDED: Files = {
+    **COMPLETE,
+    "unet/model.safetensors": None,
+    "unet/model.safetensors.index.json": json.dumps(SHARDS),
+    "unet/model-00001-of-00002.safetensors": "bytes",
+    "unet/model-00002-of-00002.safetensors": "bytes",
+}
 FP16: Files = {**COMPLETE, "unet/model.safetensors": None, "unet/model.fp16.safetensors": "bytes"}
 FP16_SHARDED: Files = {
-    **COMPLETE, "unet/model.safetensors": None, "unet/model.fp16-00001-of-00001.safetensors": "bytes",
-    "unet/model.safetensors.index.fp16.json": json.dumps({"weight_map": {"a": "model.fp16-00001-of-00001.safetensors"}})}
+    **COMPLETE,
+    "unet/model.safetensors": None,
+    "unet/model.fp16-00001-of-00001.safetensors": "bytes",
+    "unet/model.safetensors.index.fp16.json": json.dumps({"weight_map": {"a": "model.fp16-00001-of-00001.safetensors"}}),
+}
 
 
 def written(folder: Path, files: Files) -> Path:
@@ -40,28 +57,33 @@ def found(folder: Path, variant: str | None = None) -> bool:
     return weights.find(Source(str(folder), variant=variant)) == folder
 
 
-@pytest.mark.parametrize(("files", "variant", "complete"), [
-    pytest.param(COMPLETE, None, True, id="complete"), pytest.param(SHARDED, None, True, id="shards"),
-    pytest.param(FP16, "fp16", True, id="variant"), pytest.param(FP16_SHARDED, "fp16", True, id="shards of a variant"),
-    pytest.param({**FP16, "unet/model.safetensors": "bytes"}, None, True, id="both"),
-    pytest.param(FP16, None, False, id="only the variant that was not asked"),
-    pytest.param(FP16_SHARDED, None, False, id="only shards of the variant that was not asked"),
-    pytest.param(COMPLETE, "fp16", False, id="variant missing"),
-    pytest.param({**SHARDED, "unet/model-00002-of-00002.safetensors": None}, None, False, id="a shard missing"),
-    pytest.param({**SHARDED, "unet/model-00002-of-00002.safetensors": ""}, None, False, id="a shard empty"),
-    pytest.param({**SHARDED, "unet/model.safetensors.index.json": None}, None, False, id="shards without their list"),
-    pytest.param({**SHARDED, "unet/model.safetensors.index.json": "{"}, None, False, id="a damaged list of shards"),
-    pytest.param({**SHARDED, "unet/model.safetensors.index.json": '{"weight_map": []}'}, None, False, id="a list that is none"),
-    pytest.param({**COMPLETE, "unet/model.safetensors": None, "unet/model.bin": "pickle"}, None, False, id="pickle only"),
-    pytest.param({**COMPLETE, "unet/model.safetensors": ""}, None, False, id="empty weights"),
-    pytest.param({**COMPLETE, "tokenizer/vocab.json": None}, None, False, id="a component missing"),
-    pytest.param({**COMPLETE, "model_index.json": None}, None, False, id="no index"),
-    pytest.param({**COMPLETE, "model_index.json": "{"}, None, False, id="a damaged index"),
-    pytest.param({**COMPLETE, "model_index.json": "[1]"}, None, False, id="an index that is a list"),
-    pytest.param({**COMPLETE, "model_index.json": "{}"}, None, False, id="an index of nothing"),
-    pytest.param({**COMPLETE, "model_index.json": "[" * 100_000}, None, False, id="an index nested without end"),
-    pytest.param({}, None, False, id="empty folder"),
-])
+@pytest.mark.parametrize(
+    ("files", "variant", "complete"),
+    [
+        pytest.param(COMPLETE, None, True, id="complete"),
+        pytest.param(SHARDED, None, True, id="shards"),
+        pytest.param(FP16, "fp16", True, id="variant"),
+        pytest.param(FP16_SHARDED, "fp16", True, id="shards of a variant"),
+        pytest.param({**FP16, "unet/model.safetensors": "bytes"}, None, True, id="both"),
+        pytest.param(FP16, None, False, id="only the variant that was not asked"),
+        pytest.param(FP16_SHARDED, None, False, id="only shards of the variant that was not asked"),
+        pytest.param(COMPLETE, "fp16", False, id="variant missing"),
+        pytest.param({**SHARDED, "unet/model-00002-of-00002.safetensors": None}, None, False, id="a shard missing"),
+        pytest.param({**SHARDED, "unet/model-00002-of-00002.safetensors": ""}, None, False, id="a shard empty"),
+        pytest.param({**SHARDED, "unet/model.safetensors.index.json": None}, None, False, id="shards without their list"),
+        pytest.param({**SHARDED, "unet/model.safetensors.index.json": "{"}, None, False, id="a damaged list of shards"),
+        pytest.param({**SHARDED, "unet/model.safetensors.index.json": '{"weight_map": []}'}, None, False, id="a list that is none"),
+        pytest.param({**COMPLETE, "unet/model.safetensors": None, "unet/model.bin": "pickle"}, None, False, id="pickle only"),
+        pytest.param({**COMPLETE, "unet/model.safetensors": ""}, None, False, id="empty weights"),
+        pytest.param({**COMPLETE, "tokenizer/vocab.json": None}, None, False, id="a component missing"),
+        pytest.param({**COMPLETE, "model_index.json": None}, None, False, id="no index"),
+        pytest.param({**COMPLETE, "model_index.json": "{"}, None, False, id="a damaged index"),
+        pytest.param({**COMPLETE, "model_index.json": "[1]"}, None, False, id="an index that is a list"),
+        pytest.param({**COMPLETE, "model_index.json": "{}"}, None, False, id="an index of nothing"),
+        pytest.param({**COMPLETE, "model_index.json": "[" * 100_000}, None, False, id="an index nested without end"),
+        pytest.param({}, None, False, id="empty folder"),
+    ],
+)
 def test_which_folders_are_complete(files: Files, variant: str | None, complete: bool, tmp_path: Path) -> None:
     assert found(written(tmp_path, files), variant) is complete
 
@@ -79,8 +101,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / f"models--{REPO.replace('/', '--')}" / "snapshots" / REVISION
 
 
-@pytest.mark.parametrize(("files", "complete"), [(COMPLETE, True), ({**COMPLETE, "unet/model.safetensors": None}, False), ({}, False)],
-                         ids=["complete", "half", "nothing"])
+@pytest.mark.parametrize(
+    ("files", "complete"),
+    [(COMPLETE, True), ({**COMPLETE, "unet/model.safetensors": None}, False), ({}, False)],
+    ids=["complete", "half", "nothing"],
+)
 def test_the_hub_cache(files: Files, complete: bool, cache: Path) -> None:
     written(cache, files)
     assert (weights.find(Source(REPO, REVISION)) == cache) is complete

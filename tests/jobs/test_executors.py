@@ -86,13 +86,21 @@ class Heard:
             raise self._error
 
     def plain(self) -> list[Any]:
-        return [(p.stage, p.step, p.total, p.candidate, p.candidates, None if p.preview is None else p.preview.tolist())
-                for p in self.progress]
+        return [
+            (p.stage, p.step, p.total, p.candidate, p.candidates, None if p.preview is None else p.preview.tolist()) for p in self.progress
+        ]
 
 
 def plain(result: EditResult) -> Any:
-    return ([(c.picture.pixels.tolist(), c.picture.name, c.seed, c.changed_outside) for c in result.candidates], result.model,
-            result.sampling, result.region, result.blend_band_px, sorted(result.seconds), result.notices)
+    return (
+        [(c.picture.pixels.tolist(), c.picture.name, c.seed, c.changed_outside) for c in result.candidates],
+        result.model,
+        result.sampling,
+        result.region,
+        result.blend_band_px,
+        sorted(result.seconds),
+        result.notices,
+    )
 
 
 @pytest.mark.parametrize("work", works().values(), ids=works())
@@ -111,7 +119,7 @@ def steps_in(diary: Path) -> list[tuple[str, int]]:
 
 def until(at: tuple[str, int]) -> list[tuple[str, int]]:
     """The steps that come before one."""
-    return [*(STAGES[:STAGES.index(at)] if at in STAGES else STAGES if at[0] == "compositing" else ())]
+    return [*(STAGES[: STAGES.index(at)] if at in STAGES else STAGES if at[0] == "compositing" else ())]
 
 
 @AT_EVERY_STAGE
@@ -152,10 +160,18 @@ def test_after_a_cancel_the_next_run_is_as_if_there_had_been_none(make: Make) ->
     assert plain(executor.run(edit_work(), Heard())) == plain(InThread(OneEngine(Programmed())).run(edit_work(), Heard()))
 
 
-@pytest.mark.parametrize("error", [
-    BadOutput("NaN.", "Another seed."), InvalidRequest("seed", "Wrong.", "Right."), ModelUnavailable("Not here."), Busy("Busy."),
-    JobTimeout("Late."), EditCancelled("Stopped.", "Why."),
-], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadOutput("NaN.", "Another seed."),
+        InvalidRequest("seed", "Wrong.", "Right."),
+        ModelUnavailable("Not here."),
+        Busy("Busy."),
+        JobTimeout("Late."),
+        EditCancelled("Stopped.", "Why."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_errors_cross_whole(make: Make, error: Exception) -> None:
     executor = make(Programmed({("denoising", 2): raises(error)}))
     with pytest.raises(type(error)) as caught:
@@ -175,10 +191,12 @@ def test_memory_that_always_runs_out_ends_in_a_sentence(make: Make) -> None:
         executor.run(edit_work(), Heard())
 
 
-@pytest.mark.parametrize(("thrown", "shown"), [(ValueError("/root/secret"), MachineError), (MemoryError(), OutOfMemory),
-                                               (SystemExit(3), MachineError)], ids=repr)
-def test_a_bug_is_told_as_one_and_the_next_job_runs(make: Make, thrown: BaseException, shown: type[Exception],
-                                                   caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("thrown", "shown"), [(ValueError("/root/secret"), MachineError), (MemoryError(), OutOfMemory), (SystemExit(3), MachineError)], ids=repr
+)
+def test_a_bug_is_told_as_one_and_the_next_job_runs(
+    make: Make, thrown: BaseException, shown: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
     worker = Worker(make(Programmed({("denoising", 2): raises(thrown)})))
     job = worker.submit(edit_work(), "ann")
     assert job.wait(PATIENCE) and isinstance(job.error, shown) and "secret" not in str(job.error)
@@ -275,13 +293,16 @@ def generation(steps: int, side: int, count: int = 1) -> GenerateWork:
     return GenerateWork(GenerateRequest("fake", SamplingParams(num_inference_steps=steps, width=side, height=side), count))
 
 
-@pytest.mark.parametrize(("work", "known", "seconds"), [
-    pytest.param(generation(1, 512), 2.0, SHORTEST_SECONDS, id="a quick one asks for the least"),
-    pytest.param(generation(30, 1024), 20.0, 30, id="known: with a margin"),
-    pytest.param(generation(1000, 1024, 8), 900.0, LONGEST_SECONDS, id="a slow one for the most that is lent"),
-    pytest.param(generation(20, 1000), None, 38, id="unknown: guessed from steps and size"),
-    pytest.param(generation(1000, 1024, 8), None, LONGEST_SECONDS, id="unknown and large"),
-])
+@pytest.mark.parametrize(
+    ("work", "known", "seconds"),
+    [
+        pytest.param(generation(1, 512), 2.0, SHORTEST_SECONDS, id="a quick one asks for the least"),
+        pytest.param(generation(30, 1024), 20.0, 30, id="known: with a margin"),
+        pytest.param(generation(1000, 1024, 8), 900.0, LONGEST_SECONDS, id="a slow one for the most that is lent"),
+        pytest.param(generation(20, 1000), None, 38, id="unknown: guessed from steps and size"),
+        pytest.param(generation(1000, 1024, 8), None, LONGEST_SECONDS, id="unknown and large"),
+    ],
+)
 def test_how_long_a_gpu_is_asked_for(work: Work, known: float | None, seconds: int) -> None:
     assert asked_for(work, known) == seconds
 
@@ -303,10 +324,16 @@ def test_work_is_plain_data(work: Work) -> None:
     assert picture is None or np.array_equal(picture.pixels, other.pixels)
 
 
-@pytest.mark.parametrize(("sampling", "count", "steps"), [
-    (SamplingParams(), 1, 1), (SamplingParams(num_inference_steps=30), 2, 60), (SamplingParams(num_inference_steps=30, strength=0.5), 1, 15),
-    (SamplingParams(num_inference_steps=4, strength=0.0), 1, 1),
-], ids=str)
+@pytest.mark.parametrize(
+    ("sampling", "count", "steps"),
+    [
+        (SamplingParams(), 1, 1),
+        (SamplingParams(num_inference_steps=30), 2, 60),
+        (SamplingParams(num_inference_steps=30, strength=0.5), 1, 15),
+        (SamplingParams(num_inference_steps=4, strength=0.0), 1, 1),
+    ],
+    ids=str,
+)
 def test_what_a_job_costs(sampling: SamplingParams, count: int, steps: float) -> None:
     work = GenerateWork(GenerateRequest("fake", sampling, count))
     assert cost_of(work) == Cost("fake", "generate", Extent(1, 1), steps)

@@ -27,12 +27,15 @@ def drained(queue: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
     return [queue.pop() for _ in range(len(queue))]
 
 
-@pytest.mark.parametrize(("arrivals", "served"), [
-    pytest.param("", "", id="nobody"),
-    pytest.param("aaa", "aaa", id="one person"),
-    pytest.param("aaabc", "abcaa", id="one who queues many waits for those who queue one"),
-    pytest.param("abab", "abab", id="in turn"),
-])
+@pytest.mark.parametrize(
+    ("arrivals", "served"),
+    [
+        pytest.param("", "", id="nobody"),
+        pytest.param("aaa", "aaa", id="one person"),
+        pytest.param("aaabc", "abcaa", id="one who queues many waits for those who queue one"),
+        pytest.param("abab", "abab", id="in turn"),
+    ],
+)
 def test_people_take_turns(arrivals: str, served: str) -> None:
     assert "".join(person for person, _ in drained(filled(list(arrivals)))) == served
 
@@ -59,7 +62,7 @@ def test_nobody_is_served_twice_while_another_waits(people: list[str]) -> None:
     left = {person: people.count(person) for person in set(people)}
     for index, person in enumerate(served):
         left[person] -= 1
-        following = served[index + 1:index + 1 + sum(1 for other in left if other != person and left[other])]
+        following = served[index + 1 : index + 1 + sum(1 for other in left if other != person and left[other])]
         assert person not in following
 
 
@@ -80,14 +83,17 @@ def test_an_empty_queue_has_nothing_to_serve() -> None:
 SQUARE = Cost("mini", "inpaint", Extent(256, 256), 20)
 
 
-@pytest.mark.parametrize(("other", "seconds"), [
-    pytest.param(SQUARE, 10.0, id="the same"),
-    pytest.param(replace(SQUARE, steps=40), 20.0, id="twice the steps"),
-    pytest.param(replace(SQUARE, extent=Extent(240, 272)), 10.0 * 240 * 272 / 256**2, id="about that size, by its pixels"),
-    pytest.param(replace(SQUARE, extent=Extent(512, 512)), None, id="another size"),
-    pytest.param(replace(SQUARE, model="erase"), None, id="another model"),
-    pytest.param(replace(SQUARE, task="image-to-image"), None, id="another task"),
-])
+@pytest.mark.parametrize(
+    ("other", "seconds"),
+    [
+        pytest.param(SQUARE, 10.0, id="the same"),
+        pytest.param(replace(SQUARE, steps=40), 20.0, id="twice the steps"),
+        pytest.param(replace(SQUARE, extent=Extent(240, 272)), 10.0 * 240 * 272 / 256**2, id="about that size, by its pixels"),
+        pytest.param(replace(SQUARE, extent=Extent(512, 512)), None, id="another size"),
+        pytest.param(replace(SQUARE, model="erase"), None, id="another model"),
+        pytest.param(replace(SQUARE, task="image-to-image"), None, id="another task"),
+    ],
+)
 def test_pace_is_known_of_what_is_like_a_job_that_ran(other: Cost, seconds: float | None) -> None:
     pace = Pace()
     assert pace.estimate(other) is None
@@ -158,21 +164,26 @@ def stride(*heard: tuple[float, int] | tuple[float, int, int], candidates: int =
     return known
 
 
-@pytest.mark.parametrize(("known", "now", "seconds"), [
-    pytest.param(stride((3, 1)), 4.0, None, id="one step says nothing"),
-    pytest.param(stride((3, 0)), 4.0, None, id="nor does the beginning"),
-    pytest.param(stride((3, 0), (5, 1)), 5.0, 98 + 7, id="the first step, where the beginning was told"),
-    pytest.param(stride((3, 1), (5, 2)), 5.0, 96 + 7, id="the second step, where it was not"),
-    pytest.param(stride((0, 0), (80, 40)), 80.0, 20 + 7, id="step 40 of 50"),
-    pytest.param(stride((0, 0), (80, 40)), 81.5, 18.5 + 7, id="within the next one"),
-    pytest.param(stride((0, 0), (80, 40)), 99.0, 18 + 7, id="a step that takes long ends no other"),
-    pytest.param(stride((0, 0), (100, 50)), 103.0, 4, id="after the last step"),
-    pytest.param(stride((0, 0), (100, 50)), 120.0, 0, id="long after it"),
-    pytest.param(stride((0, 0), (80, 40), candidates=3), 80.0, 20 + 7 + 2 * (100 + 7), id="two more candidates"),
-    pytest.param(stride((0, 0, 1), (100, 50, 1), (120, 0, 2), candidates=2), 120.0, 100 + 7, id="the next one begins at the pace of the last"),
-    pytest.param(stride((0, 0, 1), (100, 50, 1), (120, 0, 2), (124, 1, 2), candidates=2), 124.0, 49 * 4 + 7, id="and finds its own"),
-    pytest.param(stride((0, 0), (80, 40), (90, 0), (91, 1)), 91.0, 49 + 7, id="again, with less memory"),
-])
+@pytest.mark.parametrize(
+    ("known", "now", "seconds"),
+    [
+        pytest.param(stride((3, 1)), 4.0, None, id="one step says nothing"),
+        pytest.param(stride((3, 0)), 4.0, None, id="nor does the beginning"),
+        pytest.param(stride((3, 0), (5, 1)), 5.0, 98 + 7, id="the first step, where the beginning was told"),
+        pytest.param(stride((3, 1), (5, 2)), 5.0, 96 + 7, id="the second step, where it was not"),
+        pytest.param(stride((0, 0), (80, 40)), 80.0, 20 + 7, id="step 40 of 50"),
+        pytest.param(stride((0, 0), (80, 40)), 81.5, 18.5 + 7, id="within the next one"),
+        pytest.param(stride((0, 0), (80, 40)), 99.0, 18 + 7, id="a step that takes long ends no other"),
+        pytest.param(stride((0, 0), (100, 50)), 103.0, 4, id="after the last step"),
+        pytest.param(stride((0, 0), (100, 50)), 120.0, 0, id="long after it"),
+        pytest.param(stride((0, 0), (80, 40), candidates=3), 80.0, 20 + 7 + 2 * (100 + 7), id="two more candidates"),
+        pytest.param(
+            stride((0, 0, 1), (100, 50, 1), (120, 0, 2), candidates=2), 120.0, 100 + 7, id="the next one begins at the pace of the last"
+        ),
+        pytest.param(stride((0, 0, 1), (100, 50, 1), (120, 0, 2), (124, 1, 2), candidates=2), 124.0, 49 * 4 + 7, id="and finds its own"),
+        pytest.param(stride((0, 0), (80, 40), (90, 0), (91, 1)), 91.0, 49 + 7, id="again, with less memory"),
+    ],
+)
 def test_what_is_left_of_a_run_by_its_own_steps(known: StepRate | None, now: float, seconds: float | None) -> None:
     assert known is not None
     assert known.left(now, after_steps=7.0) == (None if seconds is None else pytest.approx(seconds))
@@ -183,8 +194,10 @@ def test_other_stages_say_nothing_of_the_steps(stage: Stage) -> None:
     assert stride((0, 0), (9, 1), stage=stage) is None
 
 
-@pytest.mark.parametrize(("known", "seconds"), [(stride((0, 0), (100, 50)), 8.0), (stride((0, 0), (98, 49)), None),
-                                                (stride((0, 0), (100, 50), candidates=2), None)],
-                         ids=["the last step was heard of", "an early end", "another candidate to come"])
+@pytest.mark.parametrize(
+    ("known", "seconds"),
+    [(stride((0, 0), (100, 50)), 8.0), (stride((0, 0), (98, 49)), None), (stride((0, 0), (100, 50), candidates=2), None)],
+    ids=["the last step was heard of", "an early end", "another candidate to come"],
+)
 def test_what_follows_the_last_step_of_all(known: StepRate | None, seconds: float | None) -> None:
     assert known is not None and known.after_steps(108.0) == seconds

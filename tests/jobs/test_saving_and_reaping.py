@@ -54,8 +54,11 @@ def test_nobody_has_to_look_for_a_result_to_be_saved() -> None:
     assert job.wait(PATIENCE) and job.state == "done" and saved == ["painted"]
 
 
-@pytest.mark.parametrize(("fault", "kind"), [(StorageFull("The disk is full."), StorageFull), (ZeroDivisionError("a bug"), MachineError)],
-                         ids=["the disk refuses", "a bug"])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [(StorageFull("The disk is full."), StorageFull), (ZeroDivisionError("a bug"), MachineError)],
+    ids=["the disk refuses", "a bug"],
+)
 def test_a_result_that_cannot_be_saved_fails_the_job_and_not_the_worker(fault: Exception, kind: type[Exception]) -> None:
     def save(output: str) -> str:
         raise fault
@@ -67,12 +70,15 @@ def test_a_result_that_cannot_be_saved_fails_the_job_and_not_the_worker(fault: E
     assert after.wait(PATIENCE) and after.state == "done"
 
 
-@pytest.mark.parametrize("ask", [
-    pytest.param(lambda worker, left: worker.place(left), id="place"),
-    pytest.param(lambda worker, left: worker.seconds_left(left), id="seconds left"),
-    pytest.param(lambda worker, left: worker.queue_length, id="queue length"),
-    pytest.param(lambda worker, left: worker.current("ben"), id="current"),
-])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda worker, left: worker.place(left), id="place"),
+        pytest.param(lambda worker, left: worker.seconds_left(left), id="seconds left"),
+        pytest.param(lambda worker, left: worker.queue_length, id="queue length"),
+        pytest.param(lambda worker, left: worker.current("ben"), id="current"),
+    ],
+)
 def test_questions_change_nothing(ask: Callable[[Worker, Job[str]], object], monkeypatch: pytest.MonkeyPatch) -> None:
     told = list[str]()
     worker = Worker(Calls(), QueueLimits(away_seconds=1e9), on_state=lambda job, state: told.append(state))

@@ -41,6 +41,7 @@ class Gate:
 
 def stepping(until: Callable[[], bool] = lambda: False) -> Callable[[ProgressCallback], str]:
     """A task that reports until it is stopped from outside."""
+
     def task(report: ProgressCallback) -> str:
         step, last = 0, time.monotonic() + PATIENCE
         while not until() and time.monotonic() < last:
@@ -48,6 +49,7 @@ def stepping(until: Callable[[], bool] = lambda: False) -> Callable[[ProgressCal
             report(Progress("denoising", step, 1000))
             time.sleep(0.001)
         return "painted"
+
     return task
 
 
@@ -230,12 +232,26 @@ def test_keep_reaches_an_engine_that_can() -> None:
     assert job.wait(PATIENCE) and job.outcome().startswith("stopped at ")
 
 
-@pytest.mark.parametrize(("candidate", "stage", "step", "is_asked"), [
-    (1, "loading", 0, False), (1, "prior", 3, False), (1, "denoising", 0, False), (1, "denoising", 1, True), (1, "decoding", 1, False),
-    (2, "loading", 0, True), (2, "prior", 3, True), (2, "denoising", 0, True), (2, "denoising", 1, True), (2, "decoding", 1, False),
-    (2, "compositing", 0, False)], ids=str)
+@pytest.mark.parametrize(
+    ("candidate", "stage", "step", "is_asked"),
+    [
+        (1, "loading", 0, False),
+        (1, "prior", 3, False),
+        (1, "denoising", 0, False),
+        (1, "denoising", 1, True),
+        (1, "decoding", 1, False),
+        (2, "loading", 0, True),
+        (2, "prior", 3, True),
+        (2, "denoising", 0, True),
+        (2, "denoising", 1, True),
+        (2, "decoding", 1, False),
+        (2, "compositing", 0, False),
+    ],
+    ids=str,
+)
 def test_keep_is_asked_for_where_there_is_a_picture(candidate: int, stage: Stage, step: int, is_asked: bool) -> None:
     """Of this candidate a step, or the candidates before it."""
+
     def task(report: ProgressCallback) -> bool:
         try:
             report(Progress(stage, step, 9, candidate=candidate, candidates=2))
@@ -412,19 +428,51 @@ LOADED_FOR_30 = (30.0, 100.0, 5.0)
 """What such a job took before: its loading, the rest, and what of that came after its steps."""
 
 
-@pytest.mark.parametrize(("learned", "script", "left"), [
-    pytest.param(None, [(1, Progress("loading")), (9, Progress("prior", 1, 9)), (1, Progress("denoising", 0, 50)), (2, Progress("denoising", 1, 50)),
-                        (78, Progress("denoising", 40, 50)), (1, None)], [None, None, None, 98, 20, 19], id="the first of its kind, by its steps"),
-    pytest.param(LOADED_FOR_30, [(0, Progress("loading")), (20, None), (20, None), (5, Progress("prior", 0, 9)), (10, Progress("prior", 1, 9))],
-                 [130, 110, 100, 100, 90], id="loading is no computing"),
-    pytest.param(LOADED_FOR_30, [(0, Progress("prior", 0, 9)), (10, Progress("denoising", 0, 50))], [100, 90], id="nothing is loaded"),
-    pytest.param(LOADED_FOR_30, [(0, Progress("denoising", 0, 50)), (200, Progress("denoising", 25, 50)), (200, Progress("denoising", 50, 50)),
-                                 (2, Progress("decoding"))], [100, 205, 5, 3], id="slower than the last one"),
-    pytest.param(LOADED_FOR_30, [(0, Progress("denoising", 0, 50)), (20, Progress("denoising", 25, 50)), (0.4, Progress("loading")), (9, None)],
-                 [100, 25, 24.6, 24.6], id="loading between two steps"),
-])
-def test_what_is_left_of_a_run(clock: list[float], learned: tuple[float, float, float] | None,
-                               script: list[tuple[float, Progress | None]], left: list[float | None]) -> None:
+@pytest.mark.parametrize(
+    ("learned", "script", "left"),
+    [
+        pytest.param(
+            None,
+            [
+                (1, Progress("loading")),
+                (9, Progress("prior", 1, 9)),
+                (1, Progress("denoising", 0, 50)),
+                (2, Progress("denoising", 1, 50)),
+                (78, Progress("denoising", 40, 50)),
+                (1, None),
+            ],
+            [None, None, None, 98, 20, 19],
+            id="the first of its kind, by its steps",
+        ),
+        pytest.param(
+            LOADED_FOR_30,
+            [(0, Progress("loading")), (20, None), (20, None), (5, Progress("prior", 0, 9)), (10, Progress("prior", 1, 9))],
+            [130, 110, 100, 100, 90],
+            id="loading is no computing",
+        ),
+        pytest.param(LOADED_FOR_30, [(0, Progress("prior", 0, 9)), (10, Progress("denoising", 0, 50))], [100, 90], id="nothing is loaded"),
+        pytest.param(
+            LOADED_FOR_30,
+            [
+                (0, Progress("denoising", 0, 50)),
+                (200, Progress("denoising", 25, 50)),
+                (200, Progress("denoising", 50, 50)),
+                (2, Progress("decoding")),
+            ],
+            [100, 205, 5, 3],
+            id="slower than the last one",
+        ),
+        pytest.param(
+            LOADED_FOR_30,
+            [(0, Progress("denoising", 0, 50)), (20, Progress("denoising", 25, 50)), (0.4, Progress("loading")), (9, None)],
+            [100, 25, 24.6, 24.6],
+            id="loading between two steps",
+        ),
+    ],
+)
+def test_what_is_left_of_a_run(
+    clock: list[float], learned: tuple[float, float, float] | None, script: list[tuple[float, Progress | None]], left: list[float | None]
+) -> None:
     """script: seconds that pass, then what the engine says."""
     worker = Worker(Calls(), QueueLimits(job_seconds=1e9, away_seconds=1e9, stall_seconds=1e9))
     if learned is not None:

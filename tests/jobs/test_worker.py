@@ -33,6 +33,7 @@ class NotEvenAnException(BaseException):
 def raises(error: BaseException) -> Callable[[ProgressCallback], str]:
     def task(report: ProgressCallback) -> str:
         raise error
+
     return task
 
 
@@ -116,10 +117,14 @@ def test_cancelling_a_finished_job_changes_nothing(worker: Worker) -> None:
     assert job.state == "done" and job.outcome() == "kept"
 
 
-@pytest.mark.parametrize(("cancelled_after", "state"), [
-    pytest.param(0, "cancelled", id="before the first report"), pytest.param(1, "cancelled", id="between two"),
-    pytest.param(3, "done", id="after the last: there is nothing left to stop"),
-])
+@pytest.mark.parametrize(
+    ("cancelled_after", "state"),
+    [
+        pytest.param(0, "cancelled", id="before the first report"),
+        pytest.param(1, "cancelled", id="between two"),
+        pytest.param(3, "done", id="after the last: there is nothing left to stop"),
+    ],
+)
 def test_a_cancel_before_the_last_report_wins_and_one_after_it_loses(worker: Worker, cancelled_after: int, state: str) -> None:
     mine = list[Job[str]]()
     known = threading.Event()
@@ -166,19 +171,21 @@ def test_cancel_racing_with_the_end_leaves_one_whole_outcome() -> None:
     assert sorted(ends)[:300] == list(range(1, 301)) and len(set(ends)) == len(ends)
 
 
-@pytest.mark.parametrize(("thrown", "state", "shown"), [
-    pytest.param(ModelUnavailable("Not here."), "failed", ModelUnavailable, id="an error for the person"),
-    pytest.param(EditCancelled(), "cancelled", EditCancelled, id="the engine gave up"),
-    pytest.param(MemoryError(), "failed", OutOfMemory, id="the computer's memory"),
-    pytest.param(ValueError("/root/secret token"), "failed", MachineError, id="a bug"),
-    pytest.param(StrRaises(), "failed", MachineError, id="str raises"),
-    pytest.param(SystemExit(3), "failed", MachineError, id="SystemExit"),
-    pytest.param(KeyboardInterrupt(), "failed", MachineError, id="KeyboardInterrupt"),
-    pytest.param(NotEvenAnException(), "failed", MachineError, id="BaseException"),
-    pytest.param(ExceptionGroup("many", [ValueError(), StrRaises()]), "failed", MachineError, id="a group"),
-])
-def test_whatever_a_job_throws_the_next_one_runs(worker: Worker, thrown: BaseException, state: str,
-                                                shown: type[InpaintError]) -> None:
+@pytest.mark.parametrize(
+    ("thrown", "state", "shown"),
+    [
+        pytest.param(ModelUnavailable("Not here."), "failed", ModelUnavailable, id="an error for the person"),
+        pytest.param(EditCancelled(), "cancelled", EditCancelled, id="the engine gave up"),
+        pytest.param(MemoryError(), "failed", OutOfMemory, id="the computer's memory"),
+        pytest.param(ValueError("/root/secret token"), "failed", MachineError, id="a bug"),
+        pytest.param(StrRaises(), "failed", MachineError, id="str raises"),
+        pytest.param(SystemExit(3), "failed", MachineError, id="SystemExit"),
+        pytest.param(KeyboardInterrupt(), "failed", MachineError, id="KeyboardInterrupt"),
+        pytest.param(NotEvenAnException(), "failed", MachineError, id="BaseException"),
+        pytest.param(ExceptionGroup("many", [ValueError(), StrRaises()]), "failed", MachineError, id="a group"),
+    ],
+)
+def test_whatever_a_job_throws_the_next_one_runs(worker: Worker, thrown: BaseException, state: str, shown: type[InpaintError]) -> None:
     job = finished(worker.submit(raises(thrown), "ann"))
     assert job.state == state
     with pytest.raises(shown) as caught:
@@ -208,31 +215,62 @@ def memory_runs_out_twice(report: ProgressCallback) -> str:
     return "painted"
 
 
-@pytest.mark.parametrize(("task", "events"), [
-    pytest.param(lambda report: "painted", [ended(logging.INFO, "done")], id="all is well"),
-    pytest.param(memory_runs_out_twice, [(logging.WARNING, "Memory ran out, so one.", EVENT), (logging.WARNING, "Memory ran out, so two.", EVENT),
-                                         ended(logging.INFO, "done")], id="every rung once"),
-    pytest.param(raises(BadOutput("NaN.", "Another seed.")), [ended(logging.WARNING, "failed", error="BadOutput", reason="NaN. Another seed.")],
-                 id="an error for the person"),
-    pytest.param(raises(EditCancelled()), [ended(logging.INFO, "cancelled", error="EditCancelled", reason="Cancelled.")], id="cancelled"),
-    pytest.param(raises(ZeroDivisionError("in the model")), [
-        (logging.ERROR, "job failed", EVENT), ended(logging.WARNING, "failed", error="MachineError", reason=" ".join(BUG))], id="a bug"),
-])
-def test_the_log_tells_a_job_from_its_beginning_to_its_end(worker: Worker, caplog: pytest.LogCaptureFixture, task: Callable[[ProgressCallback], str],
-                                                          events: list[tuple[int, str, dict[str, object]]]) -> None:
+@pytest.mark.parametrize(
+    ("task", "events"),
+    [
+        pytest.param(lambda report: "painted", [ended(logging.INFO, "done")], id="all is well"),
+        pytest.param(
+            memory_runs_out_twice,
+            [
+                (logging.WARNING, "Memory ran out, so one.", EVENT),
+                (logging.WARNING, "Memory ran out, so two.", EVENT),
+                ended(logging.INFO, "done"),
+            ],
+            id="every rung once",
+        ),
+        pytest.param(
+            raises(BadOutput("NaN.", "Another seed.")),
+            [ended(logging.WARNING, "failed", error="BadOutput", reason="NaN. Another seed.")],
+            id="an error for the person",
+        ),
+        pytest.param(
+            raises(EditCancelled()), [ended(logging.INFO, "cancelled", error="EditCancelled", reason="Cancelled.")], id="cancelled"
+        ),
+        pytest.param(
+            raises(ZeroDivisionError("in the model")),
+            [(logging.ERROR, "job failed", EVENT), ended(logging.WARNING, "failed", error="MachineError", reason=" ".join(BUG))],
+            id="a bug",
+        ),
+    ],
+)
+def test_the_log_tells_a_job_from_its_beginning_to_its_end(
+    worker: Worker,
+    caplog: pytest.LogCaptureFixture,
+    task: Callable[[ProgressCallback], str],
+    events: list[tuple[int, str, dict[str, object]]],
+) -> None:
     with caplog.at_level(logging.INFO, logger="inpaint.jobs.worker"):
         finished(worker.submit(task, "ann", cost=MINI))
         finished(worker.submit(lambda report: "its line comes after it ended", "ann"))
-    told = [(r.levelno, r.getMessage(), {name: getattr(r, name) for name in FIELDS if hasattr(r, name) and name != "seconds"})
-            for r in caplog.records if getattr(r, "job", 0) == 1]
+    told = [
+        (r.levelno, r.getMessage(), {name: getattr(r, name) for name in FIELDS if hasattr(r, name) and name != "seconds"})
+        for r in caplog.records
+        if getattr(r, "job", 0) == 1
+    ]
     assert told == [BEGAN, *events]
 
 
-@pytest.mark.parametrize(("form", "line"), [
-    pytest.param(TextLines(), 'job ended job=1 extent="64 x 64" error=BadOutput reason="NaN. Another \'seed\'."', id="text"),
-    pytest.param(JsonLines(), '"event": "job ended", "job": 1, "extent": "64 x 64", "error": "BadOutput", "reason": "NaN. Another \'seed\'."}',
-                 id="json"),
-])
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        pytest.param(TextLines(), 'job ended job=1 extent="64 x 64" error=BadOutput reason="NaN. Another \'seed\'."', id="text"),
+        pytest.param(
+            JsonLines(),
+            '"event": "job ended", "job": 1, "extent": "64 x 64", "error": "BadOutput", "reason": "NaN. Another \'seed\'."}',
+            id="json",
+        ),
+    ],
+)
 def test_an_event_is_one_line_with_its_fields(form: logging.Formatter, line: str) -> None:
     fields = {"job": 1, "extent": "64 x 64", "error": "BadOutput", "reason": "NaN. Another 'seed'."}
     record = logging.getLogger("inpaint").makeRecord("inpaint.jobs.worker", logging.INFO, "", 0, "job ended", (), None, extra=fields)

@@ -21,8 +21,10 @@ from tests.config.test_settings import MODEL, load, with_model
 
 ERASE, HEART, MINI = "erase", "kandinsky-2.2", "kandinsky-mini"
 
-MINI_MODEL = f'{MODEL.replace("mine", MINI).replace("patchmatch", "kandinsky22")}\n' \
-             '[sources.prior]\nrepo_id = "./p"\n[sources.decoder]\nrepo_id = "./d"\n'
+MINI_MODEL = (
+    f"{MODEL.replace('mine', MINI).replace('patchmatch', 'kandinsky22')}\n"
+    '[sources.prior]\nrepo_id = "./p"\n[sources.decoder]\nrepo_id = "./d"\n'
+)
 
 
 @pytest.fixture
@@ -95,9 +97,14 @@ class Loaders:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.loaded: list[str] = []
         self.error: Exception | None = None
-        monkeypatch.setattr(catalog, "FAMILIES", {
-            family: {task: Ability(ability.parts, self.load) for task, ability in abilities.items()}
-            for family, abilities in catalog.FAMILIES.items()})
+        monkeypatch.setattr(
+            catalog,
+            "FAMILIES",
+            {
+                family: {task: Ability(ability.parts, self.load) for task, ability in abilities.items()}
+                for family, abilities in catalog.FAMILIES.items()
+            },
+        )
 
     def load(self, spec: Any, runtime: Any, report: Any) -> object:
         self.loaded.append(spec.name)
@@ -110,8 +117,10 @@ def test_an_engine_that_brings_its_own_parts_is_opened_once_for_each_task(models
     has(monkeypatch, HEART, MINI)
     loaders = Loaders(monkeypatch)
     heart, mini, erase = (models.specs[name] for name in (HEART, MINI, ERASE))
-    engines = [models.engine(spec, task, lambda progress: None)
-               for spec, task in ((heart, "inpaint"), (heart, "image-to-image"), (mini, "inpaint"), (erase, "inpaint"), (heart, "inpaint"))]
+    engines = [
+        models.engine(spec, task, lambda progress: None)
+        for spec, task in ((heart, "inpaint"), (heart, "image-to-image"), (mini, "inpaint"), (erase, "inpaint"), (heart, "inpaint"))
+    ]
     assert engines[0] is engines[-1] and len({id(engine) for engine in engines}) == 4
     assert loaders.loaded == [HEART, HEART, MINI, ERASE]
 
@@ -146,8 +155,9 @@ def test_weights_that_are_gone_are_said_by_name(config: AppConfig) -> None:
         models.engine(models.specs["sdxl-turbo"], "generate", lambda progress: None)
 
 
-@pytest.mark.parametrize(("family", "needed"), [("kandinsky22", "sources: kandinsky22 needs decoder, prior"),
-                                                ("sdxl", "tasks: sdxl cannot inpaint")])
+@pytest.mark.parametrize(
+    ("family", "needed"), [("kandinsky22", "sources: kandinsky22 needs decoder, prior"), ("sdxl", "tasks: sdxl cannot inpaint")]
+)
 def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: str, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=f"mine.toml, line .: {needed}"):
         Models(load(with_model(tmp_path, MODEL.replace("patchmatch", family))))
@@ -156,13 +166,20 @@ def test_a_family_without_its_sources_is_a_wrong_setting(family: str, needed: st
 FP16 = {"dtype": "float16", "device": "cuda"}
 
 
-@pytest.mark.parametrize(("gb", "peak", "words"), [
-    pytest.param(24.0, 8.2, "", id="everything stays"),
-    pytest.param(6.0, 4.74, "6 GB of memory for models: prior and decoder take turns.", id="6 GB"),
-    pytest.param(4.0, 4.0, "4 GB of memory for models: the decoder's weights go", id="parts one by one do not fit either"),
-    pytest.param(3.0, 3.0, "3 GB of memory for models: the image encoder's and the decoder's weights go", id="nor does the image encoder"),
-    pytest.param(2.0, 2.0, "2 GB of memory for models: the prior's, the image encoder's and the decoder's weights go", id="nor the prior"),
-])
+@pytest.mark.parametrize(
+    ("gb", "peak", "words"),
+    [
+        pytest.param(24.0, 8.2, "", id="everything stays"),
+        pytest.param(6.0, 4.74, "6 GB of memory for models: prior and decoder take turns.", id="6 GB"),
+        pytest.param(4.0, 4.0, "4 GB of memory for models: the decoder's weights go", id="parts one by one do not fit either"),
+        pytest.param(
+            3.0, 3.0, "3 GB of memory for models: the image encoder's and the decoder's weights go", id="nor does the image encoder"
+        ),
+        pytest.param(
+            2.0, 2.0, "2 GB of memory for models: the prior's, the image encoder's and the decoder's weights go", id="nor the prior"
+        ),
+    ],
+)
 def test_what_a_memory_budget_means_for_kandinsky(gb: float, peak: float, words: str) -> None:
     """Computed from the parameter counts: an edit at 768 px in float16 peaks under 6 GB where prior and decoder take turns."""
     models = Models(load(**FP16, memory={"budget_gb": gb}))
@@ -171,14 +188,26 @@ def test_what_a_memory_budget_means_for_kandinsky(gb: float, peak: float, words:
     assert plan.peak / 1e9 == pytest.approx(peak, abs=0.06) and models.residency_words(models.specs[HEART]) == plan.words
 
 
-@pytest.mark.parametrize(("name", "task", "gb", "peak", "words"), [
-    pytest.param("sdxl-inpaint", "inpaint", 24.0, 11.18, "", id="SDXL's autoencoder at 1024 px in float32"),
-    pytest.param("sdxl-inpaint", "inpaint", 8.0, 5.81, "8 GB of memory for models: text encoders, UNet and autoencoder take turns.", id="turns"),
-    pytest.param("sdxl-inpaint", "inpaint", 4.0, 4.0, "4 GB of memory for models: the UNet's weights go to the GPU layer by layer, "
-                 "which takes far longer, and the picture is decoded in tiles.", id="neither fits by itself"),
-    pytest.param("sdxl-turbo", "generate", 24.0, 8.12, "", id="SDXL Turbo at 512 px"),
-    pytest.param("kandinsky-mini", "inpaint", 2.0, 0.33, "", id="Kandinsky Mini at 192 px"),
-])
+@pytest.mark.parametrize(
+    ("name", "task", "gb", "peak", "words"),
+    [
+        pytest.param("sdxl-inpaint", "inpaint", 24.0, 11.18, "", id="SDXL's autoencoder at 1024 px in float32"),
+        pytest.param(
+            "sdxl-inpaint", "inpaint", 8.0, 5.81, "8 GB of memory for models: text encoders, UNet and autoencoder take turns.", id="turns"
+        ),
+        pytest.param(
+            "sdxl-inpaint",
+            "inpaint",
+            4.0,
+            4.0,
+            "4 GB of memory for models: the UNet's weights go to the GPU layer by layer, "
+            "which takes far longer, and the picture is decoded in tiles.",
+            id="neither fits by itself",
+        ),
+        pytest.param("sdxl-turbo", "generate", 24.0, 8.12, "", id="SDXL Turbo at 512 px"),
+        pytest.param("kandinsky-mini", "inpaint", 2.0, 0.33, "", id="Kandinsky Mini at 192 px"),
+    ],
+)
 def test_activations_are_those_of_the_extent_that_a_model_works_at(name: str, task: Task, gb: float, peak: float, words: str) -> None:
     models = Models(load(**FP16, memory={"budget_gb": gb}))
     plan = models.memory_plan(models.specs[name], task)
@@ -191,16 +220,25 @@ def test_models_are_described_as_plain_data(models: Models) -> None:
     assert described["sdxl-turbo"]["controls"] == ["height", "num_inference_steps", "prompt", "width"]
     by_task: Any = described[HEART]["controls_by_task"]
     assert by_task == {"inpaint": described[HEART]["controls"], "image-to-image": sorted([*by_task["inpaint"], "strength"])}
-    assert described["kandinsky-2.2"]["weights_bytes_computed"]["float16"] * 2 == \
-        described["kandinsky-2.2"]["weights_bytes_computed"]["float32"]
+    assert (
+        described["kandinsky-2.2"]["weights_bytes_computed"]["float16"] * 2
+        == described["kandinsky-2.2"]["weights_bytes_computed"]["float32"]
+    )
 
 
-@pytest.mark.parametrize(("here", "is_first", "parts"), [
-    (False, True, ("text_encoder", "prior", "image_encoder", "movq", "unet")), (False, False, ("text_encoder", "prior", "movq", "unet")),
-    (True, True, ("image_encoder",)), (True, False, ()),
-], ids=["all of it", "all but what is kept on the disk", "only what was never needed", "nothing"])
-def test_how_much_a_job_would_load_first(here: bool, is_first: bool, parts: tuple[str, ...], models: Models,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("here", "is_first", "parts"),
+    [
+        (False, True, ("text_encoder", "prior", "image_encoder", "movq", "unet")),
+        (False, False, ("text_encoder", "prior", "movq", "unet")),
+        (True, True, ("image_encoder",)),
+        (True, False, ()),
+    ],
+    ids=["all of it", "all but what is kept on the disk", "only what was never needed", "nothing"],
+)
+def test_how_much_a_job_would_load_first(
+    here: bool, is_first: bool, parts: tuple[str, ...], models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     has(monkeypatch, HEART)
     task = dataclasses.replace(catalog.FAMILIES["kandinsky22"]["inpaint"], load=lambda spec, runtime, report: "engine")
     monkeypatch.setattr(catalog, "FAMILIES", {**catalog.FAMILIES, "kandinsky22": {"inpaint": task}})
@@ -210,13 +248,18 @@ def test_how_much_a_job_would_load_first(here: bool, is_first: bool, parts: tupl
     assert models.bytes_to_load(spec, "inpaint", is_first) == 4 * sum(spec.parameters[part] for part in parts)
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    pytest.param({"tasks": ("inpaint", "generate")}, "tasks: kandinsky22 cannot generate", id="a task the family lacks"),
-    pytest.param({"tasks": ("generate",), "family": "sdxl", "sources": {"pipeline": Source("./here")}},
-                 "limits: a model that generates needs height, width", id="no size limits"),
-])
-def test_a_model_file_that_would_fail_at_its_first_run_is_refused_at_the_start(changes: dict[str, Any], said: str,
-                                                                             tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"tasks": ("inpaint", "generate")}, "tasks: kandinsky22 cannot generate", id="a task the family lacks"),
+        pytest.param(
+            {"tasks": ("generate",), "family": "sdxl", "sources": {"pipeline": Source("./here")}},
+            "limits: a model that generates needs height, width",
+            id="no size limits",
+        ),
+    ],
+)
+def test_a_model_file_that_would_fail_at_its_first_run_is_refused_at_the_start(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
     config = load_config(environment={})
     broken = dataclasses.replace(config.models["kandinsky-2.2"], name="mine", limits={}, **changes)
     with pytest.raises(BadConfig, match=said):

@@ -21,24 +21,33 @@ ERASER = replace(MINE, name="eraser", prompt=False, sources={}, family="patchmat
 SPECS = {**SHIPPED, **{spec.name: spec for spec in (MINE, OTHER, FAST, ERASER)}}
 
 
-@pytest.mark.parametrize(("task", "prompt", "device", "here", "chosen", "reason"), [
-    pytest.param("inpaint", False, "cuda", "erase kandinsky-2.2 kandinsky-mini", "erase", "no prompt", id="no prompt"),
-    pytest.param("inpaint", False, "cpu", "erase eraser", "eraser", "no prompt", id="a person's own model that erases"),
-    pytest.param("inpaint", True, "cuda", "erase kandinsky-2.2 kandinsky-mini sdxl-inpaint mine", "kandinsky-2.2", "CUDA", id="CUDA, all"),
-    pytest.param("inpaint", True, "cuda", "erase kandinsky-mini sdxl-inpaint", "sdxl-inpaint", "CUDA", id="CUDA, only SDXL inpainting"),
-    pytest.param("inpaint", True, "cuda", "erase kandinsky-mini mine", "mine", "CUDA", id="CUDA, a person's own model"),
-    pytest.param("inpaint", True, "cuda", "mine other", "other", "CUDA", id="CUDA, the higher priority"),
-    pytest.param("inpaint", True, "cuda", "erase kandinsky-mini", "kandinsky-mini", "the small demonstration model", id="CUDA, nothing else"),
-    pytest.param("inpaint", True, "cpu", "erase kandinsky-2.2 kandinsky-mini sdxl-inpaint", "kandinsky-mini", "on the CPU", id="CPU, all"),
-    pytest.param("inpaint", True, "cpu", "erase kandinsky-mini fast", "fast", "fast on the CPU", id="CPU, one that is fast there"),
-    pytest.param("inpaint", True, "cpu", "erase sdxl-inpaint kandinsky-2.2", "kandinsky-2.2", "it is slow", id="CPU, only slow ones"),
-    pytest.param("inpaint", True, "cpu", "erase sdxl-inpaint", "sdxl-inpaint", "it is slow", id="CPU, only SDXL inpainting"),
-    pytest.param("inpaint", True, "mps", "erase kandinsky-2.2 kandinsky-mini", "kandinsky-mini", "Metal", id="Metal"),
-    pytest.param("inpaint", True, "cuda", "erase sdxl-turbo", None, "", id="none that paints from words"),
-    pytest.param("generate", True, "cuda", "playground-v2 sdxl-turbo", "sdxl-turbo", "CUDA", id="generate: the quick one"),
-    pytest.param("generate", True, "cpu", "playground-v2", "playground-v2", "it is slow", id="generate: the one that is here"),
-    pytest.param("image-to-image", False, "cuda", "kandinsky-2.2", "kandinsky-2.2", "CUDA", id="image-to-image without words"),
-])
+@pytest.mark.parametrize(
+    ("task", "prompt", "device", "here", "chosen", "reason"),
+    [
+        pytest.param("inpaint", False, "cuda", "erase kandinsky-2.2 kandinsky-mini", "erase", "no prompt", id="no prompt"),
+        pytest.param("inpaint", False, "cpu", "erase eraser", "eraser", "no prompt", id="a person's own model that erases"),
+        pytest.param(
+            "inpaint", True, "cuda", "erase kandinsky-2.2 kandinsky-mini sdxl-inpaint mine", "kandinsky-2.2", "CUDA", id="CUDA, all"
+        ),
+        pytest.param("inpaint", True, "cuda", "erase kandinsky-mini sdxl-inpaint", "sdxl-inpaint", "CUDA", id="CUDA, only SDXL inpainting"),
+        pytest.param("inpaint", True, "cuda", "erase kandinsky-mini mine", "mine", "CUDA", id="CUDA, a person's own model"),
+        pytest.param("inpaint", True, "cuda", "mine other", "other", "CUDA", id="CUDA, the higher priority"),
+        pytest.param(
+            "inpaint", True, "cuda", "erase kandinsky-mini", "kandinsky-mini", "the small demonstration model", id="CUDA, nothing else"
+        ),
+        pytest.param(
+            "inpaint", True, "cpu", "erase kandinsky-2.2 kandinsky-mini sdxl-inpaint", "kandinsky-mini", "on the CPU", id="CPU, all"
+        ),
+        pytest.param("inpaint", True, "cpu", "erase kandinsky-mini fast", "fast", "fast on the CPU", id="CPU, one that is fast there"),
+        pytest.param("inpaint", True, "cpu", "erase sdxl-inpaint kandinsky-2.2", "kandinsky-2.2", "it is slow", id="CPU, only slow ones"),
+        pytest.param("inpaint", True, "cpu", "erase sdxl-inpaint", "sdxl-inpaint", "it is slow", id="CPU, only SDXL inpainting"),
+        pytest.param("inpaint", True, "mps", "erase kandinsky-2.2 kandinsky-mini", "kandinsky-mini", "Metal", id="Metal"),
+        pytest.param("inpaint", True, "cuda", "erase sdxl-turbo", None, "", id="none that paints from words"),
+        pytest.param("generate", True, "cuda", "playground-v2 sdxl-turbo", "sdxl-turbo", "CUDA", id="generate: the quick one"),
+        pytest.param("generate", True, "cpu", "playground-v2", "playground-v2", "it is slow", id="generate: the one that is here"),
+        pytest.param("image-to-image", False, "cuda", "kandinsky-2.2", "kandinsky-2.2", "CUDA", id="image-to-image without words"),
+    ],
+)
 def test_which_model_runs(task: Task, prompt: bool, device: DeviceKind, here: str, chosen: str | None, reason: str) -> None:
     choice = default_model(SPECS.values(), task, prompt, lambda spec: spec.name in here.split(), device)
     assert (choice.spec.name if choice else None) == chosen and (choice is None or reason in choice.reason)

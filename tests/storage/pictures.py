@@ -94,20 +94,27 @@ def text_bomb() -> tuple[bytes, bytes]:
 
 
 def flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1:]
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
 
 
 PHOTO = encoded(Image.fromarray(smooth(40, 60)), "JPEG", quality=95)
 PLAIN_PNG = encoded(Image.fromarray(noise(40, 60)), "PNG")
 
 UNREADABLE: dict[str, bytes] = {
-    "empty": b"", "text": b"hello, I am a picture", "SVG": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
-    "PDF": b"%PDF-1.7\n", "PNG signature alone": b"\x89PNG\r\n\x1a\n", "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-    "half a JPEG": PHOTO[: len(PHOTO) // 2], "half a PNG": PLAIN_PNG[: len(PLAIN_PNG) // 2],
-    "a flipped byte in a PNG": flipped(PLAIN_PNG, len(PLAIN_PNG) // 2), "zTXt bomb": with_chunks(text_bomb()),
+    "empty": b"",
+    "text": b"hello, I am a picture",
+    "SVG": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    "PDF": b"%PDF-1.7\n",
+    "PNG signature alone": b"\x89PNG\r\n\x1a\n",
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    "half a JPEG": PHOTO[: len(PHOTO) // 2],
+    "half a PNG": PLAIN_PNG[: len(PLAIN_PNG) // 2],
+    "a flipped byte in a PNG": flipped(PLAIN_PNG, len(PLAIN_PNG) // 2),
+    "zTXt bomb": with_chunks(text_bomb()),
     "zTXt bomb behind the pixels": with_chunks(text_bomb(), after=True),
     "80 text chunks": with_chunks(*[(b"zTXt", b"a\0\0" + zlib.compress(b"x" * 1_000_000))] * 80),
-    "no pixels": png(header(5, 5), (b"IEND", b"")), "0 x 0": png(header(0, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")),
+    "no pixels": png(header(5, 5), (b"IEND", b"")),
+    "0 x 0": png(header(0, 0), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")),
 }
 TOO_LARGE: dict[str, bytes] = {
     "decompression bomb": bomb(),

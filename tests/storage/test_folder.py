@@ -44,8 +44,14 @@ def open_folder() -> Iterator[Path]:
 
 def checked_elsewhere(folder: Path, *before: str, user: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """check_folders in a process of its own: behind a command, or as another user."""
-    return subprocess.run([*before, sys.executable, "-c", CHECK, str(folder), *user], cwd="/", capture_output=True, text=True,
-                          check=False, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"})
+    return subprocess.run(
+        [*before, sys.executable, "-c", CHECK, str(folder), *user],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
 
 
 def test_folders_are_made_and_nothing_is_left_in_them(tmp_path: Path) -> None:
@@ -53,11 +59,14 @@ def test_folders_are_made_and_nothing_is_left_in_them(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "a" / "data").rglob("*")) == ["cache", "results"]
 
 
-@pytest.mark.parametrize(("blocked", "said"), [
-    pytest.param("data", r"The folder \S+/data is a file\. Move that file away, or name another with --data-dir\.", id="the folder"),
-    pytest.param(".", r"The folder \S+/data cannot be made: \S+ is a file\.", id="one above it"),
-    pytest.param("data/results", r"The folder \S+/data/results is a file\.", id="one in it"),
-])
+@pytest.mark.parametrize(
+    ("blocked", "said"),
+    [
+        pytest.param("data", r"The folder \S+/data is a file\. Move that file away, or name another with --data-dir\.", id="the folder"),
+        pytest.param(".", r"The folder \S+/data cannot be made: \S+ is a file\.", id="one above it"),
+        pytest.param("data/results", r"The folder \S+/data/results is a file\.", id="one in it"),
+    ],
+)
 def test_a_file_in_its_place_is_a_wrong_setting(blocked: str, said: str, tmp_path: Path) -> None:
     place = tmp_path / "place"
     (place / blocked).parent.mkdir(parents=True, exist_ok=True)

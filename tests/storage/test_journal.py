@@ -30,8 +30,9 @@ sys.stdin.read()
 
 
 def start_server(folder: Path) -> subprocess.Popen[str]:
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(folder)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(folder)], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert server.stdout is not None and server.stdout.readline() == "begun\n"
     return server
 
@@ -62,8 +63,7 @@ def test_two_servers_on_one_folder_keep_their_own_jobs(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*/a-1.json")) == [] and len(list(tmp_path.glob("*/b-1.json"))) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"model": "x"}', b'{"model": 1, "begun": "soon"}', b"\xff\xfe"],
-                         ids=repr)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"model": "x"}', b'{"model": 1, "begun": "soon"}', b"\xff\xfe"], ids=repr)
 def test_a_damaged_entry_is_dropped(tmp_path: Path, content: bytes) -> None:
     left = tmp_path / "0a1b2c3d"
     left.mkdir()

@@ -11,27 +11,40 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from inpaint.core.geometry import Extent
-from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.storage.masks import read_mask
+from inpaint.storage.uploads import Upload, read_picture
 from tests.conftest import LIMITS
 from tests.fakes import Pixels, noise
 from tests.storage.pictures import ORIENTATION, TAKEN, encoded, exif, header, png, smooth
 
 # What each orientation asks a viewer to do with the stored pixels, by the standard (CIPA DC-008, 4.6.4 A).
 UPRIGHT = {
-    1: lambda p: p, 2: lambda p: np.flip(p, 1), 3: lambda p: np.flip(p, (0, 1)), 4: lambda p: np.flip(p, 0),
-    5: lambda p: p.swapaxes(0, 1), 6: lambda p: np.rot90(p, -1), 7: lambda p: np.rot90(p, 2).swapaxes(0, 1), 8: lambda p: np.rot90(p, 1),
+    1: lambda p: p,
+    2: lambda p: np.flip(p, 1),
+    3: lambda p: np.flip(p, (0, 1)),
+    4: lambda p: np.flip(p, 0),
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: np.rot90(p, 2).swapaxes(0, 1),
+    8: lambda p: np.rot90(p, 1),
 }
 SAVING: dict[str, tuple[str, dict[str, Any], int]] = {
-    "JPEG": ("JPEG", {"quality": 98, "subsampling": 0}, 12), "PNG": ("PNG", {}, 0), "WebP": ("WEBP", {"lossless": True, "exact": True}, 0),
-    "TIFF": ("TIFF", {}, 0), "LZW TIFF": ("TIFF", {"compression": "tiff_lzw"}, 0), "AVIF": ("AVIF", {"quality": 98, "subsampling": "4:4:4"}, 12),
+    "JPEG": ("JPEG", {"quality": 98, "subsampling": 0}, 12),
+    "PNG": ("PNG", {}, 0),
+    "WebP": ("WEBP", {"lossless": True, "exact": True}, 0),
+    "TIFF": ("TIFF", {}, 0),
+    "LZW TIFF": ("TIFF", {"compression": "tiff_lzw"}, 0),
+    "AVIF": ("AVIF", {"quality": 98, "subsampling": "4:4:4"}, 12),
 }
 """How each is written, and by how many levels its pixels may differ."""
 
 
 def xmp(orientation: int, element: bool = False) -> bytes:
-    said = (f"><tiff:Orientation>{orientation}</tiff:Orientation></rdf:Description>" if element else f' tiff:Orientation="{orientation}"/>')
-    return ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-            f'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/"{said}</rdf:RDF></x:xmpmeta>').encode()
+    said = f"><tiff:Orientation>{orientation}</tiff:Orientation></rdf:Description>" if element else f' tiff:Orientation="{orientation}"/>'
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/"{said}</rdf:RDF></x:xmpmeta>'
+    ).encode()
 
 
 def file_with(pixels: Pixels, kind: str, exif_says: int | None, xmp_says: int | None) -> bytes:
@@ -105,4 +118,8 @@ def test_exif_in_the_text_of_a_png_tells_the_date_and_turns_nothing() -> None:
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_heic_is_turned_by_its_own_box(orientation: int) -> None:
     """pillow-heif writes the box that turns (irot, imir), which alone counts in this format."""
-    check(encoded(Image.fromarray(smooth(64, 96)), "HEIF", quality=-1, exif=exif(orientation).tobytes()), UPRIGHT[orientation](smooth(64, 96)), 12)
+    check(
+        encoded(Image.fromarray(smooth(64, 96)), "HEIF", quality=-1, exif=exif(orientation).tobytes()),
+        UPRIGHT[orientation](smooth(64, 96)),
+        12,
+    )

@@ -12,10 +12,19 @@ from inpaint.core.geometry import Extent
 from inpaint.storage.previews import PREVIEW_LONG_SIDE, preview_extent, preview_of
 
 
-@pytest.mark.parametrize(("size", "shown"), [
-    ((4000, 3000), (1280, 960)), ((1280, 800), (1280, 800)), ((1281, 10), (1280, 10)), ((1, 1), (1, 1)),
-    ((16000, 20), (1280, 2)), ((20, 16000), (2, 1280)), ((16000, 1), (1280, 1)),
-], ids=str)
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((4000, 3000), (1280, 960)),
+        ((1280, 800), (1280, 800)),
+        ((1281, 10), (1280, 10)),
+        ((1, 1), (1, 1)),
+        ((16000, 20), (1280, 2)),
+        ((20, 16000), (2, 1280)),
+        ((16000, 1), (1280, 1)),
+    ],
+    ids=str,
+)
 def test_preview_extent(size: tuple[int, int], shown: tuple[int, int]) -> None:
     assert preview_extent(Extent(*size)) == Extent(*shown)
 

@@ -117,8 +117,9 @@ class TestHousekeeper:
         assert (first.most_bytes, first.most_seconds, second.most_bytes, second.most_seconds) == (3e9, 4 * DAY, 5e9, 6 * DAY)
 
     @pytest.mark.parametrize("fault", ["in_use", "sweep_one"])
-    def test_whatever_fails_is_logged_and_goes_no_farther(self, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                          caplog: pytest.LogCaptureFixture) -> None:
+    def test_whatever_fails_is_logged_and_goes_no_farther(
+        self, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         def broken(*_: object) -> set[Path]:
             raise OSError("the disk is on fire")
 
@@ -131,8 +132,9 @@ class TestHousekeeper:
         keeper.sweep()
         assert "the disk is on fire" in caplog.text and kept.exists()
 
-    def test_a_system_without_a_thread_to_give_costs_a_sweep_and_no_result(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                                          caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_system_without_a_thread_to_give_costs_a_sweep_and_no_result(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         def none_left(thread: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 

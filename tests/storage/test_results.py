@@ -98,18 +98,26 @@ def test_date_and_profile_travel_along_and_the_place_does_not(ending: str, tmp_p
     assert again.extent == picture.extent and again.taken == TAKEN
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    pytest.param("out", "must end in", id="no ending"), pytest.param("out.heic", "must end in", id="unknown ending"),
-    pytest.param(".png", "must end in", id="an ending alone"), pytest.param("", "must end in", id="nothing"),
-    pytest.param("folder.png", "is a folder", id="a folder"), pytest.param("missing/out.png", "does not exist", id="folder missing"),
-    pytest.param("photo.png/out.png", "cannot be written|does not exist", id="a file as folder"),
-    pytest.param("a" * 300 + ".png", "cannot be written", id="too long"), pytest.param("nul\0.png", "cannot be written", id="NUL"),
-    pytest.param("loop.png", "cannot be written", id="a link in a circle"), pytest.param("pipe.png", "not a plain file", id="a pipe"),
-    pytest.param("/proc/out.png", "cannot be written", id="a kernel folder"),
-    pytest.param("photo.png", "would replace .*photo.png, which this edit reads", id="the photo"),
-    pytest.param("./folder.png/../photo.png", "would replace", id="the photo by another path"),
-    pytest.param("link.png", "would replace", id="the photo through a link"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("out", "must end in", id="no ending"),
+        pytest.param("out.heic", "must end in", id="unknown ending"),
+        pytest.param(".png", "must end in", id="an ending alone"),
+        pytest.param("", "must end in", id="nothing"),
+        pytest.param("folder.png", "is a folder", id="a folder"),
+        pytest.param("missing/out.png", "does not exist", id="folder missing"),
+        pytest.param("photo.png/out.png", "cannot be written|does not exist", id="a file as folder"),
+        pytest.param("a" * 300 + ".png", "cannot be written", id="too long"),
+        pytest.param("nul\0.png", "cannot be written", id="NUL"),
+        pytest.param("loop.png", "cannot be written", id="a link in a circle"),
+        pytest.param("pipe.png", "not a plain file", id="a pipe"),
+        pytest.param("/proc/out.png", "cannot be written", id="a kernel folder"),
+        pytest.param("photo.png", "would replace .*photo.png, which this edit reads", id="the photo"),
+        pytest.param("./folder.png/../photo.png", "would replace", id="the photo by another path"),
+        pytest.param("link.png", "would replace", id="the photo through a link"),
+    ],
+)
 def test_outputs_that_are_refused_before_anything_runs(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "photo.png").write_bytes(b"mine")
@@ -138,10 +146,17 @@ def test_a_disk_that_is_full_from_the_start_is_the_machines_fault(tmp_path: Path
         check_output(tmp_path / "out.png")
 
 
-@pytest.mark.parametrize(("ending", "extent", "fits"), [
-    (".webp", Extent(16_384, 20), False), (".webp", Extent(20, 16_383), True), (".png", Extent(16_384, 20), True),
-    (".jpg", Extent(16_384, 20), True), (".avif", Extent(20, 16_384), True),
-], ids=str)
+@pytest.mark.parametrize(
+    ("ending", "extent", "fits"),
+    [
+        (".webp", Extent(16_384, 20), False),
+        (".webp", Extent(20, 16_383), True),
+        (".png", Extent(16_384, 20), True),
+        (".jpg", Extent(16_384, 20), True),
+        (".avif", Extent(20, 16_384), True),
+    ],
+    ids=str,
+)
 def test_formats_with_a_smaller_limit(ending: str, extent: Extent, fits: bool, tmp_path: Path) -> None:
     path = tmp_path / f"out{ending}"
     if fits:
@@ -183,20 +198,36 @@ def test_an_output_that_is_a_link_is_replaced_and_its_target_kept(tmp_path: Path
 
 def test_a_kill_while_writing_leaves_no_half_file_under_the_final_name(tmp_path: Path) -> None:
     """The process ends itself, without any cleaning up, in the middle of the data."""
-    program = ("import os, sys\nfrom pathlib import Path\nfrom inpaint.storage import results\n"
-               "results.os.fsync = lambda handle: os._exit(9)\n"
-               "results.write_atomically(Path(sys.argv[1]), b'x' * 1000)")
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom inpaint.storage import results\n"
+        "results.os.fsync = lambda handle: os._exit(9)\n"
+        "results.write_atomically(Path(sys.argv[1]), b'x' * 1000)"
+    )
     out = tmp_path / "out.png"
     out.write_bytes(b"old")
     assert subprocess.run([sys.executable, "-c", program, str(out)], check=False, timeout=60).returncode == 9
     assert out.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize(("name", "stem"), [
-    ("photo", "photo"), ("../../etc/passwd", "______etc_passwd"), ("", "picture"), ("a" * 300, "a" * 249), ("\udcff\n\0", "___"),
-    ("<script>", "_script_"), ("-rf", "-rf"), ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"), ("cafe\u0301", "caf\u00e9"),
-    ("\U0001f469\u200d\U0001f680" * 99, "\U0001f469\u200d\U0001f680" * 22), ("a\u202egpj", "agpj"), ("CON", "CON"), ("x. ", "x_"),
-], ids=ascii)
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("photo", "photo"),
+        ("../../etc/passwd", "______etc_passwd"),
+        ("", "picture"),
+        ("a" * 300, "a" * 249),
+        ("\udcff\n\0", "___"),
+        ("<script>", "_script_"),
+        ("-rf", "-rf"),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\U0001f469\u200d\U0001f680" * 99, "\U0001f469\u200d\U0001f680" * 22),
+        ("a\u202egpj", "agpj"),
+        ("CON", "CON"),
+        ("x. ", "x_"),
+    ],
+    ids=ascii,
+)
 def test_results_of_the_page_are_named_after_the_original_in_a_folder_of_their_own(name: str, stem: str, tmp_path: Path) -> None:
     paths = new_results(tmp_path, name, [7, 8])
     assert [path.name for path in paths] == [f"{stem}-7.png", f"{stem}-8.png"]

@@ -17,7 +17,8 @@ from inpaint.core.geometry import Extent
 from inpaint.core.picture import Picture
 from inpaint.errors import BadMask, ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
 from inpaint.storage import uploads
-from inpaint.storage.uploads import LABELS, TRANSPARENT_MASK, Upload, read_mask, read_picture
+from inpaint.storage.masks import LABELS, TRANSPARENT_MASK, read_mask
+from inpaint.storage.uploads import Upload, read_picture
 from tests.conftest import LIMITS
 from tests.fakes import Pixels, block, noise
 from tests.storage.pictures import (
@@ -36,8 +37,13 @@ from tests.storage.pictures import (
 
 # What each EXIF orientation asks a viewer to do with the stored pixels, by the standard (CIPA DC-008, 4.6.4 A).
 UPRIGHT = {
-    1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
-    5: lambda p: p.transpose(1, 0, 2), 6: lambda p: np.rot90(p, -1), 7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
+    1: lambda p: p,
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
     8: lambda p: np.rot90(p, 1),
 }
 
@@ -130,12 +136,15 @@ def test_sixteen_bit_colour_is_scaled_and_said(file_format: str, channels: int) 
     assert picture.notices == ("The picture was scaled from more than 8 bits a channel to 8.",)
 
 
-@pytest.mark.parametrize(("values", "expected"), [
-    pytest.param(np.float32([[0, 0.5, 1]]), [0, 128, 255], id="0 to 1"),
-    pytest.param(np.float32([[0, 128, 255]]), [0, 128, 255], id="0 to 255"),
-    pytest.param(np.float32([[np.nan, np.inf, 1]]), [0, 0, 255], id="NaN and infinity"),
-    pytest.param(np.float32([[-5, 0, 0]]), [0, 0, 0], id="negative"),
-])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param(np.float32([[0, 0.5, 1]]), [0, 128, 255], id="0 to 1"),
+        pytest.param(np.float32([[0, 128, 255]]), [0, 128, 255], id="0 to 255"),
+        pytest.param(np.float32([[np.nan, np.inf, 1]]), [0, 0, 255], id="NaN and infinity"),
+        pytest.param(np.float32([[-5, 0, 0]]), [0, 0, 0], id="negative"),
+    ],
+)
 def test_float_tiffs(values: Pixels, expected: list[int]) -> None:
     assert read(encoded(Image.fromarray(values), "TIFF")).pixels[0, :, 0].tolist() == expected
 
@@ -210,8 +219,7 @@ def test_extreme_extents(size: tuple[int, int]) -> None:
     assert read(encoded(Image.new("RGB", size, (1, 2, 3)), "PNG")).extent == Extent(*size)
 
 
-@pytest.mark.parametrize(("value", "kept"), [(TAKEN, TAKEN), ("yesterday", None), ("2024:05:06 07:08:0\n", None), ("", None)],
-                         ids=ascii)
+@pytest.mark.parametrize(("value", "kept"), [(TAKEN, TAKEN), ("yesterday", None), ("2024:05:06 07:08:0\n", None), ("", None)], ids=ascii)
 def test_the_date(value: str, kept: str | None) -> None:
     made = exif()
     made.get_ifd(0x8769)[0x9003] = value
@@ -262,11 +270,14 @@ def test_a_png_without_its_last_chunk_is_taken() -> None:
 
 
 KINDS = {
-    "JPEG": PHOTO, "PNG": encoded(Image.fromarray(noise(12, 9)), "PNG", exif=exif(6)),
+    "JPEG": PHOTO,
+    "PNG": encoded(Image.fromarray(noise(12, 9)), "PNG", exif=exif(6)),
     "GIF": encoded(Image.new("P", (9, 9)), "GIF", save_all=True, append_images=[Image.fromarray(noise(9, 9, 1)[..., 0])]),
     "APNG": encoded(Image.fromarray(noise(9, 9)), "PNG", save_all=True, append_images=[Image.new("RGB", (9, 9))]),
-    "WEBP": encoded(Image.fromarray(smooth(16, 16)), "WEBP"), "AVIF": encoded(Image.fromarray(smooth(16, 16)), "AVIF"),
-    "HEIC": encoded(Image.fromarray(smooth(64, 64)), "HEIF"), "BMP": encoded(Image.fromarray(noise(9, 9)), "BMP"),
+    "WEBP": encoded(Image.fromarray(smooth(16, 16)), "WEBP"),
+    "AVIF": encoded(Image.fromarray(smooth(16, 16)), "AVIF"),
+    "HEIC": encoded(Image.fromarray(smooth(64, 64)), "HEIF"),
+    "BMP": encoded(Image.fromarray(noise(9, 9)), "BMP"),
     "TIFF": encoded(Image.fromarray(noise(9, 9)), "TIFF", save_all=True, append_images=[Image.fromarray(noise(5, 5))]),
     "LZW TIFF": encoded(Image.fromarray(noise(9, 9)), "TIFF", compression="tiff_lzw"),
     "CMYK": encoded(Image.fromarray(smooth(16, 16)).convert("CMYK"), "JPEG"),
@@ -369,9 +380,16 @@ class TestMask:
         pixels = self.read(Image.fromarray(painted), "JPEG", quality=90)
         assert np.array_equal(pixels, painted)
 
-    @pytest.mark.parametrize(("file_format", "title", "options"), [
-        ("JPEG", "JPEG", {}), ("MPO", "JPEG", {"save_all": True}), ("WEBP", "WebP", {}), ("AVIF", "AVIF", {"quality": 30}), ("HEIF", "HEIC", {}),
-    ])
+    @pytest.mark.parametrize(
+        ("file_format", "title", "options"),
+        [
+            ("JPEG", "JPEG", {}),
+            ("MPO", "JPEG", {"save_all": True}),
+            ("WEBP", "WebP", {}),
+            ("AVIF", "AVIF", {"quality": 30}),
+            ("HEIF", "HEIC", {}),
+        ],
+    )
     def test_traces_of_a_lossy_format_are_dropped_and_said(self, file_format: str, title: str, options: dict[str, object]) -> None:
         """At the quality that a program takes by itself, or nearly."""
         painted = cv2.circle(np.zeros((96, 128), np.uint8), (60, 45), 30, 255, -1, cv2.LINE_AA)
@@ -385,13 +403,22 @@ class TestMask:
     def test_a_lossless_webp_keeps_every_value(self, options: dict[str, object]) -> None:
         painted = block(40, 50, 9, 9, 20, 30)
         painted[22:26, 9:30] = 3
-        mask = read_mask(Upload("mask.webp", encoded(Image.fromarray(painted).convert("RGB"), "WEBP", lossless=True, **options)), Extent(50, 40), LIMITS)
+        mask = read_mask(
+            Upload("mask.webp", encoded(Image.fromarray(painted).convert("RGB"), "WEBP", lossless=True, **options)), Extent(50, 40), LIMITS
+        )
         assert np.array_equal(mask.pixels, painted) and mask.notices == ()
 
-    @pytest.mark.parametrize("image", [
-        pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)), id="grey"), pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)).convert("RGBA"), id="RGBA"),
-        pytest.param(Image.fromarray(np.dstack([block(40, 50, 9, 9, 20, 30)] * 2 + [block(40, 50, 9, 9, 20, 30) // 255 * np.uint8(220)])), id="warm white"),
-    ])
+    @pytest.mark.parametrize(
+        "image",
+        [
+            pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)), id="grey"),
+            pytest.param(Image.fromarray(block(40, 50, 9, 9, 20, 30)).convert("RGBA"), id="RGBA"),
+            pytest.param(
+                Image.fromarray(np.dstack([block(40, 50, 9, 9, 20, 30)] * 2 + [block(40, 50, 9, 9, 20, 30) // 255 * np.uint8(220)])),
+                id="warm white",
+            ),
+        ],
+    )
     def test_nothing_is_said_of_a_plain_mask(self, image: Image.Image) -> None:
         assert read_mask(Upload("mask.png", encoded(image, "PNG")), Extent(50, 40), LIMITS).notices == ()
 
@@ -403,9 +430,15 @@ class TestMask:
         mask = read_mask(Upload("mask.png", encoded(image.convert(mode), "PNG")), Extent(50, 40), LIMITS)
         assert mask.notices == ("The mask is in colour and was read by its brightness: red counts as 76 of 255, green as 150, blue as 29.",)
 
-    @pytest.mark.parametrize("kind", [
-        pytest.param(np.uint8, id="8 bits"), pytest.param(np.uint16, id="16 bits"), pytest.param(np.int32, id="32 bits, TIFF"), pytest.param(None, id="RGB"),
-    ])
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            pytest.param(np.uint8, id="8 bits"),
+            pytest.param(np.uint16, id="16 bits"),
+            pytest.param(np.int32, id="32 bits, TIFF"),
+            pytest.param(None, id="RGB"),
+        ],
+    )
     def test_labels_of_0_and_1_are_black_and_white(self, kind: type[np.generic] | None) -> None:
         labels = block(8, 9, 2, 3, 6, 7) // 255
         image = Image.fromarray(np.dstack([labels] * 3) if kind is None else labels.astype(kind))
@@ -429,8 +462,9 @@ class TestMask:
         with pytest.raises(BadMask, match=rf"The mask is {size[0]} x {size[1]}, the picture 8 x 9"):
             read_mask(Upload("m", data), Extent(8, 9), LIMITS)
 
-    @pytest.mark.parametrize("data", [UNREADABLE["text"], UNREADABLE["half a PNG"], TOO_LARGE["decompression bomb"]],
-                             ids=["text", "half a PNG", "bomb"])
+    @pytest.mark.parametrize(
+        "data", [UNREADABLE["text"], UNREADABLE["half a PNG"], TOO_LARGE["decompression bomb"]], ids=["text", "half a PNG", "bomb"]
+    )
     def test_damaged_masks(self, data: bytes) -> None:
         with pytest.raises((UnreadableImage, ImageTooLarge)):
             read_mask(Upload("m", data), Extent(8, 9), LIMITS)

@@ -103,8 +103,10 @@ def test_an_empty_prompt_continues_a_smooth_background_about_as_erase_does(engin
     picture = slope.round().astype(np.uint8)
     given = dataclasses.replace(work(), picture=picture)
     inside = given.mask > 0
-    error = {name: np.abs(paint(by, given).picture[inside].astype(int) - picture[inside]).mean()
-             for name, by in (("mini", engine), ("erase", Erase.load()))}
+    error = {
+        name: np.abs(paint(by, given).picture[inside].astype(int) - picture[inside]).mean()
+        for name, by in (("mini", engine), ("erase", Erase.load()))
+    }
     assert error["mini"] < error["erase"] + 12, error
 
 
@@ -132,7 +134,8 @@ def test_used_as_it_is_halfway_it_is_already_the_thing(engine: Inpainter) -> Non
 
 @pytest.mark.parametrize("stage", ["prior", "encoding", "denoising", "decoding"])
 def test_after_a_cancel_the_same_bits_come_as_from_a_fresh_engine(
-        engine: Inpainter, painted: dict[str, Pixels], stage: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    engine: Inpainter, painted: dict[str, Pixels], stage: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     def stop(progress: Progress) -> None:
         if progress.stage == stage and progress.step >= 1:
             raise EditCancelled

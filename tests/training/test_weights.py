@@ -27,9 +27,7 @@ def test_the_weights_are_small_and_no_file_needs_large_file_storage() -> None:
     assert sum(sizes) <= 40_000_000
 
 
-def test_the_stock_pipelines_edit_with_them(
-    prior: KandinskyV22PriorPipeline, decoder: KandinskyV22InpaintPipeline
-) -> None:
+def test_the_stock_pipelines_edit_with_them(prior: KandinskyV22PriorPipeline, decoder: KandinskyV22InpaintPipeline) -> None:
     embeds = prior("a strawberry", num_inference_steps=3, generator=torch.Generator().manual_seed(0))
     photo, mask = np.full((64, 64, 3), 120, np.uint8), np.zeros((64, 64), np.uint8)
     mask[16:48, 16:48] = 255

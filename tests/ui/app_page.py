@@ -132,8 +132,10 @@ class AppPage(StagePage):
 
     def says(self, sentence: str, where: str = "#plan") -> None:
         """Wait until the page says so."""
-        self.page.wait_for_function("([where, sentence]) => [...document.querySelectorAll(where)]"
-                                    ".some((part) => part.innerText.includes(sentence))", arg=[where, sentence])
+        self.page.wait_for_function(
+            "([where, sentence]) => [...document.querySelectorAll(where)].some((part) => part.innerText.includes(sentence))",
+            arg=[where, sentence],
+        )
 
     def download(self, button: str = "#download-button", named: str = "") -> Path:
         """named: how the file's name ends; the button gets a new file a moment after another candidate was chosen."""

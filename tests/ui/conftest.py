@@ -115,9 +115,13 @@ def _write_config(folder: Path) -> Path:
     prior, decoder = make_kandinsky(folder / "kandinsky", learned_range=True)
     models = folder / "config" / "models"
     models.mkdir(parents=True)
-    (models / "tiny-kandinsky.toml").write_text(TINY_KANDINSKY.format(
-        prior=prior.as_posix(), decoder=decoder.as_posix(),
-        image_decoder=make_image_decoder(folder / "image", decoder, learned_range=True).as_posix()))
+    (models / "tiny-kandinsky.toml").write_text(
+        TINY_KANDINSKY.format(
+            prior=prior.as_posix(),
+            decoder=decoder.as_posix(),
+            image_decoder=make_image_decoder(folder / "image", decoder, learned_range=True).as_posix(),
+        )
+    )
     (models / "kandinsky-mini.toml").write_text(NO_MINI)
     (models / "tiny-sdxl.toml").write_text(TINY_SDXL.format(sdxl=make_sdxl(folder / "sdxl").as_posix()))
     return models.parent

@@ -16,8 +16,10 @@ from tests.ui.conftest import DESKTOP, PHONE
 pytestmark = pytest.mark.browser
 
 LONG_RUN = 1000
-RULES = {"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": [
-    "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice", "experimental"]}}
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice", "experimental"]},
+}
 
 
 SETTLED = """() => document.getAnimations().every(
@@ -35,7 +37,11 @@ class Findings:
         self.app.page.evaluate("scrollTo(0, 0)")  # halfway under the bar at the top a control has half its size
         self.app.page.wait_for_function(SETTLED)
         found = Axe().run(self.app.page, options=RULES).response["violations"]
-        lines = [f"{rule['id']}: {json.dumps(node['target'])} {node['html'][:120]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+        lines = [
+            f"{rule['id']}: {json.dumps(node['target'])} {node['html'][:120]} {node['failureSummary']}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
         if lines:
             self.found[state] = lines
 

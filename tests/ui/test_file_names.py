@@ -15,10 +15,28 @@ from tests.fakes import block, save
 from tests.serving import PATIENCE_SECONDS, Served
 from tests.ui.app_page import AppPage
 
-NAMES = ["noending", "photo.jpg_large", "..jpg", ".jpg", "a" * 240 + ".png", "con.png", "\N{CAT} photo.png", "हिन्दी.png",
-         "cafe\N{COMBINING ACUTE ACCENT}.png", "x.PNG", "photo.txt", "photo.svg"]
-NO_PICTURES = {"letter.txt": b"Dear Ada", "letter": b"Dear Ada", "..jpg": b"Dear Ada", "photo.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-               "clip.mp4": b"\0\0\0\x20ftypisom", "nothing": b""}
+NAMES = [
+    "noending",
+    "photo.jpg_large",
+    "..jpg",
+    ".jpg",
+    "a" * 240 + ".png",
+    "con.png",
+    "\N{CAT} photo.png",
+    "हिन्दी.png",
+    "cafe\N{COMBINING ACUTE ACCENT}.png",
+    "x.PNG",
+    "photo.txt",
+    "photo.svg",
+]
+NO_PICTURES = {
+    "letter.txt": b"Dear Ada",
+    "letter": b"Dear Ada",
+    "..jpg": b"Dear Ada",
+    "photo.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "clip.mp4": b"\0\0\0\x20ftypisom",
+    "nothing": b"",
+}
 
 
 def short(name: str) -> str:

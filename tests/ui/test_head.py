@@ -21,18 +21,24 @@ def titled(page: Any, title: str) -> None:
 
 
 @pytest.mark.parametrize("tab", ["", "generate-"], ids=["edit", "generate"])
-@pytest.mark.parametrize(("error", "title"), [(None, "Done"), (OutOfMemory("Too little memory."), "Failed"), (EditCancelled(), "Stopped")],
-                         ids=["done", "failed", "stopped"])
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [(None, "Done"), (OutOfMemory("Too little memory."), "Failed"), (EditCancelled(), "Stopped")],
+    ids=["done", "failed", "stopped"],
+)
 def test_the_title_of_a_hidden_tab_tells_how_the_run_ended(chromium: Any, tab: str, error: InpaintError | None, title: str) -> None:
     page = chromium.new_page()
     said = words.error_html(error) if error else words.notice_html(["Painted smaller."])
     page.set_content(f"{HEAD.read_text('utf-8')}<div id={tab}progress>{words.progress_html(None, 0, 1.0)}</div><div id={tab}message></div>")
     titled(page, "Starting - Inpaint")
-    page.evaluate(f"""said => {{
+    page.evaluate(
+        f"""said => {{
         {AWAY};
         document.querySelector("#{tab}progress").remove();
         document.querySelector("#{tab}message").innerHTML = said;
-    }}""", said)
+    }}""",
+        said,
+    )
     titled(page, f"{title} - Inpaint")
     page.close()
 

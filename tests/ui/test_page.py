@@ -102,7 +102,10 @@ def test_a_rectangle_changes_that_rectangle(app: AppPage, photo: Path) -> None:
 
 def test_the_mask_crosses_the_network_once_after_each_change(app: AppPage, photo: Path) -> None:
     sent = list[bool]()
-    app.page.on("request", lambda request: sent.append("data:image/png;base64" in (request.post_data or "")) if "/queue/join" in request.url else None)
+    app.page.on(
+        "request",
+        lambda request: sent.append("data:image/png;base64" in (request.post_data or "")) if "/queue/join" in request.url else None,
+    )
     app.open_file(photo)
     app.choose_model("Tiny Kandinsky")
     app.drag((0.4, 0.5), (0.6, 0.5))
@@ -237,8 +240,9 @@ def test_run_says_why_it_cannot_be_pressed(app: AppPage, photo: Path) -> None:
     app.can_run()
 
 
-@pytest.mark.parametrize(("name", "content"), [("broken.png", b"\x89PNG\r\n\x1a\n" + bytes(40)), ("letter.jpg", b"Dear Ada"),
-                                               ("nothing.png", b"")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("broken.png", b"\x89PNG\r\n\x1a\n" + bytes(40)), ("letter.jpg", b"Dear Ada"), ("nothing.png", b"")]
+)
 def test_a_file_that_is_no_picture_leaves_everything_as_it_was(app: AppPage, photo: Path, name: str, content: bytes) -> None:
     opened_and_painted(app, photo)
     app.type_prompt("kept")
@@ -512,8 +516,19 @@ def test_every_tool_can_be_hit_at_every_width(people: People, photo: Path, hand:
     app = people(**hand)
     app.open_file(photo)
     missed: dict[tuple[int, int], list[str]] = {}
-    for width, height in ((390, 844), (667, 375), (700, 900), (768, 1024), (834, 1112), (844, 390), (899, 700), (900, 700),
-                          (960, 700), (1024, 768), (1400, 900)):
+    for width, height in (
+        (390, 844),
+        (667, 375),
+        (700, 900),
+        (768, 1024),
+        (834, 1112),
+        (844, 390),
+        (899, 700),
+        (900, 700),
+        (960, 700),
+        (1024, 768),
+        (1400, 900),
+    ):
         app.page.set_viewport_size({"width": width, "height": height})
         app.page.wait_for_timeout(100)
         missed[width, height] = app.page.evaluate(OUT_OF_REACH)

@@ -30,10 +30,14 @@ SMOOTHEST_PHOTO = 5.0
 COLOURED, BRIGHT, COLOURED_SHARE = 48, 32, 0.01
 """A mask is in colour where in more than this share of its bright pixels the channels lie so far apart: not by a JPEG's noise."""
 
-DARK = ("The mask's brightest value is {greatest} of 255, so the new picture is mixed in at {percent:.2g} % at most. A mask repaints where "
-        "it is white (255): one that holds the numbers of things, or is drawn in a dark colour, has to be made white first.")
-LIKE_A_PHOTO = ("Hardly anything in the mask is white or black, as in a photo: its brightness was used as it is. White = repaint, "
-                "black = keep; perhaps another file was meant.")
+DARK = (
+    "The mask's brightest value is {greatest} of 255, so the new picture is mixed in at {percent:.2g} % at most. A mask repaints where "
+    "it is white (255): one that holds the numbers of things, or is drawn in a dark colour, has to be made white first."
+)
+LIKE_A_PHOTO = (
+    "Hardly anything in the mask is white or black, as in a photo: its brightness was used as it is. White = repaint, "
+    "black = keep; perhaps another file was meant."
+)
 
 
 def mask_doubts(mask: Mask) -> tuple[str, ...]:

@@ -20,21 +20,27 @@ _UNSPACED = r"\p{Line_Break=Complex_Context}"
 """Thai, Lao, Khmer, Burmese: written without spaces, so that a zero-width space is what parts words."""
 
 _EMOJI = r"[\p{Extended_Pictographic}\p{Emoji_Modifier}]"
-_CARRIES = "|".join((
-    rf"(?<={_SHAPED})[\u200c\u200d]", rf"\u200d(?={_SHAPED})",
-    rf"(?<={_UNSPACED})\u200b(?={_UNSPACED})",
-    rf"(?<={_EMOJI}\ufe0f?)\u200d(?={_EMOJI})",
-    r"(?<=\p{Extended_Pictographic})[\ufe0e\ufe0f]", r"(?<=[0-9#*])\ufe0f(?=\u20e3)",
-    r"(?<=\U0001f3f4)[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f",
-    r"(?<=[\p{Han}\p{Myanmar}\p{Phags_Pa}\p{Sm}])\p{Variation_Selector}", r"(?<=\p{Mongolian})[\u180b-\u180f]",
-    r"(?<=\p{Mn})\u034f(?=\p{Mn})", r"\u115f(?=[\u1160-\u11a7])", r"(?<=[\u1100-\u115f])\u1160",
-))
+_CARRIES = "|".join(
+    (
+        rf"(?<={_SHAPED})[\u200c\u200d]",
+        rf"\u200d(?={_SHAPED})",
+        rf"(?<={_UNSPACED})\u200b(?={_UNSPACED})",
+        rf"(?<={_EMOJI}\ufe0f?)\u200d(?={_EMOJI})",
+        r"(?<=\p{Extended_Pictographic})[\ufe0e\ufe0f]",
+        r"(?<=[0-9#*])\ufe0f(?=\u20e3)",
+        r"(?<=\U0001f3f4)[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f",
+        r"(?<=[\p{Han}\p{Myanmar}\p{Phags_Pa}\p{Sm}])\p{Variation_Selector}",
+        r"(?<=\p{Mongolian})[\u180b-\u180f]",
+        r"(?<=\p{Mn})\u034f(?=\p{Mn})",
+        r"\u115f(?=[\u1160-\u11a7])",
+        r"(?<=[\u1100-\u115f])\u1160",
+    )
+)
 """Invisible characters where they change what is read: joiners, the choice of a form, the flags of England, Scotland and Wales."""
 
 _INVISIBLE = regex.compile(rf"({_CARRIES})|[\p{{Default_Ignorable_Code_Point}}\ufff9-\ufffb]")
 _LINE_BREAK = regex.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
-_UNFIT_FOR_A_NAME = regex.compile(
-    rf"[^\p{{L}}\p{{M}}\p{{N}}\-_ {_EMOJI[1:-1]}\p{{Regional_Indicator}}\p{{Default_Ignorable_Code_Point}}]")
+_UNFIT_FOR_A_NAME = regex.compile(rf"[^\p{{L}}\p{{M}}\p{{N}}\-_ {_EMOJI[1:-1]}\p{{Regional_Indicator}}\p{{Default_Ignorable_Code_Point}}]")
 
 
 def visible_text(text: str) -> str:

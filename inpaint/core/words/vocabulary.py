@@ -26,8 +26,10 @@ def vocabulary_notices(spec: ModelSpec, prompt: str) -> tuple[str, ...]:
         return ()
     named, rest = _named(prompt, (*spec.knows, *spec.also_knows))
     if not named:
-        return (f"{spec.title} knows none of these words, so what it painted is a guess: it draws {len(spec.knows)} things, such as "
-                f"{_listed(spec.knows[:EXAMPLES])}.",)
+        return (
+            f"{spec.title} knows none of these words, so what it painted is a guess: it draws {len(spec.knows)} things, such as "
+            f"{_listed(spec.knows[:EXAMPLES])}.",
+        )
     if {*rest} <= {*spec.passes_over, *LINKS}:
         return ()
     return (f"Of these words {spec.title} knows only {_listed(named)}.",)

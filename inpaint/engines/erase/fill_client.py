@@ -27,11 +27,36 @@ Pixels = NDArray[np.uint8]
 LOOK_SECONDS = 0.1
 """Seconds between two reports, and so the longest that a cancel takes."""
 
-INHERITED = frozenset({
-    "PATH", "HOME", "USERPROFILE", "APPDATA", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV",
-    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT",
-    "PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE",
-})
+INHERITED = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "USERPROFILE",
+        "APPDATA",
+        "SYSTEMROOT",
+        "SYSTEMDRIVE",
+        "WINDIR",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "VIRTUAL_ENV",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "DYLD_FALLBACK_LIBRARY_PATH",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "OMP_NUM_THREADS",
+        "OMP_THREAD_LIMIT",
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONPLATLIBDIR",
+        "PYTHONUSERBASE",
+        "PYTHONNOUSERSITE",
+        "PYTHONUTF8",
+        "PYTHONDONTWRITEBYTECODE",
+    }
+)
 """What the fill's process sees of the environment: where programs and packages lie. Neither secrets nor switches of Python's (PYTHONINSPECT
 would make it wait for commands)."""
 
@@ -84,8 +109,13 @@ def _started() -> subprocess.Popen[bytes]:
     """The process, started. Raises MachineError, or OutOfMemory, where the system starts none."""
     try:
         # -P: beside fill_process.py lie modules that would hide the packages it imports.
-        return subprocess.Popen([sys.executable, "-P", fill_process.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, env=child_environment(os.environ))
+        return subprocess.Popen(
+            [sys.executable, "-P", fill_process.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=child_environment(os.environ),
+        )
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise OutOfMemory(*NO_ROOM) from error

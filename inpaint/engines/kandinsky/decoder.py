@@ -55,8 +55,18 @@ class Decoder:
     purpose: ClassVar[str]
     """The task, for messages."""
 
-    def __init__(self, residency: Residency, unet: Part[Any], movq: Part[Any], scheduler: Any, dtype: torch.dtype, cell: int,
-                 clock: Clock, compiler: Compiler | None, measures: Measures) -> None:
+    def __init__(
+        self,
+        residency: Residency,
+        unet: Part[Any],
+        movq: Part[Any],
+        scheduler: Any,
+        dtype: torch.dtype,
+        cell: int,
+        clock: Clock,
+        compiler: Compiler | None,
+        measures: Measures,
+    ) -> None:
         self._residency, self._measures = residency, measures
         self._unet, self._movq = unet, movq
         self._scheduler = scheduler
@@ -67,16 +77,26 @@ class Decoder:
         self.cell = cell
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype, clock: Clock, compiler: Compiler | None,
-             measures: Measures) -> Self:
+    def load(
+        cls, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype, clock: Clock, compiler: Compiler | None, measures: Measures
+    ) -> Self:
         """Opens everything except the weights, which are brought when they are needed. Raises ModelUnavailable."""
         channels, blocks = checkpoint.read_config("unet").get("in_channels"), checkpoint.read_config("movq").get("block_out_channels")
         if channels != cls.channels:
-            raise checkpoint.unavailable(f"The decoder of {checkpoint.model} is no {cls.purpose} model: its UNet takes "
-                                         f"{channels} channels, not {cls.channels}.")
-        return cls(residency, checkpoint.part(residency, UNet2DConditionModel, "unet", dtype),
-                   checkpoint.part(residency, VQModel, "movq", dtype), checkpoint.load_scheduler(tuple(SCHEDULERS.values())),
-                   dtype, 2 ** (len(blocks or ()) - 1), clock, compiler, measures)
+            raise checkpoint.unavailable(
+                f"The decoder of {checkpoint.model} is no {cls.purpose} model: its UNet takes {channels} channels, not {cls.channels}."
+            )
+        return cls(
+            residency,
+            checkpoint.part(residency, UNet2DConditionModel, "unet", dtype),
+            checkpoint.part(residency, VQModel, "movq", dtype),
+            checkpoint.load_scheduler(tuple(SCHEDULERS.values())),
+            dtype,
+            2 ** (len(blocks or ()) - 1),
+            clock,
+            compiler,
+            measures,
+        )
 
     @property
     def parts(self) -> tuple[Part[Any], ...]:
@@ -116,16 +136,20 @@ class Decoder:
 
     def _encode(self, pixels: torch.Tensor, report: ProgressCallback) -> torch.Tensor:
         """[1, 3, h, w] in -1 .. 1 -> [1, 4, h / 8, w / 8]."""
-        with self._using_movq(pixels, 1, report) as movq, \
-                cancel_points([*movq.encoder.down_blocks, movq.encoder.mid_block], "encoding", report):
+        with (
+            self._using_movq(pixels, 1, report) as movq,
+            cancel_points([*movq.encoder.down_blocks, movq.encoder.mid_block], "encoding", report),
+        ):
             report(Progress("encoding"))
             latents = movq.encode(self._on_device(pixels))["latents"]
         require_finite(latents, "encoder")
         return latents
 
     def _decode(self, latents: torch.Tensor, report: ProgressCallback) -> Pixels:
-        with self._using_movq(latents, self.cell, report) as movq, \
-                cancel_points([movq.decoder.mid_block, *movq.decoder.up_blocks], "decoding", report):
+        with (
+            self._using_movq(latents, self.cell, report) as movq,
+            cancel_points([movq.decoder.mid_block, *movq.decoder.up_blocks], "decoding", report),
+        ):
             report(Progress("decoding"))
             picture = movq.decode(latents, force_not_quantize=True)["sample"]
             if latents.dtype is torch.float16 and not is_finite(picture):
@@ -164,10 +188,9 @@ class Decoder:
         return (*(self._compiler.notices if self._compiler else ()), *self._measures.notices)
 
     def _predict(self, unet: Any, sample: torch.Tensor, timestep: torch.Tensor, embeds: torch.Tensor) -> torch.Tensor:
-        return unet(sample=sample, timestep=timestep, encoder_hidden_states=None, added_cond_kwargs={"image_embeds": embeds},
-                    return_dict=False)[0]
+        return unet(
+            sample=sample, timestep=timestep, encoder_hidden_states=None, added_cond_kwargs={"image_embeds": embeds}, return_dict=False
+        )[0]
 
     def _on_device(self, numbers: torch.Tensor) -> torch.Tensor:
         return numbers.to(dtype=self._dtype, device=self._residency.device)
-
-

@@ -45,10 +45,24 @@ class KandinskyEngine(Generic[Kind]):
         self._prior_stays_off = False
 
     @classmethod
-    def load(cls, prior: str, decoder: str, *, device: str, dtype: str, cache_dir: Path, report: ProgressCallback,
-             prior_variant: str | None = None, decoder_variant: str | None = None, model: str = "this model", how_to_get: str = "",
-             clock: Clock = time.monotonic, residency: Residency | None = None, recent: Recent[Any, Any] | None = None,
-             compiler: Compiler | None = None) -> Self:
+    def load(
+        cls,
+        prior: str,
+        decoder: str,
+        *,
+        device: str,
+        dtype: str,
+        cache_dir: Path,
+        report: ProgressCallback,
+        prior_variant: str | None = None,
+        decoder_variant: str | None = None,
+        model: str = "this model",
+        how_to_get: str = "",
+        clock: Clock = time.monotonic,
+        residency: Residency | None = None,
+        recent: Recent[Any, Any] | None = None,
+        compiler: Compiler | None = None,
+    ) -> Self:
         """Opens both checkpoints on disk; each part's weights are read when it is first needed.
 
         prior, decoder: folders. device, dtype: as choose_device and choose_dtype return them. cache_dir: for files that can
@@ -63,13 +77,14 @@ class KandinskyEngine(Generic[Kind]):
         decoder_checkpoint = open_checkpoint(decoder, model=model, variant=decoder_variant, how_to_get=how_to_get)
         zero = ZeroEmbedding(prior_checkpoint, residency, numbers, cache_dir)
         conditioner = Conditioner(Prior.load(prior_checkpoint, residency, numbers), zero, recent or Recent())
-        return cls(conditioner, cls.decoder_kind.load(decoder_checkpoint, residency, numbers, clock, compiler, measures), residency,
-                   measures)
+        return cls(
+            conditioner, cls.decoder_kind.load(decoder_checkpoint, residency, numbers, clock, compiler, measures), residency, measures
+        )
 
     @property
     def size_multiple(self) -> int:
         """Both sides of a working extent are multiples of it."""
-        return self._decoder.cell ** 2
+        return self._decoder.cell**2
 
     def bring(self, report: ProgressCallback) -> None:
         """Loads now what a run from words needs, as far as it fits."""
@@ -92,8 +107,9 @@ class KandinskyEngine(Generic[Kind]):
         self._prior_stays_off = False
         self._measures.restore()
 
-    def _run(self, height: int, width: int, sampling: SamplingParams, report: ProgressCallback,
-             paint: Callable[[Guidance], EngineOutput]) -> EngineOutput:
+    def _run(
+        self, height: int, width: int, sampling: SamplingParams, report: ProgressCallback, paint: Callable[[Guidance], EngineOutput]
+    ) -> EngineOutput:
         """Reads the words, then has `paint` decode. Raises EditCancelled, OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable."""
         if height % self.size_multiple or width % self.size_multiple:
             raise ValueError(f"{width} x {height} must be multiples of {self.size_multiple}")
@@ -155,5 +171,4 @@ class Kandinsky22ImageToImage(KandinskyEngine[ImageDecoder]):
         Raises EditCancelled (from report), OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
         """
         height, width = picture.shape[:2]
-        return self._run(height, width, sampling, report,
-                         lambda guidance: self._decoder.paint(picture, sampling, guidance, report))
+        return self._run(height, width, sampling, report, lambda guidance: self._decoder.paint(picture, sampling, guidance, report))

@@ -51,15 +51,15 @@ class ImageDecoder(Decoder):
         wanted = min(int(steps * strength), steps)
         if wanted < 1:
             return scheduler.timesteps[-1:], (f"A strength of {strength:g} is less than one of {steps} steps: one step was done.",)
-        return scheduler.timesteps[steps - wanted:], ()
+        return scheduler.timesteps[steps - wanted :], ()
 
-    def _denoise(self, scheduler: Any, timesteps: torch.Tensor, scene: Scene, guidance: Guidance, sampling: SamplingParams,
-                 report: ProgressCallback) -> torch.Tensor:
+    def _denoise(
+        self, scheduler: Any, timesteps: torch.Tensor, scene: Scene, guidance: Guidance, sampling: SamplingParams, report: ProgressCallback
+    ) -> torch.Tensor:
         """Latents [1, 4, h, w] of the repainted picture; stopped early, the predicted x0."""
         halves, embeds, scale = batch(guidance, sampling)
         generator, preview = seeded(sampling.seed), ScenePreview(scene, self._clock)
-        noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._residency.device),
-                             dtype=embeds.dtype)
+        noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._residency.device), dtype=embeds.dtype)
         latents = scheduler.add_noise(scene.latents, noise, timesteps[:1])
         with self._using_unet(latents, report) as unet:
             report(Progress("denoising", 0, len(timesteps)))

@@ -38,17 +38,17 @@ class InpaintDecoder(Decoder):
 
     def _read(self, work: EngineInput, report: ProgressCallback) -> Scene:
         latents = self._encode(to_model_range(work.picture), report)
-        cells = max_pool_to_cells(work.mask, self.cell)[::self.cell, ::self.cell] > 0
+        cells = max_pool_to_cells(work.mask, self.cell)[:: self.cell, :: self.cell] > 0
         keep = torch.from_numpy(~spread(cells)).to(torch.float32)[None, None]
         return Scene(latents, self._on_device(keep), LatentColours.fit(to_array(latents), work.picture))
 
-    def _denoise(self, scheduler: Any, scene: Scene, guidance: Guidance, sampling: SamplingParams, preview: ScenePreview,
-                 report: ProgressCallback) -> torch.Tensor:
+    def _denoise(
+        self, scheduler: Any, scene: Scene, guidance: Guidance, sampling: SamplingParams, preview: ScenePreview, report: ProgressCallback
+    ) -> torch.Tensor:
         """Latents [1, 4, h, w] of the repainted picture; stopped early, the predicted x0."""
         halves, embeds, scale = batch(guidance, sampling)
         generator = seeded(sampling.seed)
-        noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._residency.device),
-                             dtype=embeds.dtype)
+        noise = randn_tensor(scene.latents.shape, generator=generator, device=torch.device(self._residency.device), dtype=embeds.dtype)
         noise = noise * scheduler.init_noise_sigma
         context = torch.cat([scene.latents * scene.keep, scene.keep], dim=1).repeat(halves, 1, 1, 1)
         latents = noise

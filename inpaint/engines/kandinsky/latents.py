@@ -43,7 +43,7 @@ def spread(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     height, width = cells.shape
     padded = np.pad(cells, 1)
     shifts = [(0, 0), (-1, 0), (0, -1), (-1, -1), (1, 0), (0, 1), (1, 1)]
-    return np.logical_or.reduce([padded[1 + y:1 + y + height, 1 + x:1 + x + width] for y, x in shifts])
+    return np.logical_or.reduce([padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in shifts])
 
 
 def batch(guidance: Guidance, sampling: SamplingParams) -> tuple[int, torch.Tensor, float | None]:

@@ -56,8 +56,7 @@ class Prior:
     measures: what is done where the budget does not hold a part of it.
     """
 
-    def __init__(self, residency: Residency, transformer: Part[Any], text_encoder: Part[Any], tokenizer: Any,
-                 scheduler: Any) -> None:
+    def __init__(self, residency: Residency, transformer: Part[Any], text_encoder: Part[Any], tokenizer: Any, scheduler: Any) -> None:
         self._residency = residency
         self._transformer, self._text_encoder = transformer, text_encoder
         self._scheduler = scheduler
@@ -68,9 +67,13 @@ class Prior:
     @classmethod
     def load(cls, checkpoint: Checkpoint, residency: Residency, dtype: torch.dtype) -> Prior:
         """Opens everything except the weights, which are brought when they are needed. Raises ModelUnavailable."""
-        return cls(residency, checkpoint.part(residency, PriorTransformer, "prior", dtype),
-                   checkpoint.part(residency, CLIPTextModelWithProjection, "text_encoder", dtype),
-                   checkpoint.load_tokenizer(), checkpoint.load_scheduler((UnCLIPScheduler,)))
+        return cls(
+            residency,
+            checkpoint.part(residency, PriorTransformer, "prior", dtype),
+            checkpoint.part(residency, CLIPTextModelWithProjection, "text_encoder", dtype),
+            checkpoint.load_tokenizer(),
+            checkpoint.load_scheduler((UnCLIPScheduler,)),
+        )
 
     @property
     def parts(self) -> tuple[Part[Any], ...]:
@@ -99,23 +102,32 @@ class Prior:
         negative = None if asked.negative_prompt is None else embeddings[1:]
         return PriorEmbeddings(embeddings[:1], negative)
 
-    def _sample(self, transformer: Any, scheduler: Any, condition: Condition, guidance_scale: float,
-                generator: torch.Generator, report: ProgressCallback) -> torch.Tensor:
+    def _sample(
+        self,
+        transformer: Any,
+        scheduler: Any,
+        condition: Condition,
+        guidance_scale: float,
+        generator: torch.Generator,
+        report: ProgressCallback,
+    ) -> torch.Tensor:
         guided = guidance_scale > 1
         rows = condition.embeds.shape[0] // (2 if guided else 1)
         shape = (rows, transformer.config.embedding_dim)
-        latents = randn_tensor(shape, generator=generator, device=torch.device(self._residency.device),
-                               dtype=condition.embeds.dtype)
+        latents = randn_tensor(shape, generator=generator, device=torch.device(self._residency.device), dtype=condition.embeds.dtype)
         latents = latents * scheduler.init_noise_sigma
         for step, timestep in enumerate(scheduler.timesteps, start=1):
             predicted = transformer(
-                torch.cat([latents] * 2) if guided else latents, timestep=timestep, proj_embedding=condition.embeds,
-                encoder_hidden_states=condition.states, attention_mask=condition.mask).predicted_image_embedding
+                torch.cat([latents] * 2) if guided else latents,
+                timestep=timestep,
+                proj_embedding=condition.embeds,
+                encoder_hidden_states=condition.states,
+                attention_mask=condition.mask,
+            ).predicted_image_embedding
             if guided:
                 predicted = guide(predicted, guidance_scale)
             following = scheduler.timesteps[step] if step < len(scheduler.timesteps) else None
-            latents = scheduler.step(predicted, timestep=timestep, sample=latents, generator=generator,
-                                     prev_timestep=following).prev_sample
+            latents = scheduler.step(predicted, timestep=timestep, sample=latents, generator=generator, prev_timestep=following).prev_sample
             report(Progress("prior", step, len(scheduler.timesteps)))
         return latents
 
@@ -138,8 +150,9 @@ class Prior:
         return guided.after(self._read(text_encoder, [asked.negative_prompt or ""] * len(texts)))
 
     def _read(self, text_encoder: Any, texts: list[str]) -> Condition:
-        tokens = self.tokenizer(texts, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True,
-                                return_tensors="pt")
+        tokens = self.tokenizer(
+            texts, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True, return_tensors="pt"
+        )
         device = self._residency.device
         output = text_encoder(tokens.input_ids.to(device))
         return Condition(output.text_embeds, output.last_hidden_state, tokens.attention_mask.bool().to(device))

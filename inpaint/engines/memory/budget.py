@@ -33,8 +33,10 @@ class Cgroup(NamedTuple):
     cache: str
 
 
-CGROUPS = (Cgroup(Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
-           Cgroup(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
+CGROUPS = (
+    Cgroup(Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    Cgroup(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 RESERVES: Mapping[DeviceKind, int] = {"cuda": GB, "cpu": 2 * GB, "mps": 0}
 """The bytes that a budget leaves free. On CUDA they are for the context, the libraries' workspaces and fragmentation."""

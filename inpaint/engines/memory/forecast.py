@@ -60,8 +60,12 @@ class Needs:
 
     def largest(self, turn: Turn) -> PartNeeds:
         """What the turn's largest part needs by itself."""
-        return PartNeeds(max(self.parameters[name] for name in turn.parts) * self._itemsize(turn), self.activations(turn),
-                         self.activations(turn, TILE_PX**2), turn.measures)
+        return PartNeeds(
+            max(self.parameters[name] for name in turn.parts) * self._itemsize(turn),
+            self.activations(turn),
+            self.activations(turn, TILE_PX**2),
+            turn.measures,
+        )
 
     def peak(self, turn: Turn) -> int:
         """Bytes while all parts of a turn are on the device."""
@@ -99,5 +103,6 @@ def _with_measures(fits: Mapping[str, Fit], by_part: int, budget: int) -> Memory
         streamed = [title for title, fit in fits.items() if Measure.STREAMED in fit.measures]
         return MemoryPlan(budget, within_budget(budget, forecast_of(measures, streamed)))
     first = f"{forecast_of(measures)}, and " if measures else ""
-    return MemoryPlan(by_part, f"{budget / GB:.3g} GB of memory for models, but its largest part needs {by_part / GB:.2g} GB: "
-                               f"{first}memory may run out.")
+    return MemoryPlan(
+        by_part, f"{budget / GB:.3g} GB of memory for models, but its largest part needs {by_part / GB:.2g} GB: {first}memory may run out."
+    )

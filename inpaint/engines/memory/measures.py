@@ -81,8 +81,9 @@ class Measures:
         return f"{' and '.join(titles)} {'were' if OTHER_MODELS in titles else 'was'} {how}"
 
     @contextmanager
-    def using(self, report: ProgressCallback, part: Part[Any], needs: PartNeeds, *, also: frozenset[Measure] = frozenset(),
-              owner: str = "") -> Generator[tuple[Any, frozenset[Measure]]]:
+    def using(
+        self, report: ProgressCallback, part: Part[Any], needs: PartNeeds, *, also: frozenset[Measure] = frozenset(), owner: str = ""
+    ) -> Generator[tuple[Any, frozenset[Measure]]]:
         """A part on the device while the block runs, and the measures that are in force for it.
 
         also: the measures that apply to this part once they were taken for all parts. needs.measures: those that the
@@ -112,8 +113,7 @@ class Measures:
 @contextmanager
 def lightened(model: Any, measures: frozenset[Measure]) -> Generator[None]:
     """While open, a model computes its attention in slices, or works in tiles, as far as the measures say so."""
-    with in_slices(model) if Measure.SLICED in measures else nullcontext(), \
-            in_tiles(model) if Measure.TILED in measures else nullcontext():
+    with in_slices(model) if Measure.SLICED in measures else nullcontext(), in_tiles(model) if Measure.TILED in measures else nullcontext():
         yield
 
 

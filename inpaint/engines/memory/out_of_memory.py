@@ -32,8 +32,11 @@ def guard_memory(work: Callable[[], Result], task: str) -> Result:
             raise
         of_ram = is_out_of_ram(error)
     release_memory()
-    raise OutOfMemory(f"There is too little memory for {task}.",
-                      "Choose a smaller work area, or close other programs that use the same memory.", of_ram=of_ram)
+    raise OutOfMemory(
+        f"There is too little memory for {task}.",
+        "Choose a smaller work area, or close other programs that use the same memory.",
+        of_ram=of_ram,
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

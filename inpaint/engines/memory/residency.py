@@ -55,8 +55,9 @@ class Residency:
     ram_is_short: whether RAM ran out in this job; then nothing is parked until `restore`.
     """
 
-    def __init__(self, device: str, budget: int | None = None, parks: bool | None = None,
-                 free_ram: Callable[[], int] = free_ram_bytes) -> None:
+    def __init__(
+        self, device: str, budget: int | None = None, parks: bool | None = None, free_ram: Callable[[], int] = free_ram_bytes
+    ) -> None:
         self.device = device
         self.parks = device.startswith("cuda") if parks is None else parks
         self.ram_is_short = False
@@ -238,8 +239,11 @@ class Residency:
         """Whether a part may leave the device for RAM. Drops parked parts for it that were used before it."""
         if not self.parks or self.ram_is_short:
             return False
-        older = sorted((other for other in self._parked if not other.users and other.last_use < part.last_use),
-                       key=lambda other: other.last_use, reverse=True)
+        older = sorted(
+            (other for other in self._parked if not other.users and other.last_use < part.last_use),
+            key=lambda other: other.last_use,
+            reverse=True,
+        )
         if part.nbytes + RAM_RESERVE > self._free_ram() + sum(other.nbytes for other in older):
             return False
         while older and part.nbytes + RAM_RESERVE > self._free_ram():

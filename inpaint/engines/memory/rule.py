@@ -98,11 +98,17 @@ def first_to_leave(parts: Iterable[Part]) -> Part | None:
     return min((part for part in parts if not part.users), key=lambda part: part.last_use, default=None)
 
 
-WILL_BE = {Measure.STREAMED: "{owner} weights go to the GPU layer by layer, which takes far longer",
-           Measure.SLICED: "attention is computed in slices", Measure.TILED: "the picture is decoded in tiles"}
-WAS = {Measure.STREAMED: "{owner} weights went to the GPU layer by layer, which takes far longer",
-       Measure.SLICED: "attention was computed in slices", Measure.TILED: "the picture was decoded in tiles",
-       Measure.ALONE: "one part of the model was {place} at a time"}
+WILL_BE = {
+    Measure.STREAMED: "{owner} weights go to the GPU layer by layer, which takes far longer",
+    Measure.SLICED: "attention is computed in slices",
+    Measure.TILED: "the picture is decoded in tiles",
+}
+WAS = {
+    Measure.STREAMED: "{owner} weights went to the GPU layer by layer, which takes far longer",
+    Measure.SLICED: "attention was computed in slices",
+    Measure.TILED: "the picture was decoded in tiles",
+    Measure.ALONE: "one part of the model was {place} at a time",
+}
 """The sentences of a forecast and of a notice."""
 
 

@@ -83,6 +83,7 @@ class AutoencoderGate:
             require_finite(distribution.mean, "encoder")
             self.first = self.first or Encoded(picture, distribution.mean)
             return AutoencoderKLOutput(latent_dist=_Cast(distribution, picture.dtype))  # pyright: ignore[reportArgumentType]
+
         return checked
 
     def _checked_decode(self, report: ProgressCallback) -> Any:
@@ -93,6 +94,7 @@ class AutoencoderGate:
                 picture = vae.decode(latents.to(vae.dtype), *more, **options)[0]
             require_finite(picture, "picture decoder")
             return (picture,)
+
         return checked
 
 

@@ -30,8 +30,9 @@ LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 UNET_CHANNELS = (4, 9)
 """The input channels of UNets that can be used: noise alone, or noise with the mask and what is seen outside it."""
 
-GIVEN = frozenset({"prompt", "image", "mask_image", "height", "width", "num_inference_steps", "generator",
-                   "callback_on_step_end", "output_type"})
+GIVEN = frozenset(
+    {"prompt", "image", "mask_image", "height", "width", "num_inference_steps", "generator", "callback_on_step_end", "output_type"}
+)
 """The arguments that an inpainting pipeline must take, so that it can be given its work and be cancelled."""
 
 TASKS = (auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING, auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING)
@@ -102,8 +103,13 @@ def _can_inpaint(kind: Any) -> bool:
     parameters = inspect.signature(kind.__call__).parameters
     needed = {name for name, one in parameters.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD}
     names, _ = kind._get_signature_keys(kind)  # pyright: ignore[reportPrivateUsage]: from_pretrained's own question
-    return set(parameters) >= GIVEN and needed <= {*GIVEN, "self"} and "vae" in names and "controlnet" not in names \
-        and not issubclass(kind, PAGMixin)  # it reaches into the UNet itself, where we hold its shape
+    return (
+        set(parameters) >= GIVEN
+        and needed <= {*GIVEN, "self"}
+        and "vae" in names
+        and "controlnet" not in names
+        and not issubclass(kind, PAGMixin)
+    )  # it reaches into the UNet itself, where we hold its shape
 
 
 def _open_part(checkpoint: Checkpoint, name: str, entry: list[Any], dtype: str, residency: Residency, brought: PipelineParts) -> Any:
@@ -134,8 +140,7 @@ def _check_parts(checkpoint: Checkpoint, kind: Any, parts: Mapping[str, Any]) ->
 
 
 def _refused(checkpoint: Checkpoint, reason: str) -> ModelUnavailable:
-    return ModelUnavailable(f"{checkpoint.model} cannot be used: {reason}.",
-                            "Name another repository in its file.")
+    return ModelUnavailable(f"{checkpoint.model} cannot be used: {reason}.", "Name another repository in its file.")
 
 
 def _code_of_its_own(checkpoint: Checkpoint, what: str) -> ModelUnavailable:

@@ -60,8 +60,19 @@ class DiffusersInpaint(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, model: str, variant: str | None = None, how_to_get: str = "",
-             residency: Residency | None = None, clock: Clock = time.monotonic) -> DiffusersInpaint:
+    def load(
+        cls,
+        source: str,
+        *,
+        device: str,
+        dtype: str,
+        report: ProgressCallback,
+        model: str,
+        variant: str | None = None,
+        how_to_get: str = "",
+        residency: Residency | None = None,
+        clock: Clock = time.monotonic,
+    ) -> DiffusersInpaint:
         """Opens a checkpoint in diffusers' layout on disk, safetensors only; each part's weights are read when it is first needed.
 
         source: a folder. device, dtype: as choose_device and choose_dtype return them. model, how_to_get: the model's name and
@@ -106,8 +117,7 @@ class DiffusersInpaint(EngineOfParts):
         """
         height, width = work.picture.shape[:2]
         if work.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
-            raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples "
-                             f"of {self.size_multiple}")
+            raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples of {self.size_multiple}")
         with self._parts.run(Extent(width, height), report, lambda: self._pipeline.num_timesteps):
             painted = self._parts.guard(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
         return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
@@ -116,16 +126,17 @@ class DiffusersInpaint(EngineOfParts):
     def _reader(self) -> Any:
         """The tokenizer that reads farthest: a second one that stops earlier loses no words."""
         parts = self._pipeline.components
-        return max((part for name, part in parts.items() if name.startswith("tokenizer") and part is not None),
-                   key=lambda tokenizer: tokenizer.model_max_length)
+        return max(
+            (part for name, part in parts.items() if name.startswith("tokenizer") and part is not None),
+            key=lambda tokenizer: tokenizer.model_max_length,
+        )
 
     def _paint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
         scheduler = self._pipeline.scheduler = self._fresh_scheduler(work.sampling)
         cell: int = self._pipeline.vae_scale_factor
         mask = max_pool_to_cells(work.mask, cell)
         run = _Run(self._pipeline, MaskedPreview(work.picture, mask, cell, self._clock), self._gate, report)
-        with self._gate.open(report), run.estimate.watching(scheduler), \
-                standing_in(self._pipeline, encode_prompt=self._encode_prompt):
+        with self._gate.open(report), run.estimate.watching(scheduler), standing_in(self._pipeline, encode_prompt=self._encode_prompt):
             pictures = self._call(work.picture, mask, work.sampling, run)
         return EngineOutput((pictures[0] * 255).round().astype(np.uint8), run.notices)
 
@@ -136,9 +147,17 @@ class DiffusersInpaint(EngineOfParts):
         height, width = mask.shape
 
         def paint() -> Any:
-            return self._pipeline(prompt=sampling.prompt, image=Image.fromarray(picture), mask_image=Image.fromarray(mask),
-                                  height=height, width=width, generator=seeded(sampling.seed), output_type="np",
-                                  callback_on_step_end=run.on_step_end, **given).images
+            return self._pipeline(
+                prompt=sampling.prompt,
+                image=Image.fromarray(picture),
+                mask_image=Image.fromarray(mask),
+                height=height,
+                width=width,
+                generator=seeded(sampling.seed),
+                output_type="np",
+                callback_on_step_end=run.on_step_end,
+                **given,
+            ).images
 
         try:
             return paint()

@@ -43,6 +43,7 @@ class PipelineParts:
 
     def add(self, name: str, part: Part[Any], shape: Any) -> Any:
         """Adds a part, and returns its shape (the part's class without weights), made to pass each call on to the part."""
+
         def forward(*args: Any, **options: Any) -> Any:
             return self.take(name)(*args, **options)
 
@@ -142,8 +143,12 @@ class PipelineParts:
     def _needs(self, name: str) -> PartNeeds:
         """Most of what the autoencoder takes is activations, which tiles make fewer; most of any other part is weights."""
         measures = STREAMED | {Measure.TILED} if name == AUTOENCODER and self._has_tiles else STREAMED
-        return PartNeeds(self._parts[name].nbytes, self._activations(name, self._extent.area),
-                         self._activations(name, min(self._extent.area, TILE_PX**2)), measures)
+        return PartNeeds(
+            self._parts[name].nbytes,
+            self._activations(name, self._extent.area),
+            self._activations(name, min(self._extent.area, TILE_PX**2)),
+            measures,
+        )
 
     def _activations(self, name: str, pixels: int) -> int:
         """Bytes of activations of a part, at most, at so many pixels at a time."""

@@ -42,8 +42,18 @@ class SdxlTextToImage(EngineOfParts):
         pipeline.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, source: str, *, device: str, dtype: str, report: ProgressCallback, variant: str | None = None, model: str = "this model",
-             how_to_get: str = "", residency: Residency | None = None) -> SdxlTextToImage:
+    def load(
+        cls,
+        source: str,
+        *,
+        device: str,
+        dtype: str,
+        report: ProgressCallback,
+        variant: str | None = None,
+        model: str = "this model",
+        how_to_get: str = "",
+        residency: Residency | None = None,
+    ) -> SdxlTextToImage:
         """Opens a checkpoint on disk, safetensors only and without a watermark; each part's weights are read when it is first needed.
 
         source: a folder. device, dtype: as choose_device and choose_dtype return them. model, how_to_get: the model's name and
@@ -75,6 +85,7 @@ class SdxlTextToImage(EngineOfParts):
 
     def _sample(self, sampling: SamplingParams, report: ProgressCallback) -> torch.Tensor:
         """Latents [1, 4, h / 8, w / 8]."""
+
         def on_step_end(pipeline: Any, step: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
             report(Progress("denoising", step + 1, pipeline.num_timesteps))
             return {}
@@ -82,9 +93,16 @@ class SdxlTextToImage(EngineOfParts):
         self._pipeline.scheduler = make_scheduler(self._scheduler, None)
         with standing_in(self._pipeline, encode_prompt=self._encode_prompt):
             return self._pipeline(
-                sampling.prompt, negative_prompt=sampling.negative_prompt or None, width=sampling.width, height=sampling.height,
-                num_inference_steps=sampling.num_inference_steps or DEFAULT_STEPS, guidance_scale=sampling.guidance_scale or 0.0,
-                generator=seeded(sampling.seed), callback_on_step_end=on_step_end, output_type="latent").images
+                sampling.prompt,
+                negative_prompt=sampling.negative_prompt or None,
+                width=sampling.width,
+                height=sampling.height,
+                num_inference_steps=sampling.num_inference_steps or DEFAULT_STEPS,
+                guidance_scale=sampling.guidance_scale or 0.0,
+                generator=seeded(sampling.seed),
+                callback_on_step_end=on_step_end,
+                output_type="latent",
+            ).images
 
     @torch.no_grad()
     def _decode(self, latents: torch.Tensor, report: ProgressCallback) -> Pixels:

@@ -67,8 +67,12 @@ class Checkpoint:
         folder = self.folder / part
         identity = self._explained(part, lambda: weights_identity(folder))
         nbytes = count_parameters(folder, self.variant) * dtype.itemsize
-        return residency.part(f"{identity} {self.variant} {kind.__name__} {dtype}", part.replace("_", " "), nbytes,
-                              lambda device: self.load_model(kind, part, dtype, device))
+        return residency.part(
+            f"{identity} {self.variant} {kind.__name__} {dtype}",
+            part.replace("_", " "),
+            nbytes,
+            lambda device: self.load_model(kind, part, dtype, device),
+        )
 
     def read_config(self, part: str) -> dict[str, Any]:
         """What a part's config.json says. Raises ModelUnavailable."""
@@ -102,9 +106,12 @@ class Checkpoint:
     def _load_model(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         disable_weights_bar()  # stderr is the command line's; progress goes through reports
         disable_shards_bar()
-        model, facts = self._explained(part, lambda: kind.from_pretrained(
-            self.folder / part, dtype=dtype, variant=self.variant, use_safetensors=True, local_files_only=True,
-            output_loading_info=True))
+        model, facts = self._explained(
+            part,
+            lambda: kind.from_pretrained(
+                self.folder / part, dtype=dtype, variant=self.variant, use_safetensors=True, local_files_only=True, output_loading_info=True
+            ),
+        )
         if facts["missing_keys"]:
             raise self.unavailable(f"The part {part} of {self.model} lacks weights ({min(facts['missing_keys'])}).")
         return model.eval()
@@ -119,8 +126,10 @@ class Checkpoint:
     def _refuse_pickle(self, part: str) -> None:
         names = [file.name for file in (self.folder / part).glob("*")]
         if not any(name.endswith(".safetensors") for name in names) and any(n.endswith(PICKLE_ENDINGS) for n in names):
-            raise self.unavailable(f"The part {part} of {self.model} is there only as a pickle file, which could run code "
-                                   "when opened; only safetensors are read.")
+            raise self.unavailable(
+                f"The part {part} of {self.model} is there only as a pickle file, which could run code "
+                "when opened; only safetensors are read."
+            )
 
     def _explained(self, part: str, load: Callable[[], Loaded]) -> Loaded:
         """Loads, or logs the libraries' reason and raises ModelUnavailable once the failed frames have released what they held."""

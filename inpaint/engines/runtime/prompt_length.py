@@ -11,7 +11,7 @@ def words_cut(tokenizer: Any, text: str) -> str:
     """The end of a text that does not fit into the model's tokens, as the model would have read it; "" where all of it fits."""
     limit: int = tokenizer.model_max_length
     tokens = tokenizer(text, verbose=False).input_ids
-    return tokenizer.decode(tokens[limit - 1:-1]).strip() if len(tokens) > limit else ""
+    return tokenizer.decode(tokens[limit - 1 : -1]).strip() if len(tokens) > limit else ""
 
 
 def cut_notices(tokenizer: Any, sampling: SamplingParams) -> tuple[str, ...]:

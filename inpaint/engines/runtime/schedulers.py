@@ -11,8 +11,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from inpaint.errors import InvalidRequest
 
-SCHEDULERS: Mapping[str, Any] = MappingProxyType(
-    {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler})
+SCHEDULERS: Mapping[str, Any] = MappingProxyType({"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler})
 """The schedulers of decoders, by their name in SamplingParams. Euler types need scale_model_input, which the loop never calls."""
 
 

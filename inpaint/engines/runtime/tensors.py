@@ -23,9 +23,10 @@ def is_finite(numbers: torch.Tensor) -> bool:
 def require_finite(numbers: torch.Tensor, part: str) -> None:
     """Raises BadOutput for numbers that are not all finite. part: of the model, for the message."""
     if not is_finite(numbers):
-        raise BadOutput(f"The model returned invalid numbers ({part}), so there is no picture.",
-                        "Try another seed or a lower guidance; if that does not help, download the model anew "
-                        "or run it with --dtype float32.")
+        raise BadOutput(
+            f"The model returned invalid numbers ({part}), so there is no picture.",
+            "Try another seed or a lower guidance; if that does not help, download the model anew or run it with --dtype float32.",
+        )
 
 
 def to_pixels(picture: torch.Tensor) -> Pixels:

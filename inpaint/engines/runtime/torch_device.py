@@ -10,8 +10,7 @@ import torch
 from inpaint.engines.device import probe_device
 from inpaint.errors import InvalidRequest, MachineError
 
-DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
-    {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16})
+DTYPES: Mapping[str, torch.dtype] = MappingProxyType({"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16})
 
 
 def choose_device(name: str | None) -> str:
@@ -27,8 +26,10 @@ def choose_device(name: str | None) -> str:
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(kind, 0)
     if (index and not index.isdecimal()) or int(index or 0) >= present:
         if not present and kind == probe_device():
-            raise MachineError(f"This machine has a GPU ({kind}), but torch {torch.__version__} as installed here cannot use it.",
-                               "Install the torch for it (https://pytorch.org/get-started/locally), or set --device cpu.")
+            raise MachineError(
+                f"This machine has a GPU ({kind}), but torch {torch.__version__} as installed here cannot use it.",
+                "Install the torch for it (https://pytorch.org/get-started/locally), or set --device cpu.",
+            )
         raise InvalidRequest("device", f"This machine has no device {name!a}.", f"It has {choose_device(None)}.")
     if kind == "cuda" and index:
         select_card(int(index))

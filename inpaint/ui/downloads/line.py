@@ -37,8 +37,11 @@ class FetchLine:
 
     @classmethod
     def build(cls, name: str) -> FetchLine:
-        return cls(gr.Button("Download", elem_id=f"{name}-download", visible=False), gr.HTML(elem_id=f"{name}-download-progress"),
-                   gr.Button("Stop the download", elem_id=f"{name}-download-stop", visible=False))
+        return cls(
+            gr.Button("Download", elem_id=f"{name}-download", visible=False),
+            gr.HTML(elem_id=f"{name}-download-progress"),
+            gr.Button("Stop the download", elem_id=f"{name}-download-stop", visible=False),
+        )
 
     def parts(self) -> list[Any]:
         return [self.button, self.progress, self.stop]
@@ -105,8 +108,17 @@ class FetchHandlers:
         while not fetch.is_finished:
             sentence = words.fetch_html(fetch)
             if repeated.is_news(sentence):
-                yield repeated({part: update for line in self._lines.values() for part, update in (
-                    (line.progress, sentence), (line.button, gr.update(interactive=False)), (line.stop, gr.update(visible=can_stop)))})
+                yield repeated(
+                    {
+                        part: update
+                        for line in self._lines.values()
+                        for part, update in (
+                            (line.progress, sentence),
+                            (line.button, gr.update(interactive=False)),
+                            (line.stop, gr.update(visible=can_stop)),
+                        )
+                    }
+                )
             await asyncio.sleep(LOOK_SECONDS)
         yield repeated(self._quiet() | self._failed(fetch))
 
@@ -136,8 +148,9 @@ class FetchHandlers:
             followed.then(look.handler, look.reads, look.shows, **QUIET)
 
     def _quiet(self) -> Updates:
-        return {part: update for line in self._lines.values() for part, update in (
-            (line.progress, ""), (line.stop, gr.update(visible=False)))}
+        return {
+            part: update for line in self._lines.values() for part, update in ((line.progress, ""), (line.stop, gr.update(visible=False)))
+        }
 
     def _failed(self, fetch: Fetch) -> Updates:
         return {self._lines[fetch.task].progress: words.error_html(fetch.error)} if fetch.error else {}

@@ -68,8 +68,12 @@ class EditContext:
 
     def idle(self) -> Updates:
         """The buttons while nothing runs."""
-        return {self.tab.run: gr.update(visible=True), self.tab.cancel: gr.update(visible=False),
-                self.tab.as_is: gr.update(visible=False), self.tab.progress: gr.update(visible=False)}
+        return {
+            self.tab.run: gr.update(visible=True),
+            self.tab.cancel: gr.update(visible=False),
+            self.tab.as_is: gr.update(visible=False),
+            self.tab.progress: gr.update(visible=False),
+        }
 
     def failed(self, error: InpaintError) -> Updates:
         """The error's sentence and what to do; picture and mask stay."""

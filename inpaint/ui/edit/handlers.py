@@ -37,7 +37,14 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     tab, session, form = shared.tab, shared.session, shared.tab.form
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.as_is, tab.progress]
     fits = [*form.fitted(), shared.chip, *(vocabulary.line for vocabulary in tab.vocabularies.values())]
-    typed: set[Block] = {session, shared.held, form.shown, form.chosen, form.prompt, form.model}  # without the stage: the mask stays where it is
+    typed: set[Block] = {
+        session,
+        shared.held,
+        form.shown,
+        form.chosen,
+        form.prompt,
+        form.model,
+    }  # without the stage: the mask stays where it is
     seen: set[Block] = {*typed, tab.stage}
     changed = [*view, *fits, shared.held]
     reads: set[Block] = {session, shared.held, *tab.inputs()}

@@ -67,11 +67,16 @@ class Opening:
             return {self.page.tab.message: gr.skip()}
         self.page.claim(request)
         known = self.page.service.models.specs.get(ready.model)
-        spec = known.on_task("inpaint") if known and known.can("inpaint") else self.page.service.models.default("inpaint", has_prompt=False).spec
+        spec = (
+            known.on_task("inpaint")
+            if known and known.can("inpaint")
+            else self.page.service.models.default("inpaint", has_prompt=False).spec
+        )
         given = {"prompt": ready.prompt, "negative_prompt": ready.negative, **ready.given}
         box = spec.name if known else AUTOMATIC
-        return (self._painted(example.upload, example.picture, example.mask)
-                | self.page.tab.form.restore(spec, given, values[self.page.tab.form.chosen], box))
+        return self._painted(example.upload, example.picture, example.mask) | self.page.tab.form.restore(
+            spec, given, values[self.page.tab.form.chosen], box
+        )
 
     def _words_of_example(self, prompt: str) -> Updates:
         """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
@@ -96,10 +101,20 @@ class Opening:
     def _shown(self, upload: Upload, picture: Picture) -> Updates:
         preview = preview_of(picture.pixels)
         session = Session.opened(upload, preview.extent, picture.extent)
-        prop = {"id": session.picture_id, "url": preview_url(preview), "width": preview.extent.width, "height": preview.extent.height,
-                "full_width": picture.extent.width, "full_height": picture.extent.height, "name": upload.name}
-        return {self.page.session: session,
-                self.page.tab.stage: gr.update(picture=prop, result={}, work_area={}, mask={}, **NOT_RUNNING),
-                self.page.tab.actions: gr.update(visible=False), self.page.tab.message: words.notice_html(list(picture.notices)),
-                self.page.tab.plan: f'<p class="ip-note">{PAINT_FIRST}</p>',
-                self.page.tab.run: gr.update(value="Run", interactive=False)}
+        prop = {
+            "id": session.picture_id,
+            "url": preview_url(preview),
+            "width": preview.extent.width,
+            "height": preview.extent.height,
+            "full_width": picture.extent.width,
+            "full_height": picture.extent.height,
+            "name": upload.name,
+        }
+        return {
+            self.page.session: session,
+            self.page.tab.stage: gr.update(picture=prop, result={}, work_area={}, mask={}, **NOT_RUNNING),
+            self.page.tab.actions: gr.update(visible=False),
+            self.page.tab.message: words.notice_html(list(picture.notices)),
+            self.page.tab.plan: f'<p class="ip-note">{PAINT_FIRST}</p>',
+            self.page.tab.run: gr.update(value="Run", interactive=False),
+        }

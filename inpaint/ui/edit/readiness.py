@@ -54,7 +54,9 @@ class Readiness:
         models = self.page.service.models
         try:
             name, prompt = values[self.page.tab.form.model], clean_prompt("prompt", values[self.page.tab.form.prompt])
-            choice = models.default("inpaint", has_prompt or bool(prompt)) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
+            choice = (
+                models.default("inpaint", has_prompt or bool(prompt)) if name == AUTOMATIC else Choice(models.spec(name, "inpaint"), "")
+            )
         except InpaintError as error:
             return None, error
         if not models.is_available(choice.spec, "inpaint"):
@@ -86,11 +88,17 @@ class Readiness:
         form = self.page.tab.form
         told = self._vocabulary_updates(values)
         if choice is None:
-            return {form.note: words.missing_html(missing) if missing else "", **told,
-                    **self.page.fetches.offer(form.fetch, self.to_fetch(values), "inpaint")}
-        return {**form.fit(choice.spec, values), **told,
-                **self.page.fetches.status(form.note, form.fetch, choice.spec, "inpaint", choice.reason),
-                self.page.chip: words.chip_html(choice.spec, self.page.service.models, "inpaint")}
+            return {
+                form.note: words.missing_html(missing) if missing else "",
+                **told,
+                **self.page.fetches.offer(form.fetch, self.to_fetch(values), "inpaint"),
+            }
+        return {
+            **form.fit(choice.spec, values),
+            **told,
+            **self.page.fetches.status(form.note, form.fetch, choice.spec, "inpaint", choice.reason),
+            self.page.chip: words.chip_html(choice.spec, self.page.service.models, "inpaint"),
+        }
 
     def _vocabulary_updates(self, values: Values) -> Updates:
         """The list of what a small model knows shows where that model would read the words. The list itself is never an output:
@@ -109,10 +117,16 @@ class Readiness:
             return self._blocked("No model can paint this here.")
         opacity = blending_mask(painted.mask, painted.grow, painted.feather)
         region = plan_region(session.full, opacity.bounds(), self.page.service.models.limits(choice.spec))
-        return {self.page.tab.run: gr.update(interactive=True), self.page.tab.plan: words.plan_html(region),
-                self.page.tab.stage: gr.update(work_area=area_of(region.crop))}
+        return {
+            self.page.tab.run: gr.update(interactive=True),
+            self.page.tab.plan: words.plan_html(region),
+            self.page.tab.stage: gr.update(work_area=area_of(region.crop)),
+        }
 
     def _blocked(self, reason: str) -> Updates:
         """Run is disabled with the reason beside it."""
-        return {self.page.tab.run: gr.update(interactive=False), self.page.tab.plan: words.reason_html(reason),
-                self.page.tab.stage: gr.update(work_area={})}
+        return {
+            self.page.tab.run: gr.update(interactive=False),
+            self.page.tab.plan: words.reason_html(reason),
+            self.page.tab.stage: gr.update(work_area={}),
+        }

@@ -24,8 +24,12 @@ class Results:
 
     def back(self) -> Updates:
         """Away from the result; the mask is still there."""
-        return {self.page.tab.stage: gr.update(result={}), self.page.tab.actions: gr.update(visible=False),
-                self.page.tab.run: gr.update(value="Run"), self.page.tab.message: ""}
+        return {
+            self.page.tab.stage: gr.update(result={}),
+            self.page.tab.actions: gr.update(visible=False),
+            self.page.tab.run: gr.update(value="Run"),
+            self.page.tab.message: "",
+        }
 
     def keep(self, values: Values) -> Updates:
         """The chosen result becomes the picture to edit."""
@@ -41,8 +45,10 @@ class Results:
             return {self.page.tab.download: gr.skip()}
         index = sent_with(event, "index")
         chosen = index if isinstance(index, int) and 0 <= index < len(session.results) else 0
-        return {self.page.session: dataclasses.replace(session, chosen=chosen),
-                self.page.tab.download: gr.update(value=session.results[chosen])}
+        return {
+            self.page.session: dataclasses.replace(session, chosen=chosen),
+            self.page.tab.download: gr.update(value=session.results[chosen]),
+        }
 
     def chosen_result(self, values: Values) -> Path:
         """Returns the file of the candidate that is shown. Raises InvalidRequest."""

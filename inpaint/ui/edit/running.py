@@ -107,7 +107,9 @@ class Running:
         if run is None or not run.form:
             return {self.page.tab.message: gr.skip()}
         spec = self.page.service.models.spec(run.model, "inpaint")
-        return self.page.tab.form.restore(spec, run.form, values[self.page.tab.form.chosen], run.form["box"], values[self.page.tab.form.prompt])
+        return self.page.tab.form.restore(
+            spec, run.form, values[self.page.tab.form.chosen], run.form["box"], values[self.page.tab.form.prompt]
+        )
 
     def _request(self, values: Values) -> tuple[EditRequest, Mapping[str, Any]]:
         """From the widgets as they are now; the job keeps this and sees no later change. With what the widgets said."""
@@ -150,30 +152,46 @@ class Running:
 
     def _started(self, run: OpenEdit) -> Updates:
         spec = self.page.service.models.spec(run.model, "inpaint")
-        return {self.page.tab.run: gr.update(visible=False), self.page.tab.cancel: gr.update(visible=True),
-                self.page.tab.as_is: gr.update(visible=spec.early_stop and self.page.service.worker.executor.can_end_early),
-                self.page.tab.progress: gr.update(visible=True, value=words.progress_html(None, 0, 0.0)),
-                self.page.tab.message: "", self.page.tab.actions: gr.update(visible=False),
-                self.page.tab.stage: gr.update(running={"active": True}, result={}, work_area=area_of(run.region.crop))}
+        return {
+            self.page.tab.run: gr.update(visible=False),
+            self.page.tab.cancel: gr.update(visible=True),
+            self.page.tab.as_is: gr.update(visible=spec.early_stop and self.page.service.worker.executor.can_end_early),
+            self.page.tab.progress: gr.update(visible=True, value=words.progress_html(None, 0, 0.0)),
+            self.page.tab.message: "",
+            self.page.tab.actions: gr.update(visible=False),
+            self.page.tab.stage: gr.update(running={"active": True}, result={}, work_area=area_of(run.region.crop)),
+        }
 
     def _previewed(self, progress: Progress | None, region: Region) -> Updates:
         if progress is None or progress.preview is None:
             return {}
-        return {self.page.tab.stage: gr.update(preview={"url": data_url_jpeg(progress.preview, quality=80), "bounds": region.crop.as_list(),
-                                                   "label": f"step {progress.step} of {progress.total}"})}
+        return {
+            self.page.tab.stage: gr.update(
+                preview={
+                    "url": data_url_jpeg(progress.preview, quality=80),
+                    "bounds": region.crop.as_list(),
+                    "label": f"step {progress.step} of {progress.total}",
+                }
+            )
+        }
 
     def _finished(self, saved: Saved, session: Session) -> Updates:
         """Shows a result, which the worker has saved already."""
         report = saved.report
         title = self.page.service.models.specs[report.model].title
-        items = [{"url": preview_url(preview), "label": words.made_line(title, seed, report)}
-                 for preview, seed in zip(saved.previews, report.seeds, strict=True)]
+        items = [
+            {"url": preview_url(preview), "label": words.made_line(title, seed, report)}
+            for preview, seed in zip(saved.previews, report.seeds, strict=True)
+        ]
         line = report.check.sentence if report.check else ""
         shown = {"id": secrets.token_hex(8), "items": items, "line": line}
         kept = dataclasses.replace(session, results=tuple(map(str, saved.paths)), chosen=0)
         download = gr.update(value=str(saved.paths[0]) if saved.paths else None, interactive=bool(saved.paths))
         return self.page.idle() | {
-            self.page.session: kept, self.page.tab.actions: gr.update(visible=True),
-            self.page.tab.download: download, self.page.tab.run: gr.update(value="Run again", visible=True),
+            self.page.session: kept,
+            self.page.tab.actions: gr.update(visible=True),
+            self.page.tab.download: download,
+            self.page.tab.run: gr.update(value="Run again", visible=True),
             self.page.tab.message: words.notice_html(report.notices) + words.downloads_html(report.downloads),
-            self.page.tab.stage: gr.update(result=shown, work_area={}, **NOT_RUNNING)}
+            self.page.tab.stage: gr.update(result=shown, work_area={}, **NOT_RUNNING),
+        }

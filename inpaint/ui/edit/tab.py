@@ -55,8 +55,9 @@ class EditTab:
         return [self.stage, *self.form.inputs()]
 
 
-def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str,
-                   told: Mapping[str, str], can_reimagine: bool) -> EditTab:
+def build_edit_tab(
+    specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str, told: Mapping[str, str], can_reimagine: bool
+) -> EditTab:
     """specs: those that inpaint. shown: the one that runs while nothing is typed. told: by model, what is said of what it knows."""
     known = list(specs)
     with gr.Row(elem_classes="ip-page", equal_height=False):
@@ -71,8 +72,14 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                 download = gr.DownloadButton("Download", elem_id="download-button")
         with gr.Column(elem_classes="ip-rail"):
             with gr.Column(elem_classes="ip-act"):
-                prompt = gr.Textbox(label="What should be there?", lines=3, max_lines=6, elem_id="prompt", max_length=2000,
-                                    placeholder="Leave empty to erase what you paint over")
+                prompt = gr.Textbox(
+                    label="What should be there?",
+                    lines=3,
+                    max_lines=6,
+                    elem_id="prompt",
+                    max_length=2000,
+                    placeholder="Leave empty to erase what you paint over",
+                )
                 run = gr.Button("Run", variant="primary", elem_id="run-button", interactive=False)
                 progress = gr.HTML(elem_id="progress", visible=False)
                 as_is = gr.Button("Use it as it is", elem_id="as-is-button", visible=False)
@@ -82,18 +89,31 @@ def build_edit_tab(specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, m
                 plan = gr.HTML(f'<p class="ip-note">{OPEN_FIRST}</p>', elem_id="plan")
             with gr.Column(elem_classes="ip-details"):
                 vocabularies = {spec.name: _build_vocabulary(spec, told.get(spec.name, "")) for spec in known if spec.knows}
-                with gr.Accordion("What should not be there", open=False, visible=shown.negative_prompt,
-                                  elem_classes="ip-fold", elem_id="negative-box") as negative_box:
-                    negative = gr.Textbox(show_label=False, lines=2, elem_id="negative-prompt", max_length=2000,
-                                          placeholder="bad anatomy, deformed", container=False)
-                model = gr.Dropdown([("Automatic", AUTOMATIC), *((spec.title, spec.name) for spec in known)],
-                                    value=AUTOMATIC, label="Model", elem_id="model", filterable=False)
+                with gr.Accordion(
+                    "What should not be there", open=False, visible=shown.negative_prompt, elem_classes="ip-fold", elem_id="negative-box"
+                ) as negative_box:
+                    negative = gr.Textbox(
+                        show_label=False,
+                        lines=2,
+                        elem_id="negative-prompt",
+                        max_length=2000,
+                        placeholder="bad anatomy, deformed",
+                        container=False,
+                    )
+                model = gr.Dropdown(
+                    [("Automatic", AUTOMATIC), *((spec.title, spec.name) for spec in known)],
+                    value=AUTOMATIC,
+                    label="Model",
+                    elem_id="model",
+                    filterable=False,
+                )
                 note, fetch = gr.HTML(model_note, elem_id="model-note"), FetchLine.build("model")
                 with gr.Accordion("More settings", open=False, elem_classes="ip-fold", elem_id="more"):
                     settings = build_settings(known, shown)
     form = WordsForm(prompt, negative_box, negative, model, note, fetch, settings, gr.State(shown.name), gr.State({}))
-    return EditTab(upload, stage, actions, back, another, reimagine, keep, download, form, vocabularies, run, as_is, cancel,
-                   progress, plan, message)
+    return EditTab(
+        upload, stage, actions, back, another, reimagine, keep, download, form, vocabularies, run, as_is, cancel, progress, plan, message
+    )
 
 
 def _build_vocabulary(spec: ModelSpec, told: str) -> Vocabulary:

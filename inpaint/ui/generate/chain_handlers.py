@@ -56,8 +56,7 @@ class ChainHandlers:
         link = chain.find(number)
         if link is None:
             return {self.tab.message: gr.skip()}
-        return {self.chain: chain, **self._showing(link),
-                self.tab.strip: gr.update(links=strip_links(chain), shown=link.number)}
+        return {self.chain: chain, **self._showing(link), self.tab.strip: gr.update(links=strip_links(chain), shown=link.number)}
 
     def choose(self, values: Values, event: gr.EventData) -> Updates:
         """Show another picture of the chain."""
@@ -83,8 +82,10 @@ class ChainHandlers:
         try:
             self._claim_page(request)
             path = self.editor.results.chosen_result(values)
-            return self.grown(values[self.chain], [path], "edited") | {self.tabs: gr.Tabs(selected="generate"),
-                                                                       self.tab.fold: gr.update(open=True)}
+            return self.grown(values[self.chain], [path], "edited") | {
+                self.tabs: gr.Tabs(selected="generate"),
+                self.tab.fold: gr.update(open=True),
+            }
         except InpaintError as error:
             return {self.editor.page.tab.message: words.error_html(error)}
 
@@ -106,10 +107,16 @@ class ChainHandlers:
         return link
 
     def _showing(self, link: Link) -> Updates:
-        return {self.shown: link.number, self.tab.empty: gr.update(visible=False),
-                self.tab.picture: gr.update(value=link.path, visible=True), self.tab.line: words.line_html(link.line), self.tab.strip: gr.update(shown=link.number),
-                self.tab.again: gr.update(visible=self.tab.reimagine is not None), self.tab.edit: gr.update(visible=True),
-                self.tab.download: gr.update(value=link.path, visible=True)}
+        return {
+            self.shown: link.number,
+            self.tab.empty: gr.update(visible=False),
+            self.tab.picture: gr.update(value=link.path, visible=True),
+            self.tab.line: words.line_html(link.line),
+            self.tab.strip: gr.update(shown=link.number),
+            self.tab.again: gr.update(visible=self.tab.reimagine is not None),
+            self.tab.edit: gr.update(visible=True),
+            self.tab.download: gr.update(value=link.path, visible=True),
+        }
 
     def _thumbnail(self, path: Path) -> str:
         limits = self.service.config.settings.pictures
@@ -118,6 +125,10 @@ class ChainHandlers:
     def _claim_page(self, request: gr.Request) -> None:
         """From now on no earlier run takes this page over. Raises Busy where one of its own is going."""
         person, page_id = person_of(request), str(request.session_hash)
-        if self.editor.page.own_job(request) or self.runs.unfinished(person, page_id) or self.service.worker.current(account_of(request), page_id):
+        if (
+            self.editor.page.own_job(request)
+            or self.runs.unfinished(person, page_id)
+            or self.service.worker.current(account_of(request), page_id)
+        ):
             raise Busy(*STILL_GOING)
         self.runs.claim(person, page_id)

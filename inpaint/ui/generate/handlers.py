@@ -120,9 +120,11 @@ class Generating(MakingHandlers):
 
     def readiness(self, values: Values) -> Updates:
         reason = self.missing(values)
-        return {self.making.run: gr.update(interactive=not reason),
-                self.panel.tab.missing: words.reason_html(reason) if reason else "",
-                self.chip: words.chip_html(self.spec(values), self.service.models, self.task)}
+        return {
+            self.making.run: gr.update(interactive=not reason),
+            self.panel.tab.missing: words.reason_html(reason) if reason else "",
+            self.chip: words.chip_html(self.spec(values), self.service.models, self.task),
+        }
 
     def start(self, values: Values, account: str, page_id: str) -> OpenGeneration:
         width, _, height = str(values[self.panel.tab.size]).partition("x")
@@ -177,8 +179,9 @@ def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any],
     seen = [*form.note_parts(), *can_run]
     form.settings.bind(form.shown, form.chosen)
     form.model.input(handlers.choose, chooses, [*form.fitted(), *sizes, *can_run], trigger_mode="always_last", **QUIET)
-    run = handlers.making.run.click(handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.panel.view(),
-                                    concurrency_limit=None, **QUIET)
+    run = handlers.making.run.click(
+        handlers.run, {chain.chain, chain.shown, *form.inputs(), *sizes}, handlers.panel.view(), concurrency_limit=None, **QUIET
+    )
     run.then(None, js=SHOW_PICTURE, **QUIET)
     for ready, button in handlers.making.words:
         button.click(partial(handlers.fill, ready), chooses, [*form.filled(), *sizes, *can_run], **QUIET)
@@ -193,8 +196,9 @@ def _bind_reimagining(handlers: Reimagining, making: Making, page: gr.Blocks) ->
     _bind_making(handlers, [], can_run, page)
     chain.chain.change(handlers.readiness, {chain.chain, making.form.model}, can_run, **QUIET)
     tab.again.click(lambda: gr.update(open=True), None, tab.fold, js=SHOW_FOLD, **QUIET)
-    editor.tab.reimagine.click(chain.take_result, {chain.chain, editor.session},
-                               [*chain.view(), chain.tabs, tab.fold, editor.tab.message], **QUIET)
+    editor.tab.reimagine.click(
+        chain.take_result, {chain.chain, editor.session}, [*chain.view(), chain.tabs, tab.fold, editor.tab.message], **QUIET
+    )
 
 
 def _pixels(text: str) -> int:

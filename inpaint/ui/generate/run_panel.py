@@ -136,6 +136,11 @@ class RunPanel:
 
     def _busy(self, busy: bool) -> Updates:
         runs = {button: gr.update(visible=not busy) for button in self.tab.runs()}
-        return {**runs, self.tab.cancel: gr.update(visible=busy), self.tab.as_is: gr.update(visible=False), self.tab.preview: "",
-                self.tab.message: "",
-                self.tab.progress: gr.update(visible=busy, value=words.progress_html(None, 0, 0.0))}
+        return {
+            **runs,
+            self.tab.cancel: gr.update(visible=busy),
+            self.tab.as_is: gr.update(visible=False),
+            self.tab.preview: "",
+            self.tab.message: "",
+            self.tab.progress: gr.update(visible=busy, value=words.progress_html(None, 0, 0.0)),
+        }

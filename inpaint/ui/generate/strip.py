@@ -32,9 +32,19 @@ class Strip(OwnComponent):
         render: bool = True,
         key: int | str | tuple[int | str, ...] | None = None,
     ) -> None:
-        super().__init__(value, html_template=TEMPLATE, js_on_load=SCRIPT.read_text("utf-8"), apply_default_css=False,
-                         elem_id=elem_id, elem_classes=elem_classes, visible=visible, render=render, key=key,
-                         links=links or [], shown=shown)
+        super().__init__(
+            value,
+            html_template=TEMPLATE,
+            js_on_load=SCRIPT.read_text("utf-8"),
+            apply_default_css=False,
+            elem_id=elem_id,
+            elem_classes=elem_classes,
+            visible=visible,
+            render=render,
+            key=key,
+            links=links or [],
+            shown=shown,
+        )
 
 
 def strip_links(chain: Chain) -> list[dict[str, Any]]:

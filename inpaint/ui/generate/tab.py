@@ -79,8 +79,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
     with gr.Row(elem_classes="ip-page", equal_height=False):
         with gr.Column(elem_classes="ip-picture"):
             empty = gr.HTML("<p>Say what the picture should show, then press Generate</p>", elem_id="generated-empty")
-            picture = gr.Image(type="filepath", format="png", interactive=False, show_label=False, elem_id="generated",
-                               buttons=["fullscreen"], container=False, visible=False)
+            picture = _build_picture()
             preview = gr.HTML(elem_id="generated-preview")
             line = gr.HTML(elem_id="generated-line")
             strip = Strip()
@@ -91,8 +90,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                 download = gr.DownloadButton("Download", elem_id="generated-download-button", visible=False)
         with gr.Column(elem_classes="ip-rail"):
             with gr.Column(elem_classes="ip-act"):
-                prompt = gr.Textbox(label="What should the picture show?", lines=3, max_lines=8, elem_id="generate-prompt",
-                                    placeholder="A painting of a friendly dog painted by a child", max_length=2000)
+                prompt = _build_prompt()
                 run = gr.Button("Generate", variant="primary", elem_id="generate-button")
                 progress = gr.HTML(elem_id="generate-progress", visible=False)
                 as_is = gr.Button("Use it as it is", elem_id="generate-as-is-button", visible=False)
@@ -103,22 +101,73 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
                 words = _word_buttons(GENERATE_WORDS, "generate-words")
                 refusals, negative = _negative(shown, "generate-negative")
                 model, note, fetch = _models(generating, "generate")
-                size = gr.Dropdown(size_choices(shown), value=size_choices(shown)[0][1], label="Size", elem_id="generate-size",
-                                   filterable=False)
+                size = gr.Dropdown(
+                    size_choices(shown), value=size_choices(shown)[0][1], label="Size", elem_id="generate-size", filterable=False
+                )
                 with gr.Accordion("More settings", open=False, elem_classes="ip-fold", elem_id="generate-more"):
                     settings = build_settings(generating, shown)
-                with gr.Accordion("Reimagine the picture", open=False, elem_classes="ip-fold", elem_id="reimagine",
-                                  visible=bool(reimagining)) as fold:
+                with gr.Accordion(
+                    "Reimagine the picture", open=False, elem_classes="ip-fold", elem_id="reimagine", visible=bool(reimagining)
+                ) as fold:
                     reimagine = _build_reimagine(reimagining) if reimagining else None
     form = WordsForm(prompt, refusals, negative, model, note, fetch, settings, gr.State(shown.name), gr.State({}))
-    return GenerateTab(empty, picture, preview, line, strip, opening, again, edit, download, Making(form, run, message, words), size, fold,
-                       reimagine, as_is, cancel, progress, message, missing)
+    return GenerateTab(
+        empty,
+        picture,
+        preview,
+        line,
+        strip,
+        opening,
+        again,
+        edit,
+        download,
+        Making(form, run, message, words),
+        size,
+        fold,
+        reimagine,
+        as_is,
+        cancel,
+        progress,
+        message,
+        missing,
+    )
+
+
+def _build_picture() -> gr.Image:
+    """The picture that is looked at."""
+    return gr.Image(
+        type="filepath",
+        format="png",
+        interactive=False,
+        show_label=False,
+        elem_id="generated",
+        buttons=["fullscreen"],
+        container=False,
+        visible=False,
+    )
+
+
+def _build_prompt() -> gr.Textbox:
+    return gr.Textbox(
+        label="What should the picture show?",
+        lines=3,
+        max_lines=8,
+        elem_id="generate-prompt",
+        placeholder="A painting of a friendly dog painted by a child",
+        max_length=2000,
+    )
 
 
 def _build_reimagine(specs: Sequence[ModelSpec]) -> Making:
     shown = specs[0]
-    prompt = gr.Textbox(label="What should it become?", lines=2, max_lines=6, elem_id="reimagine-prompt", max_length=2000,
-                        placeholder="A photo of a friendly dog")
+    prompt = gr.Textbox(
+        label="What should it become?",
+        lines=2,
+        max_lines=6,
+        elem_id="reimagine-prompt",
+        max_length=2000,
+        placeholder="A photo of a friendly dog",
+    )
     words = _word_buttons(REIMAGINE_WORDS, "reimagine-words")
     strength = build_sliders(specs, shown, [STRENGTH])
     run = gr.Button("Reimagine", elem_id="reimagine-button", interactive=False)
@@ -132,19 +181,22 @@ def _build_reimagine(specs: Sequence[ModelSpec]) -> Making:
 
 
 def _negative(shown: ModelSpec, name: str) -> tuple[gr.Accordion, gr.Textbox]:
-    with gr.Accordion("What it should not show", open=False, visible=shown.negative_prompt, elem_classes="ip-fold",
-                      elem_id=f"{name}-box") as box:
+    with gr.Accordion(
+        "What it should not show", open=False, visible=shown.negative_prompt, elem_classes="ip-fold", elem_id=f"{name}-box"
+    ) as box:
         return box, gr.Textbox(show_label=False, lines=2, container=False, max_length=2000, elem_id=name)
 
 
 def _models(specs: Iterable[ModelSpec], name: str) -> tuple[gr.Dropdown, gr.HTML, FetchLine]:
     choices = [(spec.title, spec.name) for spec in specs]
-    return (gr.Dropdown(choices, value=choices[0][1], label="Model", elem_id=f"{name}-model", filterable=False),
-            gr.HTML(elem_id=f"{name}-note"), FetchLine.build(name))
+    return (
+        gr.Dropdown(choices, value=choices[0][1], label="Model", elem_id=f"{name}-model", filterable=False),
+        gr.HTML(elem_id=f"{name}-note"),
+        FetchLine.build(name),
+    )
 
 
 def _word_buttons(ready: Iterable[Words], name: str) -> list[tuple[Words, gr.Button]]:
     """Quiet buttons that fill the form in; nothing runs."""
     with gr.Row(elem_classes="ip-words", elem_id=name):
         return [(words, gr.Button(words.title, size="sm", elem_classes="ip-word")) for words in ready]
-

@@ -34,7 +34,9 @@ class RepeatedUpdates:
 
     def is_news(self, *said: object) -> bool:
         """Whether one of these is another object than last time (equal texts are the same), or it is time to be heard from."""
-        same = len(said) == len(self._last) and all(new is old or (isinstance(new, str) and new == old) for new, old in zip(said, self._last, strict=True))
+        same = len(said) == len(self._last) and all(
+            new is old or (isinstance(new, str) and new == old) for new, old in zip(said, self._last, strict=True)
+        )
         if same and self._clock() - self._since < AT_LEAST_EVERY:
             return False
         self._last, self._since = said, self._clock()

@@ -141,8 +141,10 @@ def _unknown_name(host: str) -> str:
 
 
 def _foreign(origin: str, host: str) -> str:
-    return (f"A page of {_shown(origin)} may not use this server, which was asked for as {_shown(host)}; if that is where you opened "
-            "Inpaint, its owner can allow the name with INPAINT_ALLOWED_HOSTS.")
+    return (
+        f"A page of {_shown(origin)} may not use this server, which was asked for as {_shown(host)}; if that is where you opened "
+        "Inpaint, its owner can allow the name with INPAINT_ALLOWED_HOSTS."
+    )
 
 
 def _shown(name: str) -> str:
@@ -155,11 +157,17 @@ def _without_cors(send: Send, is_space: bool) -> Send:
     Gradio allows every origin, with credentials, and sets its login for all sites. On a Space, the page lies in a frame of the
     hub's own page, where a stricter cookie would not be sent.
     """
+
     async def own(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [(name, value if is_space or name.lower() != b"set-cookie" else _lax(value))
-                                              for name, value in message.get("headers", ())
-                                              if not name.lower().startswith(b"access-control-")]}
+            message = {
+                **message,
+                "headers": [
+                    (name, value if is_space or name.lower() != b"set-cookie" else _lax(value))
+                    for name, value in message.get("headers", ())
+                    if not name.lower().startswith(b"access-control-")
+                ],
+            }
         await send(message)
 
     return own
@@ -174,6 +182,7 @@ def _with_person(names: Names, scope: Scope, send: Send) -> Send:
 
     The page is known by being HTML: its path may have any prefix.
     """
+
     async def with_name(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)

@@ -89,8 +89,12 @@ def hosts_of(settings: Settings, environment: Mapping[str, str]) -> Hosts:
     own = settings.host if settings.host and address_of(settings.host) is None else ""
     names = [name for name in (own, *of_space, *settings.allowed_hosts) if name]
     proxies = settings.trusted_proxies or (TUNNEL_PROXIES if settings.share else ())
-    return Hosts([_name(name) for name in names], takes_addresses=_reaches_others(settings.host or LOOPBACK), is_space=is_space,
-                 proxies=[network for proxy in proxies for network in _networks(proxy)])
+    return Hosts(
+        [_name(name) for name in names],
+        takes_addresses=_reaches_others(settings.host or LOOPBACK),
+        is_space=is_space,
+        proxies=[network for proxy in proxies for network in _networks(proxy)],
+    )
 
 
 def parted(authority: str, scheme: str = "http") -> tuple[str, str]:
@@ -139,8 +143,10 @@ def exposure(settings: Settings, environment: Mapping[str, str]) -> str:
 def check_open(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raises BadConfig where others would reach a server without a login, and nobody said that it is meant."""
     if (way := exposure(settings, environment)) and not settings.open:
-        raise BadConfig(f"Others would reach this server by {way}, and it asks for no login.",
-                        "Ask for one with --auth USER:PASSWORD, or say with --open that everybody may use it.")
+        raise BadConfig(
+            f"Others would reach this server by {way}, and it asks for no login.",
+            "Ask for one with --auth USER:PASSWORD, or say with --open that everybody may use it.",
+        )
 
 
 def _reaches_others(host: str) -> bool:

@@ -63,8 +63,13 @@ class Doors:
 
     def __init__(self, app: ASGIApp, upload_bytes: int, event_bytes: int) -> None:
         self._app = app
-        self._most: Mapping[Size, int] = {"none": 0, "form": FORM_BYTES, "json": JSON_BYTES, "event": event_bytes,
-                                          "upload": upload_bytes + MULTIPART_BYTES}
+        self._most: Mapping[Size, int] = {
+            "none": 0,
+            "form": FORM_BYTES,
+            "json": JSON_BYTES,
+            "event": event_bytes,
+            "upload": upload_bytes + MULTIPART_BYTES,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -27,7 +27,8 @@ from inpaint.jobs.job import Job
 from inpaint.saving import Saved
 from inpaint.service import Service
 from inpaint.storage.folder import FolderWatch
-from inpaint.storage.uploads import Upload, read_mask, read_picture
+from inpaint.storage.masks import read_mask
+from inpaint.storage.uploads import Upload, read_picture
 from inpaint.ui.component import FileField
 from inpaint.ui.runs.identity import account_of
 from inpaint.ui.runs.poll import follow, is_listening, until_listened
@@ -50,12 +51,28 @@ class Endpoints:
         self.service = service
         self._sessions = CallSessions()
 
-    async def edit(self, request: gr.Request, image: str | None, mask: str | None, prompt: Text = None,
-                   negative_prompt: Text = None, model: Text = None, seed: Number = None, num_inference_steps: Number = None,
-                   guidance_scale: Number = None, strength: Number = None, scheduler: Text = None,
-                   prior_num_inference_steps: Number = None, prior_guidance_scale: Number = None, count: Number = None,
-                   grow: Number = None, feather: Number = None, tone_match: Anything = None, work_area: Text = None,
-                   invert_mask: Switch = None) -> tuple[list[str], dict[str, object]]:
+    async def edit(
+        self,
+        request: gr.Request,
+        image: str | None,
+        mask: str | None,
+        prompt: Text = None,
+        negative_prompt: Text = None,
+        model: Text = None,
+        seed: Number = None,
+        num_inference_steps: Number = None,
+        guidance_scale: Number = None,
+        strength: Number = None,
+        scheduler: Text = None,
+        prior_num_inference_steps: Number = None,
+        prior_guidance_scale: Number = None,
+        count: Number = None,
+        grow: Number = None,
+        feather: Number = None,
+        tone_match: Anything = None,
+        work_area: Text = None,
+        invert_mask: Switch = None,
+    ) -> tuple[list[str], dict[str, object]]:
         """Repaint the masked part of a picture. Returns (result files, report)."""
         values = _chosen(locals(), Endpoints.edit)
         self._sessions.begin(request)
@@ -64,9 +81,19 @@ class Endpoints:
             plan = await asyncio.to_thread(self.service.plan, wanted)
             return _answer(await _outcome(self.service.start_edit(wanted, account_of(request), plan=plan)))
 
-    async def generate(self, request: gr.Request, prompt: Text, negative_prompt: Text = None, model: Text = None,
-                       seed: Number = None, num_inference_steps: Number = None, guidance_scale: Number = None, width: Number = None,
-                       height: Number = None, count: Number = None) -> tuple[list[str], dict[str, object]]:
+    async def generate(
+        self,
+        request: gr.Request,
+        prompt: Text,
+        negative_prompt: Text = None,
+        model: Text = None,
+        seed: Number = None,
+        num_inference_steps: Number = None,
+        guidance_scale: Number = None,
+        width: Number = None,
+        height: Number = None,
+        count: Number = None,
+    ) -> tuple[list[str], dict[str, object]]:
         """Make a first picture from text. Returns (result files, report)."""
         values = _chosen(locals(), Endpoints.generate)
         self._sessions.begin(request)
@@ -74,10 +101,22 @@ class Endpoints:
             wanted = self.service.generate_request(values)
             return _answer(await _outcome(self.service.start_generate(wanted, account_of(request))))
 
-    async def reimagine(self, request: gr.Request, image: str | None, prompt: Text = None, negative_prompt: Text = None,
-                        model: Text = None, seed: Number = None, num_inference_steps: Number = None, guidance_scale: Number = None,
-                        strength: Number = None, scheduler: Text = None, prior_num_inference_steps: Number = None,
-                        prior_guidance_scale: Number = None, count: Number = None) -> tuple[list[str], dict[str, object]]:
+    async def reimagine(
+        self,
+        request: gr.Request,
+        image: str | None,
+        prompt: Text = None,
+        negative_prompt: Text = None,
+        model: Text = None,
+        seed: Number = None,
+        num_inference_steps: Number = None,
+        guidance_scale: Number = None,
+        strength: Number = None,
+        scheduler: Text = None,
+        prior_num_inference_steps: Number = None,
+        prior_guidance_scale: Number = None,
+        count: Number = None,
+    ) -> tuple[list[str], dict[str, object]]:
         """Make a picture anew from a picture and words. Returns (result files, report)."""
         values = _chosen(locals(), Endpoints.reimagine)
         self._sessions.begin(request)
@@ -149,8 +188,11 @@ def unsaved_route(service: Service, auth: tuple[str, str] | None) -> Route:
         if file is None:
             return JSONResponse({"error": "This result is not in memory any more."}, 404)
         name = quote(file.name)
-        return Response(file.data, media_type="image/png", headers={"Content-Disposition": f"attachment; filename*=utf-8''{name}",
-                                                                   "Cache-Control": "no-store"})
+        return Response(
+            file.data,
+            media_type="image/png",
+            headers={"Content-Disposition": f"attachment; filename*=utf-8''{name}", "Cache-Control": "no-store"},
+        )
 
     return Route("/kept/{key}/{name}", download, middleware=[Middleware(Login, auth=auth)])
 

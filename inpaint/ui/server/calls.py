@@ -53,7 +53,9 @@ async def wrong_request(request: Request, error: Exception) -> JSONResponse:
 class Calls:
     """ASGI middleware. has_call, has_event, has_session: whether there is one of that name, of that id."""
 
-    def __init__(self, app: ASGIApp, has_call: Callable[[str], bool], has_event: Callable[[str], bool], has_session: Callable[[str], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, has_call: Callable[[str], bool], has_event: Callable[[str], bool], has_session: Callable[[str], bool]
+    ) -> None:
         self._app, self._has_call, self._has_event, self._has_session = app, has_call, has_event, has_session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +77,6 @@ class Calls:
             return NO_CALL if call and not self._has_call(call["name"]) else ""
         event = EVENT.fullmatch(path)
         return NO_EVENT if event and not self._has_event(event["event"]) else ""
-
 
     def _is_lost_session(self, path: str, query: bytes) -> bool:
         given = QueryParams(query).get("session_hash") if SESSION.fullmatch(path) else None

@@ -32,8 +32,12 @@ def launch(page: Page) -> NoReturn:
     let_streams_fail()
     settings = page.service.config.settings
     if way := exposure(settings, os.environ):
-        print(f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "
-              "--auth USER:PASSWORD asks for one.", file=sys.stderr, flush=True)
+        print(
+            f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "
+            "--auth USER:PASSWORD asks for one.",
+            file=sys.stderr,
+            flush=True,
+        )
     stop = stop_signal()
     raise_open_files()
     try:

@@ -35,9 +35,25 @@ MAX_VALUE_CHARS = 12_000_000
 """A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("state.js", "distance.js", "strokes.js", "view.js", "sketch.js", "tools.js", "band.js", "png.js",
-            "maskfile.js", "compare.js", "overlays.js", "opening.js", "outbox.js", "pointers.js", "keys.js",
-            "controls.js", "main.js")
+_SCRIPTS = (
+    "state.js",
+    "distance.js",
+    "strokes.js",
+    "view.js",
+    "sketch.js",
+    "tools.js",
+    "band.js",
+    "png.js",
+    "maskfile.js",
+    "compare.js",
+    "overlays.js",
+    "opening.js",
+    "outbox.js",
+    "pointers.js",
+    "keys.js",
+    "controls.js",
+    "main.js",
+)
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 
 
@@ -99,11 +115,26 @@ class Stage(OwnComponent):
         key: int | str | tuple[int | str, ...] | None = None,
     ) -> None:
         super().__init__(
-            value, html_template=_template(), js_on_load=_script(), apply_default_css=False, elem_id=elem_id,
-            elem_classes=elem_classes, visible=visible, render=render, key=key,
-            picture=picture or {}, work_area=work_area or {}, preview=preview or {}, running=running or {},
-            result=result or {}, mask=mask or {}, band=band or {}, examples=examples or [], fillings=fillings or [],
-            notice=notice or {}, held=held or {},
+            value,
+            html_template=_template(),
+            js_on_load=_script(),
+            apply_default_css=False,
+            elem_id=elem_id,
+            elem_classes=elem_classes,
+            visible=visible,
+            render=render,
+            key=key,
+            picture=picture or {},
+            work_area=work_area or {},
+            preview=preview or {},
+            running=running or {},
+            result=result or {},
+            mask=mask or {},
+            band=band or {},
+            examples=examples or [],
+            fillings=fillings or [],
+            notice=notice or {},
+            held=held or {},
         )
 
 
@@ -132,8 +163,13 @@ def receive(value: object, held: HeldValue) -> HeldValue:
         mask = held.mask
     elif not isinstance(mask, str):
         raise BadMask("The stage's mask is not text.")
-    return HeldValue(_text(fields, "picture"), token, mask, _whole_number(fields, "grow", 0, -GROW_LIMIT_PX, GROW_LIMIT_PX),
-                     _whole_number(fields, "feather", FEATHER_DEFAULT_PX, 0, FEATHER_LIMIT_PX))
+    return HeldValue(
+        _text(fields, "picture"),
+        token,
+        mask,
+        _whole_number(fields, "grow", 0, -GROW_LIMIT_PX, GROW_LIMIT_PX),
+        _whole_number(fields, "feather", FEATHER_DEFAULT_PX, 0, FEATHER_LIMIT_PX),
+    )
 
 
 def decode(value: HeldValue, picture_id: str, proxy: Extent, full: Extent) -> StageValue:
@@ -200,7 +236,7 @@ def _decode_mask(url: str, proxy: Extent) -> Pixels | None:
     if len(url) > MAX_VALUE_CHARS or not url.startswith(PNG_PREFIX):
         raise BadMask("The mask is not a PNG picture.")
     try:
-        return _open_png(base64.b64decode(url[len(PNG_PREFIX):], validate=True), proxy)
+        return _open_png(base64.b64decode(url[len(PNG_PREFIX) :], validate=True), proxy)
     except (binascii.Error, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         raise BadMask("The mask is not a PNG picture that can be read.") from None
 

@@ -40,6 +40,7 @@ def text(size: float, weight: int) -> Callable[[Pixels], object]:
     def write(canvas: Pixels) -> None:
         for line in range(5):
             cv2.putText(canvas, "Remove me gq%", (8, 32 + line * 40), cv2.FONT_HERSHEY_SIMPLEX, size, 255, weight)
+
     return write
 
 
@@ -48,7 +49,9 @@ SHAPES: dict[str, Pixels] = {
     "an antialiased disc": drawn(lambda c: cv2.circle(c, (163, 119), 60, 255, -1, cv2.LINE_AA)),
     **{f"a stroke of {w} px": drawn(lambda c, w=w: cv2.polylines(c, ZIGZAG, False, 255, w)) for w in (1, 2, 3, 9)},
     **{f"an antialiased stroke of {w} px": drawn(lambda c, w=w: cv2.polylines(c, ZIGZAG, False, 255, w, cv2.LINE_AA)) for w in (1, 3, 9)},
-    "small text": drawn(text(0.4, 1)), "text": drawn(text(0.8, 1)), "bold text": drawn(text(1.2, 4)),
+    "small text": drawn(text(0.4, 1)),
+    "text": drawn(text(0.8, 1)),
+    "bold text": drawn(text(1.2, 4)),
     "a block": drawn(lambda c: cv2.rectangle(c, (50, 40), (200, 150), 255, -1)),
     "a ring": drawn(lambda c: (cv2.circle(c, (160, 120), 100, 255, -1), cv2.circle(c, (160, 120), 70, 0, -1))),
     "all but a disc": 255 - drawn(lambda c: cv2.circle(c, (160, 120), 50, 255, -1)),
@@ -61,12 +64,17 @@ def ramp(canvas: Pixels) -> None:
 
 
 SOFT: dict[str, Pixels] = {
-    **{f"blurred by {s} px": cv2.GaussianBlur(SHAPES["a disc of 20 px"] if s < 8 else SHAPES["a disc of 90 px"], (0, 0), s) for s in (3, 5, 8, 20)},
+    **{
+        f"blurred by {s} px": cv2.GaussianBlur(SHAPES["a disc of 20 px"] if s < 8 else SHAPES["a disc of 90 px"], (0, 0), s)
+        for s in (3, 5, 8, 20)
+    },
     "a gradient over all": np.tile(np.rint(np.linspace(0, 255, WIDTH)).astype(np.uint8), (HEIGHT, 1)),
     "a gradient between hard edges": drawn(ramp),
     "a halo": drawn(lambda c: (cv2.circle(c, (160, 120), 100, 100, -1), cv2.circle(c, (160, 120), 60, 255, -1))),
-    "hard and soft": np.maximum(drawn(lambda c: cv2.circle(c, (90, 120), 50, 255, -1)),
-                                cv2.GaussianBlur(drawn(lambda c: cv2.circle(c, (240, 120), 30, 255, -1)), (0, 0), 8)),
+    "hard and soft": np.maximum(
+        drawn(lambda c: cv2.circle(c, (90, 120), 50, 255, -1)),
+        cv2.GaussianBlur(drawn(lambda c: cv2.circle(c, (240, 120), 30, 255, -1)), (0, 0), 8),
+    ),
 }
 
 
@@ -128,7 +136,16 @@ def test_any_drawing(coder: str, seed: int, smooth: bool) -> None:
     assert changes_beyond(without_coding_noise(through(canvas, coder)), Mask(canvas).within(6)) == 0
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((5, 7), np.uint8), np.full((5, 7), 255, np.uint8), np.full((5, 7), 3, np.uint8),
-                                    np.full((1, 1), 90, np.uint8), np.full((1, 3000), 200, np.uint8)], ids=["black", "white", "noise", "a pixel", "a line"])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((5, 7), np.uint8),
+        np.full((5, 7), 255, np.uint8),
+        np.full((5, 7), 3, np.uint8),
+        np.full((1, 1), 90, np.uint8),
+        np.full((1, 3000), 200, np.uint8),
+    ],
+    ids=["black", "white", "noise", "a pixel", "a line"],
+)
 def test_masks_without_an_edge(pixels: Pixels) -> None:
     assert np.array_equal(without_coding_noise(pixels), np.where(pixels < NOISE, 0, pixels))

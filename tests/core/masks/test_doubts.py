@@ -43,13 +43,20 @@ def test_a_mask_that_is_dark_all_over(greatest: int, percent: str) -> None:
     assert f"brightest value is {greatest} of 255" in notice and f"at {percent} % at most" in notice and "the numbers of things" in notice
 
 
-@pytest.mark.parametrize("pixels", [
-    *[pytest.param(pixels, id=name) for name, pixels in (SHAPES | SOFT).items()],
-    pytest.param(np.full((40, 50), 128, np.uint8), id="half everywhere"),
-    pytest.param(np.clip(GRADIENT.astype(int) + np.random.default_rng(0).integers(-3, 4, GRADIENT.shape), 0, 255).astype(np.uint8), id="a gradient with grain"),
-    pytest.param(np.clip(np.hypot(*np.mgrid[-120:120, -160:160]), 0, 255).astype(np.uint8), id="a vignette"),
-    pytest.param(np.where(np.random.default_rng(0).random((240, 320)) < 0.5, 255, 0).astype(np.uint8), id="a dissolving brush"),
-    pytest.param(np.zeros((4, 4), np.uint8), id="nothing painted"), pytest.param(np.full((1, 16_000), 90 + 60, np.uint8), id="a line of pixels"),
-])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        *[pytest.param(pixels, id=name) for name, pixels in (SHAPES | SOFT).items()],
+        pytest.param(np.full((40, 50), 128, np.uint8), id="half everywhere"),
+        pytest.param(
+            np.clip(GRADIENT.astype(int) + np.random.default_rng(0).integers(-3, 4, GRADIENT.shape), 0, 255).astype(np.uint8),
+            id="a gradient with grain",
+        ),
+        pytest.param(np.clip(np.hypot(*np.mgrid[-120:120, -160:160]), 0, 255).astype(np.uint8), id="a vignette"),
+        pytest.param(np.where(np.random.default_rng(0).random((240, 320)) < 0.5, 255, 0).astype(np.uint8), id="a dissolving brush"),
+        pytest.param(np.zeros((4, 4), np.uint8), id="nothing painted"),
+        pytest.param(np.full((1, 16_000), 90 + 60, np.uint8), id="a line of pixels"),
+    ],
+)
 def test_a_mask_that_is_none_of_these(pixels: Pixels) -> None:
     assert mask_doubts(Mask(pixels)) == ()

@@ -14,15 +14,23 @@ from inpaint.core.masks.mask import Mask
 from inpaint.errors import EmptyMask
 
 SHAPES = st.tuples(st.integers(1, 24), st.integers(1, 24))
-soft_masks = SHAPES.flatmap(lambda shape: hnp.arrays(
-    np.uint8, shape, elements=st.sampled_from([0, 0, 0, 0, 1, 7, 128, 254, 255, 255]), fill=st.just(0)))
+soft_masks = SHAPES.flatmap(
+    lambda shape: hnp.arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 0, 0, 1, 7, 128, 254, 255, 255]), fill=st.just(0))
+)
 hard_masks = SHAPES.flatmap(lambda shape: hnp.arrays(np.uint8, shape, elements=st.sampled_from([0, 255]), fill=st.just(0)))
 
 H, W = 21, 33
 PLACES = {
-    "one pixel": (10, 16, 11, 17), "top edge": (0, 10, 3, 20), "bottom edge": (18, 10, 21, 20), "left edge": (5, 0, 15, 4),
-    "right edge": (5, 29, 15, 33), "top left corner": (0, 0, 2, 2), "bottom right corner": (20, 32, 21, 33),
-    "whole": (0, 0, 21, 33), "a row": (7, 0, 8, 33), "a column": (0, 9, 21, 10),
+    "one pixel": (10, 16, 11, 17),
+    "top edge": (0, 10, 3, 20),
+    "bottom edge": (18, 10, 21, 20),
+    "left edge": (5, 0, 15, 4),
+    "right edge": (5, 29, 15, 33),
+    "top left corner": (0, 0, 2, 2),
+    "bottom right corner": (20, 32, 21, 33),
+    "whole": (0, 0, 21, 33),
+    "a row": (7, 0, 8, 33),
+    "a column": (0, 9, 21, 10),
 }
 
 
@@ -53,8 +61,7 @@ def test_grown_masks_hold_exactly_the_pixels_within_the_radius(pixels: NDArray[n
 
 
 @given(soft_masks, st.integers(1, 30))
-def test_shrinking_keeps_exactly_the_pixels_farther_than_the_radius_from_an_unpainted_one(pixels: NDArray[np.uint8],
-                                                                                        radius: int) -> None:
+def test_shrinking_keeps_exactly_the_pixels_farther_than_the_radius_from_an_unpainted_one(pixels: NDArray[np.uint8], radius: int) -> None:
     assert np.array_equal(Mask(pixels).grow(-radius).painted, (pixels > 0) & (squared_distance(pixels == 0) > radius**2))
 
 
@@ -115,10 +122,15 @@ def test_a_mask_keeps_its_own_pixels() -> None:
         mask.pixels[0, 0] = 1
 
 
-@pytest.mark.parametrize("wrong", [
-    pytest.param(np.zeros((2, 2), bool), id="bool"), pytest.param(np.zeros((2, 2), np.float32), id="float"),
-    pytest.param(np.zeros((2, 2, 1), np.uint8), id="three axes"), pytest.param(np.zeros(4, np.uint8), id="one axis"),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(np.zeros((2, 2), bool), id="bool"),
+        pytest.param(np.zeros((2, 2), np.float32), id="float"),
+        pytest.param(np.zeros((2, 2, 1), np.uint8), id="three axes"),
+        pytest.param(np.zeros(4, np.uint8), id="one axis"),
+    ],
+)
 def test_only_bytes_in_two_axes_are_a_mask(wrong: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="a mask is uint8"):
         Mask(wrong)

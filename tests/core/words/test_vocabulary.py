@@ -9,20 +9,35 @@ from inpaint.core.spec import ModelSpec
 from inpaint.core.words.vocabulary import vocabulary_notices
 from training.things import _FRAMES, _KIND_WORDS, THINGS, plain_prompt  # pyright: ignore[reportPrivateUsage]
 
-SMALL = ModelSpec("small", "Small", "none", ("inpaint",), knows=("a dog", "a top hat", "a green apple", "a cat"), also_knows=("hat", "apple"),
-                  passes_over=("photo", "please"))
+SMALL = ModelSpec(
+    "small",
+    "Small",
+    "none",
+    ("inpaint",),
+    knows=("a dog", "a top hat", "a green apple", "a cat"),
+    also_knows=("hat", "apple"),
+    passes_over=("photo", "please"),
+)
 NONE = "Small knows none of these words, so what it painted is a guess: it draws 4 things, such as a dog, a top hat and a green apple."
 
 
-@pytest.mark.parametrize(("prompt", "notice"), [
-    pytest.param("a violin", NONE, id="none"), pytest.param("dogs", NONE, id="not even by a letter more"),
-    pytest.param("\U0001f436", NONE, id="no word at all"), pytest.param("a photo, please", NONE, id="nothing but what it passes over"),
-    pytest.param("a dog", "", id="one"), pytest.param("The DOG", "", id="another article, capitals"), pytest.param("", "", id="no prompt"),
-    pytest.param("an apple", "", id="another word for one"), pytest.param("a photo of a dog with a hat, please", "", id="two, and words between"),
-    pytest.param("a big dog", "Of these words Small knows only a dog.", id="some"),
-    pytest.param("a cat on a mat by a dog", "Of these words Small knows only a cat and a dog.", id="some, as they follow"),
-    pytest.param("a huge green apple", "Of these words Small knows only a green apple.", id="the longest name wins"),
-])
+@pytest.mark.parametrize(
+    ("prompt", "notice"),
+    [
+        pytest.param("a violin", NONE, id="none"),
+        pytest.param("dogs", NONE, id="not even by a letter more"),
+        pytest.param("\U0001f436", NONE, id="no word at all"),
+        pytest.param("a photo, please", NONE, id="nothing but what it passes over"),
+        pytest.param("a dog", "", id="one"),
+        pytest.param("The DOG", "", id="another article, capitals"),
+        pytest.param("", "", id="no prompt"),
+        pytest.param("an apple", "", id="another word for one"),
+        pytest.param("a photo of a dog with a hat, please", "", id="two, and words between"),
+        pytest.param("a big dog", "Of these words Small knows only a dog.", id="some"),
+        pytest.param("a cat on a mat by a dog", "Of these words Small knows only a cat and a dog.", id="some, as they follow"),
+        pytest.param("a huge green apple", "Of these words Small knows only a green apple.", id="the longest name wins"),
+    ],
+)
 def test_what_is_said(prompt: str, notice: str) -> None:
     assert vocabulary_notices(SMALL, prompt) == ((notice,) if notice else ())
 

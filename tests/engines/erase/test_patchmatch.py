@@ -42,14 +42,19 @@ def test_a_pattern_goes_on() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-@pytest.mark.parametrize(("height", "width", "marked"), [
-    pytest.param(1, 2, (0, 0, 1, 1), id="one pixel of two"), pytest.param(2, 1, (0, 0, 1, 1), id="one of two, upright"),
-    pytest.param(11, 11, (0, 0, 1, 1), id="corner of one patch"), pytest.param(30, 31, (0, 0, 30, 30), id="one column left"),
-    pytest.param(5, 400, (0, 100, 5, 200), id="a strip"), pytest.param(400, 3, (0, 0, 200, 3), id="upper half of a strip"),
-    pytest.param(33, 47, (32, 46, 33, 47), id="last pixel"),
-])
-def test_any_shape_is_filled_and_the_rest_left_alone(engine: Erase, height: int, width: int,
-                                                   marked: tuple[int, int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "marked"),
+    [
+        pytest.param(1, 2, (0, 0, 1, 1), id="one pixel of two"),
+        pytest.param(2, 1, (0, 0, 1, 1), id="one of two, upright"),
+        pytest.param(11, 11, (0, 0, 1, 1), id="corner of one patch"),
+        pytest.param(30, 31, (0, 0, 30, 30), id="one column left"),
+        pytest.param(5, 400, (0, 100, 5, 200), id="a strip"),
+        pytest.param(400, 3, (0, 0, 200, 3), id="upper half of a strip"),
+        pytest.param(33, 47, (32, 46, 33, 47), id="last pixel"),
+    ],
+)
+def test_any_shape_is_filled_and_the_rest_left_alone(engine: Erase, height: int, width: int, marked: tuple[int, int, int, int]) -> None:
     picture, mask = noise(height, width), block(height, width, *marked)
     output = filled(engine, picture, mask).picture
     assert output.shape == picture.shape and output.dtype == np.uint8

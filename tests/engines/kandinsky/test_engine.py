@@ -64,10 +64,23 @@ class TestProgress:
         assert np.array_equal(*[next(p.preview for p in w.heard if p.preview is not None) for w in (first, second)])
 
 
-CANCEL_POINTS = [("prior", 0), ("prior", 2), ("loading", 1), ("loading", 3), ("encoding", 0), ("encoding", 3), ("denoising", 1), ("denoising", 3),
-                 ("decoding", 0), ("decoding", 4)]
-CANCELS = [*[pytest.param(None, point, id=f"{point[0]}-{point[1]}") for point in CANCEL_POINTS],
-           pytest.param("dpm++", ("denoising", 2), id="dpm++-denoising-2"), pytest.param("ddim", ("denoising", 2), id="ddim-denoising-2")]
+CANCEL_POINTS = [
+    ("prior", 0),
+    ("prior", 2),
+    ("loading", 1),
+    ("loading", 3),
+    ("encoding", 0),
+    ("encoding", 3),
+    ("denoising", 1),
+    ("denoising", 3),
+    ("decoding", 0),
+    ("decoding", 4),
+]
+CANCELS = [
+    *[pytest.param(None, point, id=f"{point[0]}-{point[1]}") for point in CANCEL_POINTS],
+    pytest.param("dpm++", ("denoising", 2), id="dpm++-denoising-2"),
+    pytest.param("ddim", ("denoising", 2), id="ddim-denoising-2"),
+]
 
 
 class TestCancel:
@@ -138,7 +151,6 @@ class TestZeroEmbedding:
         (tmp_path / "cache").write_text("a file where the folder should be")
         edit(load())
 
-
     def test_its_encoder_is_gone_before_anything_else_is_loaded(self, load) -> None:
         """Else what was loaded for the edit would have to make room for it."""
         engine = load()
@@ -157,9 +169,17 @@ class TestPriorEmbeddings:
         assert np.array_equal(edit(engine, watcher), first)
         assert "prior" not in watcher.stages
 
-    @pytest.mark.parametrize("changed", [
-        {"prompt": "the sky"}, {"negative_prompt": "the dog"}, {"seed": 4}, {"prior_num_inference_steps": 4},
-        {"prior_guidance_scale": 2.0}], ids=lambda changed: next(iter(changed)))
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"prompt": "the sky"},
+            {"negative_prompt": "the dog"},
+            {"seed": 4},
+            {"prior_num_inference_steps": 4},
+            {"prior_guidance_scale": 2.0},
+        ],
+        ids=lambda changed: next(iter(changed)),
+    )
     def test_whatever_decides_them_makes_them_anew(self, load, changed) -> None:
         engine, watcher = load(), Watcher()
         edit(engine)
@@ -174,8 +194,9 @@ class TestPriorEmbeddings:
 
 
 class TestTrouble:
-    @pytest.mark.parametrize(("part", "names"), [("prior", "prior"), ("image_encoder", "image encoder"), ("unet", "decoder"),
-                                                 ("movq", "encoder")])
+    @pytest.mark.parametrize(
+        ("part", "names"), [("prior", "prior"), ("image_encoder", "image encoder"), ("unet", "decoder"), ("movq", "encoder")]
+    )
     def test_a_nan_weight_is_bad_output(self, load, learned, tmp_path, part, names) -> None:
         copy = learned.copy(tmp_path)
         (weights,) = [*copy.prior.glob(f"{part}/*.safetensors"), *copy.decoder.glob(f"{part}/*.safetensors")]
@@ -297,7 +318,7 @@ class TestThinStrokes:
         pooled = max_pool_to_cells(mask, 8)
         assert pooled.shape == mask.shape and pooled.dtype == np.uint8
         expected = np.zeros((64, 64), np.uint8)
-        expected[row // 8 * 8:row // 8 * 8 + 8, 8:56] = 255
+        expected[row // 8 * 8 : row // 8 * 8 + 8, 8:56] = 255
         assert np.array_equal(pooled, expected)
 
     def test_an_aligned_mask_is_unchanged(self) -> None:
@@ -494,8 +515,15 @@ class TestLadder:
 @pytest.mark.parametrize("task", ["inpaint", "image-to-image"])
 def test_a_multiple_that_the_movq_does_not_take_is_a_wrong_setting(task, learned, learned_image, tmp_path) -> None:
     sources = {"prior": learned.prior, "decoder": learned.decoder, "image_decoder": learned_image.decoder}
-    spec = ModelSpec("mine", "Mine", "kandinsky22", (task,), file="mine.toml", working=WorkingLimits(multiple=32, max_pixels=65_536),
-                     sources={part: Source(str(folder)) for part, folder in sources.items()})
+    spec = ModelSpec(
+        "mine",
+        "Mine",
+        "kandinsky22",
+        (task,),
+        file="mine.toml",
+        working=WorkingLimits(multiple=32, max_pixels=65_536),
+        sources={part: Source(str(folder)) for part, folder in sources.items()},
+    )
     with pytest.raises(BadConfig, match=r"mine.toml: working.multiple: its MoVQ needs a multiple of 64"):
         FAMILIES["kandinsky22"][task].load(spec, Runtime("cpu", None, tmp_path), Watcher())
 
@@ -524,11 +552,14 @@ class TestNothingTwice:
         assert calls == []
         assert np.array_equal(second, edit(load(), work=an_edit(seed=4)))
 
-    @pytest.mark.parametrize(("work", "made"), [
-        pytest.param(an_edit(mask=np.full((64, 64), 255, np.uint8)), ["encode", "fit"], id="another mask"),
-        pytest.param(an_edit(prompt="the sky"), ["forward", "forward"], id="other words"),
-        pytest.param(an_edit(negative_prompt="the sky"), ["forward", "forward"], id="a negative prompt"),
-    ])
+    @pytest.mark.parametrize(
+        ("work", "made"),
+        [
+            pytest.param(an_edit(mask=np.full((64, 64), 255, np.uint8)), ["encode", "fit"], id="another mask"),
+            pytest.param(an_edit(prompt="the sky"), ["forward", "forward"], id="other words"),
+            pytest.param(an_edit(negative_prompt="the sky"), ["forward", "forward"], id="a negative prompt"),
+        ],
+    )
     def test_what_differs_is_encoded(self, load, calls, work, made) -> None:
         engine = load()
         edit(engine)
@@ -571,8 +602,11 @@ def test_only_bfloat16_lays_channels_last(load, dtype, is_laid) -> None:
     unet = engine._decoder._unet.value
     before = {name: parameter.clone() for name, parameter in unet.named_parameters()}
     first = edit(engine)
-    laid = {parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
-            for parameter in unet.parameters() if parameter.dim() == 4 and parameter.shape[2] > 1 and parameter.shape[1] > 1}
+    laid = {
+        parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+        for parameter in unet.parameters()
+        if parameter.dim() == 4 and parameter.shape[2] > 1 and parameter.shape[1] > 1
+    }
     assert laid == {is_laid}
     assert all(torch.equal(parameter, before[name]) for name, parameter in unet.named_parameters())
     assert np.array_equal(edit(engine), first)
@@ -610,7 +644,9 @@ class TestSmallCard:
         return Repositories(*make_kandinsky(tmp_path / "wide", learned_range=True, image_width=4096))
 
     def sizes(self, engine) -> dict[str, int]:
-        return {part.title: part.nbytes for part in (*engine._conditioner.parts, *engine._decoder.parts, engine._conditioner._zero._encoder)}
+        return {
+            part.title: part.nbytes for part in (*engine._conditioner.parts, *engine._decoder.parts, engine._conditioner._zero._encoder)
+        }
 
     def test_an_image_encoder_that_does_not_fit_comes_layer_by_layer(self, load, wide, tmp_path) -> None:
         """It is the largest part, and the first edit without a negative prompt cannot do without it."""
@@ -622,7 +658,9 @@ class TestSmallCard:
         engine = load(wide, residency=residency)
         first, second = (engine.inpaint(an_edit(), Watcher()) for _ in range(2))
         assert np.array_equal(first.picture, expected) and np.array_equal(second.picture, expected)
-        assert first.notices == (within_budget(residency.budget, "the image encoder's weights went to the GPU layer by layer, which takes far longer"),)
+        assert first.notices == (
+            within_budget(residency.budget, "the image encoder's weights went to the GPU layer by layer, which takes far longer"),
+        )
         assert second.notices == () and engine._conditioner._zero._encoder.value is None
 
     def test_what_reads_the_words_may_come_layer_by_layer_too(self, load) -> None:

@@ -22,8 +22,15 @@ from inpaint.errors import EditCancelled, ModelUnavailable, OutOfMemory
 from tests.engines.conftest import Repositories, Watcher, a_picture, edit
 from tests.engines.kandinsky.test_parity import generator, upstream_scheduler
 
-SAMPLING = {"prompt": "a dog", "seed": 3, "num_inference_steps": 5, "guidance_scale": 4.0, "strength": 0.6,
-            "prior_num_inference_steps": 3, "prior_guidance_scale": 4.0}
+SAMPLING = {
+    "prompt": "a dog",
+    "seed": 3,
+    "num_inference_steps": 5,
+    "guidance_scale": 4.0,
+    "strength": 0.6,
+    "prior_num_inference_steps": 3,
+    "prior_guidance_scale": 4.0,
+}
 
 Picture = np.ndarray
 
@@ -36,14 +43,15 @@ def sampled(**changes: object) -> SamplingParams:
 def load_image(learned_image: Repositories, tmp_path: Path) -> Callable[..., Kandinsky22ImageToImage]:
     def load(repositories: Repositories = learned_image, **more: object) -> Kandinsky22ImageToImage:
         values: dict[str, object] = {"device": "cpu", "dtype": "float32", "cache_dir": tmp_path / "cache", "report": Watcher()}
-        return Kandinsky22ImageToImage.load(str(repositories.prior), str(repositories.decoder),
-                                            **(values | more))  # pyright: ignore[reportArgumentType]
+        return Kandinsky22ImageToImage.load(str(repositories.prior), str(repositories.decoder), **(values | more))  # pyright: ignore[reportArgumentType]
+
     return load
 
 
 @pytest.fixture(scope="module")
-def pair(learned_image: Repositories, fixed_image: Repositories,
-         tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Kandinsky22ImageToImage, Callable[..., Picture]]]:
+def pair(
+    learned_image: Repositories, fixed_image: Repositories, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Kandinsky22ImageToImage, Callable[..., Picture]]]:
     repositories = {"learned": learned_image, "fixed": fixed_image}
 
     @lru_cache
@@ -54,33 +62,67 @@ def pair(learned_image: Repositories, fixed_image: Repositories,
             pipeline.set_progress_bar_config(disable=True)
 
         def stock(picture: Picture, sampling: SamplingParams) -> Picture:
-            embeds = prior(sampling.prompt, negative_prompt=sampling.negative_prompt, generator=generator(sampling.seed),
-                           num_inference_steps=sampling.prior_num_inference_steps, guidance_scale=sampling.prior_guidance_scale)
+            embeds = prior(
+                sampling.prompt,
+                negative_prompt=sampling.negative_prompt,
+                generator=generator(sampling.seed),
+                num_inference_steps=sampling.prior_num_inference_steps,
+                guidance_scale=sampling.prior_guidance_scale,
+            )
             own = decoder.scheduler
             decoder.scheduler = upstream_scheduler(own, sampling.scheduler)
             try:
                 # Upstream hands (width, height) on as (height, width), so that a picture that is not square comes out on its side.
-                result = decoder(image=Image.fromarray(picture), image_embeds=embeds.image_embeds,
-                                 negative_image_embeds=embeds.negative_image_embeds, height=picture.shape[1], width=picture.shape[0],
-                                 num_inference_steps=sampling.num_inference_steps, guidance_scale=sampling.guidance_scale,
-                                 strength=sampling.strength, generator=generator(sampling.seed))
+                result = decoder(
+                    image=Image.fromarray(picture),
+                    image_embeds=embeds.image_embeds,
+                    negative_image_embeds=embeds.negative_image_embeds,
+                    height=picture.shape[1],
+                    width=picture.shape[0],
+                    num_inference_steps=sampling.num_inference_steps,
+                    guidance_scale=sampling.guidance_scale,
+                    strength=sampling.strength,
+                    generator=generator(sampling.seed),
+                )
             finally:
                 decoder.scheduler = own
             return np.asarray(result.images[0])
 
-        engine = Kandinsky22ImageToImage.load(str(found.prior), str(found.decoder), device="cpu", dtype="float32",
-                                              cache_dir=tmp_path_factory.mktemp("cache"), report=Watcher())
+        engine = Kandinsky22ImageToImage.load(
+            str(found.prior),
+            str(found.decoder),
+            device="cpu",
+            dtype="float32",
+            cache_dir=tmp_path_factory.mktemp("cache"),
+            report=Watcher(),
+        )
         return engine, stock
+
     return load
 
 
-GRID = [pytest.param(variance, {"scheduler": scheduler, "negative_prompt": negative, "guidance_scale": guidance},
-                     id=f"{variance}-{scheduler}-{negative or 'plain'}-{guidance:g}")
-        for variance, scheduler, negative, guidance in itertools.product(
-            ("learned", "fixed"), (None, "ddim", "dpm++"), (None, "low quality"), (4.0, 1.0))]
-OTHERS = [pytest.param("learned", changes, id=f"{name}-{value}") for changes in (
-    {"strength": 1.0}, {"strength": 0.2}, {"strength": 0.99}, {"num_inference_steps": 1, "strength": 1.0}, {"seed": 2**32 - 1},
-    {"prompt": ""}) for name, value in [next(iter(changes.items()))]]
+GRID = [
+    pytest.param(
+        variance,
+        {"scheduler": scheduler, "negative_prompt": negative, "guidance_scale": guidance},
+        id=f"{variance}-{scheduler}-{negative or 'plain'}-{guidance:g}",
+    )
+    for variance, scheduler, negative, guidance in itertools.product(
+        ("learned", "fixed"), (None, "ddim", "dpm++"), (None, "low quality"), (4.0, 1.0)
+    )
+]
+OTHERS = [
+    pytest.param("learned", changes, id=f"{name}-{value}")
+    for changes in (
+        {"strength": 1.0},
+        {"strength": 0.2},
+        {"strength": 0.99},
+        {"num_inference_steps": 1, "strength": 1.0},
+        {"seed": 2**32 - 1},
+        {"prompt": ""},
+    )
+    for name, value in [next(iter(changes.items()))]
+]
 
 
 @pytest.mark.parametrize(("variance", "changes"), [*GRID, *OTHERS])
@@ -99,8 +141,10 @@ def test_every_size_equals_diffusers(pair, size: tuple[int, int]) -> None:
 def test_other_requests_give_other_pictures(pair) -> None:
     """Else equality would prove nothing."""
     engine, _ = pair("learned")
-    pictures = [engine.reimagine(a_picture(64, 64), sampled(**changes), Watcher()).picture.astype(int)
-                for changes in ({}, {"seed": 4}, {"prompt": "the sky"}, {"negative_prompt": "the dog"}, {"strength": 1.0})]
+    pictures = [
+        engine.reimagine(a_picture(64, 64), sampled(**changes), Watcher()).picture.astype(int)
+        for changes in ({}, {"seed": 4}, {"prompt": "the sky"}, {"negative_prompt": "the dog"}, {"strength": 1.0})
+    ]
     assert all(np.abs(a - b).max() > 4 for a, b in itertools.combinations(pictures, 2))
 
 

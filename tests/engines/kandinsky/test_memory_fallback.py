@@ -24,12 +24,16 @@ from inpaint.engines.memory.residency import Residency
 from tests.engines.conftest import Repositories, Watcher, a_picture, blob
 
 LIMITS = WorkingLimits(multiple=64, max_pixels=128 * 128, native_pixels=128 * 128)
-SAMPLING = SamplingParams("a red hat", seed=3, num_inference_steps=2, guidance_scale=4.0, prior_num_inference_steps=2,
-                          prior_guidance_scale=4.0)
+SAMPLING = SamplingParams(
+    "a red hat", seed=3, num_inference_steps=2, guidance_scale=4.0, prior_num_inference_steps=2, prior_guidance_scale=4.0
+)
 PICTURE = Picture(a_picture(128, 128))
-RUNGS = ("Memory ran out, so the prior was moved off the GPU.", "Memory ran out, so attention was computed in slices.",
-         "Memory ran out, so one part of the model was on the GPU at a time.",
-         "Memory ran out, so the model saw 64 x 64 instead of 128 x 128 pixels.")
+RUNGS = (
+    "Memory ran out, so the prior was moved off the GPU.",
+    "Memory ran out, so attention was computed in slices.",
+    "Memory ran out, so one part of the model was on the GPU at a time.",
+    "Memory ran out, so the model saw 64 x 64 instead of 128 x 128 pixels.",
+)
 
 
 def edited(engine: Any) -> EditResult:
@@ -49,11 +53,21 @@ Run = Callable[[Any], EditResult]
 @pytest.fixture(params=["inpaint", "image-to-image"])
 def task(request: pytest.FixtureRequest, learned: Repositories, learned_image: Repositories, tmp_path: Path) -> tuple[Loaded, Run]:
     """How to load an engine, whose device counts as a GPU but is the CPU, and how to run it."""
-    kind, from_, run = {"inpaint": (Kandinsky22, learned, edited), "image-to-image": (Kandinsky22ImageToImage, learned_image, reimagined)}[request.param]
+    kind, from_, run = {"inpaint": (Kandinsky22, learned, edited), "image-to-image": (Kandinsky22ImageToImage, learned_image, reimagined)}[
+        request.param
+    ]
 
     def load() -> Any:
-        return kind.load(str(from_.prior), str(from_.decoder), device="cpu", dtype="float32", cache_dir=tmp_path / "cache",
-                         report=Watcher(), residency=Residency("cpu", 10**9, parks=True))
+        return kind.load(
+            str(from_.prior),
+            str(from_.decoder),
+            device="cpu",
+            dtype="float32",
+            cache_dir=tmp_path / "cache",
+            report=Watcher(),
+            residency=Residency("cpu", 10**9, parks=True),
+        )
+
     return load, run
 
 
@@ -73,8 +87,11 @@ def room_for_64_pixels(unet: torch.nn.Module) -> Any:
 def tensor_bytes() -> int:
     """Of every tensor that anything refers to."""
     gc.collect()
-    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-                for tensor in gc.get_objects() if type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.device.type == "cpu"}
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+        for tensor in gc.get_objects()
+        if type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.device.type == "cpu"
+    }
     return sum(storages.values())
 
 

@@ -34,17 +34,27 @@ class Upstream:
 
     def picture(self, work: EngineInput) -> np.ndarray:
         sampling, (height, width) = work.sampling, work.mask.shape
-        embeds = self.prior(sampling.prompt, negative_prompt=sampling.negative_prompt,
-                            num_inference_steps=sampling.prior_num_inference_steps,
-                            guidance_scale=sampling.prior_guidance_scale, generator=generator(sampling.seed))
+        embeds = self.prior(
+            sampling.prompt,
+            negative_prompt=sampling.negative_prompt,
+            num_inference_steps=sampling.prior_num_inference_steps,
+            guidance_scale=sampling.prior_guidance_scale,
+            generator=generator(sampling.seed),
+        )
         own = self.decoder.scheduler
         try:
             self.decoder.scheduler = upstream_scheduler(own, sampling.scheduler)
             result = self.decoder(
-                image=Image.fromarray(work.picture), mask_image=Image.fromarray(max_pool_to_cells(work.mask, 8)),
-                image_embeds=embeds.image_embeds, negative_image_embeds=embeds.negative_image_embeds, height=height,
-                width=width, num_inference_steps=sampling.num_inference_steps, guidance_scale=sampling.guidance_scale,
-                generator=generator(sampling.seed))
+                image=Image.fromarray(work.picture),
+                mask_image=Image.fromarray(max_pool_to_cells(work.mask, 8)),
+                image_embeds=embeds.image_embeds,
+                negative_image_embeds=embeds.negative_image_embeds,
+                height=height,
+                width=width,
+                num_inference_steps=sampling.num_inference_steps,
+                guidance_scale=sampling.guidance_scale,
+                generator=generator(sampling.seed),
+            )
         finally:
             self.decoder.scheduler = own
         return np.asarray(result.images[0])
@@ -72,14 +82,24 @@ def upstream(learned: Repositories, fixed: Repositories, tmp_path_factory) -> Ca
         stock = (KandinskyV22PriorPipeline.from_pretrained(found.prior), KandinskyV22InpaintPipeline.from_pretrained(found.decoder))
         for pipeline in stock:
             pipeline.set_progress_bar_config(disable=True)
-        return Upstream(*stock, Kandinsky22.load(str(found.prior), str(found.decoder), device="cpu", dtype="float32",
-                                                 cache_dir=tmp_path_factory.mktemp("cache"), report=Watcher()))
+        return Upstream(
+            *stock,
+            Kandinsky22.load(
+                str(found.prior),
+                str(found.decoder),
+                device="cpu",
+                dtype="float32",
+                cache_dir=tmp_path_factory.mktemp("cache"),
+                report=Watcher(),
+            ),
+        )
+
     return load
 
 
 def thin_stroke(width: int, height: int) -> np.ndarray:
     mask = np.zeros((height, width), np.uint8)
-    mask[height // 2 + 3, 5:width - 5] = 255
+    mask[height // 2 + 3, 5 : width - 5] = 255
     return mask
 
 
@@ -93,14 +113,22 @@ def corner(width: int, height: int) -> np.ndarray:
     return mask
 
 
-MASKS = {"blob": blob, "stroke": thin_stroke, "random": random_specks, "corner": corner,
-         "full": lambda width, height: np.full((height, width), 255, np.uint8),
-         "empty": lambda width, height: np.zeros((height, width), np.uint8)}
+MASKS = {
+    "blob": blob,
+    "stroke": thin_stroke,
+    "random": random_specks,
+    "corner": corner,
+    "full": lambda width, height: np.full((height, width), 255, np.uint8),
+    "empty": lambda width, height: np.zeros((height, width), np.uint8),
+}
 
-GRID = [pytest.param(variance, scheduler, negative, guidance, id=f"{variance}-{scheduler}-{negative or 'plain'}-{guidance:g}")
-        for variance, scheduler, negative, guidance in itertools.product(
-            ("learned", "fixed"), (None, "ddpm", "ddim", "dpm++"), (None, "the dog"), (4.0, 1.0, 0.0))
-        if not (variance == "fixed" and scheduler == "ddpm")]
+GRID = [
+    pytest.param(variance, scheduler, negative, guidance, id=f"{variance}-{scheduler}-{negative or 'plain'}-{guidance:g}")
+    for variance, scheduler, negative, guidance in itertools.product(
+        ("learned", "fixed"), (None, "ddpm", "ddim", "dpm++"), (None, "the dog"), (4.0, 1.0, 0.0)
+    )
+    if not (variance == "fixed" and scheduler == "ddpm")
+]
 
 
 @pytest.mark.parametrize(("variance", "scheduler", "negative", "guidance"), GRID)
@@ -118,17 +146,20 @@ def test_every_size_and_mask_equals_diffusers(upstream, size, mask) -> None:
     np.testing.assert_array_equal(pair.engine.inpaint(work, Watcher()).picture, pair.picture(work))
 
 
-@pytest.mark.parametrize("sampling", [
-    pytest.param({"seed": 0}, id="seed-0"),
-    pytest.param({"seed": 2**32 - 1}, id="largest-seed"),
-    pytest.param({"prompt": ""}, id="empty-prompt"),
-    pytest.param({"prior_guidance_scale": 1.0}, id="prior-unguided"),
-    pytest.param({"prior_guidance_scale": 1.0, "negative_prompt": "a cat"}, id="prior-unguided-negative"),
-    pytest.param({"prompt": "word " * 90}, id="too-many-words"),
-    pytest.param({"num_inference_steps": 1}, id="one-step"),
-    pytest.param({"num_inference_steps": 7, "scheduler": "dpm++"}, id="seven-steps-dpm++"),
-    pytest.param({"num_inference_steps": 7, "prior_num_inference_steps": 6}, id="seven-steps"),
-])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        pytest.param({"seed": 0}, id="seed-0"),
+        pytest.param({"seed": 2**32 - 1}, id="largest-seed"),
+        pytest.param({"prompt": ""}, id="empty-prompt"),
+        pytest.param({"prior_guidance_scale": 1.0}, id="prior-unguided"),
+        pytest.param({"prior_guidance_scale": 1.0, "negative_prompt": "a cat"}, id="prior-unguided-negative"),
+        pytest.param({"prompt": "word " * 90}, id="too-many-words"),
+        pytest.param({"num_inference_steps": 1}, id="one-step"),
+        pytest.param({"num_inference_steps": 7, "scheduler": "dpm++"}, id="seven-steps-dpm++"),
+        pytest.param({"num_inference_steps": 7, "prior_num_inference_steps": 6}, id="seven-steps"),
+    ],
+)
 def test_every_request_equals_diffusers(upstream, sampling) -> None:
     pair = upstream("learned")
     work = an_edit(**sampling)
@@ -148,8 +179,10 @@ def test_two_threads_equal_diffusers(upstream) -> None:
 def test_other_words_and_seeds_give_other_pictures(upstream) -> None:
     """Else equality would prove nothing."""
     engine = upstream("learned").engine
-    pictures = [engine.inpaint(an_edit(**sampling), Watcher()).picture
-                for sampling in ({}, {"seed": 4}, {"prompt": "the sky"}, {"negative_prompt": "the dog"}, {"guidance_scale": 1.0})]
+    pictures = [
+        engine.inpaint(an_edit(**sampling), Watcher()).picture
+        for sampling in ({}, {"seed": 4}, {"prompt": "the sky"}, {"negative_prompt": "the dog"}, {"guidance_scale": 1.0})
+    ]
     assert all(np.abs(a.astype(int) - b).max() > 8 for a, b in itertools.combinations(pictures, 2))
 
 

@@ -53,17 +53,21 @@ class Machine:
 
         return self.residency.part(name, name, nbytes, load)
 
-    def use(self, *parts: Part[Weights], working: int = 0, report: Callable[[Progress], None] = lambda progress: None,
-            alone: bool = False) -> None:
+    def use(
+        self, *parts: Part[Weights], working: int = 0, report: Callable[[Progress], None] = lambda progress: None, alone: bool = False
+    ) -> None:
         with self.residency.using(report, *parts, working=working, alone=alone) as values:
             assert [value.name for value in values] == [part.title for part in parts]
 
 
-@pytest.mark.parametrize(("budget", "working", "told"), [
-    pytest.param(10, 0, ["load a", "load b"], id="room for all: the second round loads nothing"),
-    pytest.param(9, 0, ["load a", "a to cpu", "load b", "b to cpu", "a to cuda", "a to cpu", "b to cuda"], id="they take turns"),
-    pytest.param(11, 2, ["load a", "a to cpu", "load b", "b to cpu", "a to cuda", "a to cpu", "b to cuda"], id="activations count"),
-])
+@pytest.mark.parametrize(
+    ("budget", "working", "told"),
+    [
+        pytest.param(10, 0, ["load a", "load b"], id="room for all: the second round loads nothing"),
+        pytest.param(9, 0, ["load a", "a to cpu", "load b", "b to cpu", "a to cuda", "a to cpu", "b to cuda"], id="they take turns"),
+        pytest.param(11, 2, ["load a", "a to cpu", "load b", "b to cpu", "a to cuda", "a to cpu", "b to cuda"], id="activations count"),
+    ],
+)
 def test_the_budget_decides_what_stays(budget: int, working: int, told: list[str]) -> None:
     machine = Machine(budget)
     first, second = machine.part("a", 5), machine.part("b", 5)
@@ -72,10 +76,13 @@ def test_the_budget_decides_what_stays(budget: int, working: int, told: list[str
     assert machine.told == told
 
 
-@pytest.mark.parametrize(("parks", "free_ram"), [
-    pytest.param(False, 1 << 60, id="a device without memory of its own"),
-    pytest.param(True, RAM_RESERVE, id="no room in the computer's memory"),
-])
+@pytest.mark.parametrize(
+    ("parks", "free_ram"),
+    [
+        pytest.param(False, 1 << 60, id="a device without memory of its own"),
+        pytest.param(True, RAM_RESERVE, id="no room in the computer's memory"),
+    ],
+)
 def test_what_cannot_wait_is_dropped_and_loaded_again(parks: bool, free_ram: int) -> None:
     machine = Machine(5, parks, free_ram)
     first, second = machine.part("a", 5), machine.part("b", 5)
@@ -127,8 +134,11 @@ def test_what_fits_together_is_loaded_ahead(budget: int, ahead: str) -> None:
     assert heard == [(number, len(ahead)) for number in range(1, len(ahead) + 1)]
 
 
-@pytest.mark.parametrize("error", [ModelUnavailable("Damaged."), torch.OutOfMemoryError("CUDA out of memory"), EditCancelled()],
-                         ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [ModelUnavailable("Damaged."), torch.OutOfMemoryError("CUDA out of memory"), EditCancelled()],
+    ids=lambda error: type(error).__name__,
+)
 def test_a_load_that_fails_leaves_nothing_and_may_be_tried_again(error: Exception) -> None:
     machine = Machine(9)
     part = machine.part("a", 3)

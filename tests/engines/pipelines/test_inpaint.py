@@ -33,8 +33,11 @@ SAMPLING: dict[str, object] = {"prompt": "a red hat", "seed": 5, "num_inference_
 MODELS: dict[str, tuple[Any, Callable[[Path], Path], dict[str, object]]] = {
     "sdxl": (StableDiffusionXLInpaintPipeline, make_sdxl_inpaint, {"negative_prompt": "the dog", "strength": 0.75}),
     "sd15 of 9 channels": (StableDiffusionInpaintPipeline, lambda folder: make_sd15(folder, in_channels=9), {"strength": 1.0}),
-    "sd15 of 4 channels": (StableDiffusionInpaintPipeline, lambda folder: make_sd15(folder, in_channels=4),
-                           {"negative_prompt": "the dog", "strength": 0.5}),
+    "sd15 of 4 channels": (
+        StableDiffusionInpaintPipeline,
+        lambda folder: make_sd15(folder, in_channels=4),
+        {"negative_prompt": "the dog", "strength": 0.5},
+    ),
     "flux": (FluxInpaintPipeline, lambda folder: make_flux(folder, fill=False), {"strength": 0.75}),
     "flux fill": (FluxFillPipeline, lambda folder: make_flux(folder, fill=True), {}),
 }
@@ -67,9 +70,18 @@ def stock(name: str, folder: Path, work: EngineInput, **more: Any) -> np.ndarray
     pipeline.set_progress_bar_config(disable=True)
     cells = np.kron(work.mask.reshape(8, 8, 12, 8).max(axis=(1, 3)), np.ones((8, 8), np.uint8))
     asked = {field: getattr(work.sampling, field) for field in ("num_inference_steps", "guidance_scale", "negative_prompt", "strength")}
-    return np.asarray(pipeline(prompt=work.sampling.prompt, image=Image.fromarray(work.picture), mask_image=Image.fromarray(cells),
-                               height=64, width=96, generator=torch.Generator("cpu").manual_seed(work.sampling.seed),
-                               **{field: value for field, value in asked.items() if value is not None}, **more).images[0])
+    return np.asarray(
+        pipeline(
+            prompt=work.sampling.prompt,
+            image=Image.fromarray(work.picture),
+            mask_image=Image.fromarray(cells),
+            height=64,
+            width=96,
+            generator=torch.Generator("cpu").manual_seed(work.sampling.seed),
+            **{field: value for field, value in asked.items() if value is not None},
+            **more,
+        ).images[0]
+    )
 
 
 def test_it_equals_the_stock_pipeline(name: str, repositories: dict[str, Path]) -> None:
@@ -93,8 +105,17 @@ def test_another_scheduler_is_the_stock_one(scheduler: str, repositories: dict[s
     painted = engine.inpaint(work, Watcher()).picture
     pipeline.scheduler = kind.from_config(engine._scheduler.config)
     cells = Image.fromarray(max_pool_to_cells(work.mask, 8))
-    expected = pipeline(prompt="a red hat", negative_prompt="the dog", image=Image.fromarray(work.picture), mask_image=cells, height=64,
-                        width=96, num_inference_steps=4, guidance_scale=4.0, generator=torch.Generator("cpu").manual_seed(5)).images[0]
+    expected = pipeline(
+        prompt="a red hat",
+        negative_prompt="the dog",
+        image=Image.fromarray(work.picture),
+        mask_image=cells,
+        height=64,
+        width=96,
+        num_inference_steps=4,
+        guidance_scale=4.0,
+        generator=torch.Generator("cpu").manual_seed(5),
+    ).images[0]
     assert np.array_equal(painted, np.asarray(expected)) and not np.array_equal(painted, plain)
 
 
@@ -235,7 +256,9 @@ def test_a_strength_below_one_step_does_one_and_says_so(strength: float | None, 
     """49 / 49 computed in floating point is less than 1; without a strength the pipeline's own counts."""
     watcher, engine = Watcher(), load(repositories["sdxl"])
     output = engine.inpaint(a_work("sdxl", strength=strength, num_inference_steps=steps), watcher)
-    assert output.notices == (f"A strength of {0.9999 if strength is None else strength:g} is less than one of {steps or 50} steps: one step was done.",)
+    assert output.notices == (
+        f"A strength of {0.9999 if strength is None else strength:g} is less than one of {steps or 50} steps: one step was done.",
+    )
     assert [(p.step, p.total) for p in watcher.heard if p.stage == "denoising"] == [(0, 1), (1, 1)]
     assert engine.inpaint(a_work("sdxl"), Watcher()).notices == ()
 
@@ -285,23 +308,31 @@ def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("values", "said"), [
-    pytest.param({"_class_name": ["my_pipeline", "MyPipeline"]}, "brings code of its own for its pipeline", id="a pipeline in a file"),
-    pytest.param({"unet": ["my_unet", "MyUNet"]}, "brings code of its own for the part unet", id="a part in a file"),
-    pytest.param({"unet": ["os", "system"]}, "brings code of its own for the part unet", id="another library"),
-    pytest.param({"unet": ["diffusers"]}, "brings code of its own for the part unet", id="half an entry"),
-    pytest.param({"unet": ["transformers", "pipeline"]}, "part unet is of a kind that is not known here", id="a function"),
-    pytest.param({"unet": [None, None]}, "needs unet, which its model_index.json does not name", id="no UNet"),
-    pytest.param({"_class_name": "NoSuchPipeline"}, "which diffusers .* does not have", id="an unknown pipeline"),
-    pytest.param({"_class_name": "UNet2DConditionModel"}, "does not have", id="no pipeline at all"),
-    pytest.param({"_class_name": None}, "code of its own", id="no name"),
-    pytest.param({"_class_name": "StableDiffusionUpscalePipeline"}, "is no inpainting pipeline", id="an upscaler"),
-    pytest.param({"_class_name": "KandinskyV22InpaintPipeline"}, "is no inpainting pipeline", id="Kandinsky's decoder"),
-    pytest.param({"_class_name": "StableDiffusionPAGInpaintPipeline"}, "is no inpainting pipeline", id="one that changes the UNet's insides"),
-    pytest.param({"_class_name": "StableDiffusionControlNetInpaintPipeline"}, "is no inpainting pipeline", id="one that needs a control picture"),
-])
-def test_a_repository_that_cannot_inpaint_is_refused_in_words(values: dict[str, Any], said: str, repositories: dict[str, Path],
-                                                             tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        pytest.param({"_class_name": ["my_pipeline", "MyPipeline"]}, "brings code of its own for its pipeline", id="a pipeline in a file"),
+        pytest.param({"unet": ["my_unet", "MyUNet"]}, "brings code of its own for the part unet", id="a part in a file"),
+        pytest.param({"unet": ["os", "system"]}, "brings code of its own for the part unet", id="another library"),
+        pytest.param({"unet": ["diffusers"]}, "brings code of its own for the part unet", id="half an entry"),
+        pytest.param({"unet": ["transformers", "pipeline"]}, "part unet is of a kind that is not known here", id="a function"),
+        pytest.param({"unet": [None, None]}, "needs unet, which its model_index.json does not name", id="no UNet"),
+        pytest.param({"_class_name": "NoSuchPipeline"}, "which diffusers .* does not have", id="an unknown pipeline"),
+        pytest.param({"_class_name": "UNet2DConditionModel"}, "does not have", id="no pipeline at all"),
+        pytest.param({"_class_name": None}, "code of its own", id="no name"),
+        pytest.param({"_class_name": "StableDiffusionUpscalePipeline"}, "is no inpainting pipeline", id="an upscaler"),
+        pytest.param({"_class_name": "KandinskyV22InpaintPipeline"}, "is no inpainting pipeline", id="Kandinsky's decoder"),
+        pytest.param(
+            {"_class_name": "StableDiffusionPAGInpaintPipeline"}, "is no inpainting pipeline", id="one that changes the UNet's insides"
+        ),
+        pytest.param(
+            {"_class_name": "StableDiffusionControlNetInpaintPipeline"}, "is no inpainting pipeline", id="one that needs a control picture"
+        ),
+    ],
+)
+def test_a_repository_that_cannot_inpaint_is_refused_in_words(
+    values: dict[str, Any], said: str, repositories: dict[str, Path], tmp_path: Path
+) -> None:
     folder = shutil.copytree(repositories["sd15 of 9 channels"], tmp_path / "copy")
     change(folder / "model_index.json", **values)
     with pytest.raises(ModelUnavailable, match=said):
@@ -346,9 +377,14 @@ def test_no_safety_checker_and_no_watermark_are_loaded(repositories: dict[str, P
     assert load(repositories["sdxl"])._pipeline.watermark is None
 
 
-@pytest.mark.parametrize(("name", "lacking"), [
-    ("sdxl", []), ("flux", ["negative_prompt"]), ("flux fill", ["negative_prompt"]),
-])
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("sdxl", []),
+        ("flux", ["negative_prompt"]),
+        ("flux fill", ["negative_prompt"]),
+    ],
+)
 def test_what_a_pipeline_does_not_take_is_known(name: str, lacking: list[str], repositories: dict[str, Path]) -> None:
     engine = load(repositories[name])
     assert engine.lacks(["num_inference_steps", "guidance_scale", "strength", "negative_prompt"]) == lacking

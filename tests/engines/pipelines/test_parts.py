@@ -86,8 +86,9 @@ def test_opening_reads_no_weights_and_a_run_reads_each_part_once(repository: Pat
     assert sorted(loaded) == ["text_encoder", "text_encoder_2", "unet", "vae"]
 
 
-def test_pipelines_share_the_parts_that_lie_in_the_same_files(repository: Path, sdxl_folder: Path, tmp_path: Path,
-                                                              loaded: list[str]) -> None:
+def test_pipelines_share_the_parts_that_lie_in_the_same_files(
+    repository: Path, sdxl_folder: Path, tmp_path: Path, loaded: list[str]
+) -> None:
     """Text-to-image and inpainting differ in their UNets only; each paints what it paints by itself."""
     folder = shutil.copytree(repository, tmp_path / "copy")
     for part in ("text_encoder", "text_encoder_2", "vae"):
@@ -104,8 +105,9 @@ def test_pipelines_share_the_parts_that_lie_in_the_same_files(repository: Path, 
     assert np.array_equal(generator.generate(FROM_TEXT, Watcher()).picture, expected) and len(loaded) == 5
 
 
-def test_under_a_small_budget_parts_take_turns(repository: Path, engine: DiffusersInpaint, loaded: list[str],
-                                               monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_a_small_budget_parts_take_turns(
+    repository: Path, engine: DiffusersInpaint, loaded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Room for the largest part alone: each is read when the pipeline calls it, and another candidate reads no words."""
     work = a_work(64)
     expected = engine.inpaint(work, Watcher()).picture
@@ -131,8 +133,10 @@ def test_a_part_that_does_not_fit_by_itself_is_brought_layer_by_layer(repository
     largest = max((tiny._parts._parts[name] for name in ("text_encoder", "text_encoder_2")), key=lambda part: part.nbytes)
     assert not largest.is_on_device and largest.value is not None
     assert not any(hasattr(module, "_hf_hook") for module in largest.value.modules())
-    assert output.notices == (f"{residency.budget / 1e9:.3g} GB of memory for models: the {largest.title}'s weights "
-                              "went to the GPU layer by layer, which takes far longer.",)
+    assert output.notices == (
+        f"{residency.budget / 1e9:.3g} GB of memory for models: the {largest.title}'s weights "
+        "went to the GPU layer by layer, which takes far longer.",
+    )
 
 
 @pytest.mark.parametrize(("binds", "is_tiled"), [(True, True), (False, False)], ids=["GPU", "CPU"])
@@ -155,7 +159,12 @@ def test_on_a_gpu_parts_then_layers_are_fetched_when_needed(repository: Path, en
     assert gpu.reduce_memory() == PARTS
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert [part for part, handle in gpu._parts._parts.items() if handle.is_on_device] == ["vae"]
-    assert [gpu.reduce_memory(), gpu.reduce_memory(), gpu.reduce_memory_slowly(), gpu.reduce_memory_slowly()] == [SLICES, None, LAYERS, None]
+    assert [gpu.reduce_memory(), gpu.reduce_memory(), gpu.reduce_memory_slowly(), gpu.reduce_memory_slowly()] == [
+        SLICES,
+        None,
+        LAYERS,
+        None,
+    ]
     gpu._parts._measures._taken.remove(Measure.SLICED)  # one layer at a time changes no bit by itself
     assert np.array_equal(gpu.inpaint(work, Watcher()).picture, expected)
     assert not gpu._parts._parts["unet"].is_on_device
@@ -242,16 +251,24 @@ def test_what_was_given_up_comes_back(engine: DiffusersInpaint) -> None:
 
 
 def test_a_wrong_control_is_found_before_any_weights_are_read(loaded: list[str], tmp_path: Path) -> None:
-    spec = ModelSpec("mine", "Mine", "diffusers-inpaint", ("inpaint",), negative_prompt=True, file="mine.toml",
-                     sources={"pipeline": Source(str(make_flux(tmp_path, fill=True)))})
+    spec = ModelSpec(
+        "mine",
+        "Mine",
+        "diffusers-inpaint",
+        ("inpaint",),
+        negative_prompt=True,
+        file="mine.toml",
+        sources={"pipeline": Source(str(make_flux(tmp_path, fill=True)))},
+    )
     with pytest.raises(BadConfig, match="mine.toml: negative_prompt: FluxFillPipeline has no negative_prompt"):
         FAMILIES[spec.family]["inpaint"].load(spec, Runtime("cpu", None, tmp_path), Watcher())
     assert loaded == []
 
 
 @pytest.mark.parametrize("family", ["sdxl", "diffusers-inpaint"])
-def test_the_registry_hands_its_residency_on(family: str, repository: Path, sdxl_folder: Path, tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_registry_hands_its_residency_on(
+    family: str, repository: Path, sdxl_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch_device, "choose_device", lambda name: name)
     folder, task = {"sdxl": (sdxl_folder, "generate"), "diffusers-inpaint": (repository, "inpaint")}[family]
     spec = ModelSpec("mine", "Mine", family, (task,), sources={"pipeline": Source(str(folder))})
@@ -262,8 +279,9 @@ def test_the_registry_hands_its_residency_on(family: str, repository: Path, sdxl
 
 
 @pytest.mark.parametrize("kind", ["generate", "inpaint"])
-def test_the_work_of_a_part_follows_its_own_name_not_its_loading(kind: str, repository: Path, sdxl_folder: Path,
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_of_a_part_follows_its_own_name_not_its_loading(
+    kind: str, repository: Path, sdxl_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So a step's seconds are booked to denoising, the first step's too."""
     watcher, at = Watcher(), dict[str, tuple[str, int, int]]()
     own = PipelineParts.take

@@ -18,8 +18,9 @@ from inpaint.errors import BadOutput, EditCancelled, InvalidRequest, ModelUnavai
 from tests.engines.conftest import Watcher
 
 TURBO = SamplingParams(prompt="a red hat", seed=148607185, num_inference_steps=2, width=64, height=64)
-GUIDED = SamplingParams(prompt="a red hat", negative_prompt="the dog", seed=5, num_inference_steps=3, guidance_scale=3.0, width=128,
-                        height=64)
+GUIDED = SamplingParams(
+    prompt="a red hat", negative_prompt="the dog", seed=5, num_inference_steps=3, guidance_scale=3.0, width=128, height=64
+)
 
 
 @pytest.fixture
@@ -31,8 +32,9 @@ def load(folder, dtype: str = "float32") -> SdxlTextToImage:
     return SdxlTextToImage.load(str(folder), device="cpu", dtype=dtype, report=Watcher())
 
 
-@pytest.mark.parametrize("means", [{}, {"latents_mean": [0.1, -0.2, 0.3, 0.0], "latents_std": [1.1, 0.9, 1.0, 1.2]}],
-                         ids=["scaled", "with-means"])
+@pytest.mark.parametrize(
+    "means", [{}, {"latents_mean": [0.1, -0.2, 0.3, 0.0], "latents_std": [1.1, 0.9, 1.0, 1.2]}], ids=["scaled", "with-means"]
+)
 @pytest.mark.parametrize("sampling", [TURBO, GUIDED], ids=["turbo", "guided"])
 def test_it_equals_the_stock_pipeline(sdxl_folder, tmp_path, sampling, means) -> None:
     folder = shutil.copytree(sdxl_folder, tmp_path / "copy")
@@ -40,9 +42,15 @@ def test_it_equals_the_stock_pipeline(sdxl_folder, tmp_path, sampling, means) ->
     config.write_text(json.dumps(json.loads(config.read_text()) | means))
     stock = StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
     stock.set_progress_bar_config(disable=True)
-    expected = stock(sampling.prompt, negative_prompt=sampling.negative_prompt, width=sampling.width, height=sampling.height,
-                     num_inference_steps=sampling.num_inference_steps, guidance_scale=sampling.guidance_scale or 0.0,
-                     generator=torch.Generator("cpu").manual_seed(sampling.seed)).images[0]
+    expected = stock(
+        sampling.prompt,
+        negative_prompt=sampling.negative_prompt,
+        width=sampling.width,
+        height=sampling.height,
+        num_inference_steps=sampling.num_inference_steps,
+        guidance_scale=sampling.guidance_scale or 0.0,
+        generator=torch.Generator("cpu").manual_seed(sampling.seed),
+    ).images[0]
     output = load(folder).generate(sampling, Watcher())
     assert output.picture.shape == (sampling.height, sampling.width, 3) and output.notices == ()
     assert np.array_equal(output.picture, np.asarray(expected)) and output.picture.std() > 5
@@ -66,8 +74,14 @@ def test_each_stage_is_told_in_order(engine) -> None:
     watcher = Watcher()
     engine.generate(TURBO, watcher)
     assert [(p.stage, p.step, p.total) for p in watcher.heard] == [
-        *[("loading", number, 4) for number in range(1, 5)], ("prior", 0, 0), ("prior", 0, 0), ("denoising", 0, 2), ("denoising", 1, 2), ("denoising", 2, 2),
-        *[("decoding", number, 5) for number in range(1, 6)]]
+        *[("loading", number, 4) for number in range(1, 5)],
+        ("prior", 0, 0),
+        ("prior", 0, 0),
+        ("denoising", 0, 2),
+        ("denoising", 1, 2),
+        ("denoising", 2, 2),
+        *[("decoding", number, 5) for number in range(1, 6)],
+    ]
 
 
 @pytest.mark.parametrize("point", [("denoising", 1), ("denoising", 2), ("decoding", 1), ("decoding", 5)], ids=str)
@@ -111,13 +125,14 @@ def test_words_beyond_the_tokens_are_named(engine) -> None:
 def test_a_nan_weight_is_bad_output(sdxl_folder, tmp_path, part, names) -> None:
     folder = shutil.copytree(sdxl_folder, tmp_path / "copy")
     (file,) = (folder / part).glob("*.safetensors")
-    save_file({name: torch.full_like(tensor, float("nan")) for name, tensor in load_file(file).items()}, file,
-              metadata={"format": "pt"})
+    save_file({name: torch.full_like(tensor, float("nan")) for name, tensor in load_file(file).items()}, file, metadata={"format": "pt"})
     with pytest.raises(BadOutput, match=names):
         load(folder).generate(TURBO, Watcher())
 
 
-@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler", "model_index.json"])
+@pytest.mark.parametrize(
+    "part", ["unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler", "model_index.json"]
+)
 def test_a_missing_part_is_refused(sdxl_folder, tmp_path, part) -> None:
     folder = shutil.copytree(sdxl_folder, tmp_path / "copy")
     missing = folder / part
@@ -149,8 +164,11 @@ def test_candidates_share_the_reading_of_the_words(engine, sdxl_folder, monkeypa
 def test_what_was_given_up_for_memory_comes_back(engine) -> None:
     wide = dataclasses.replace(TURBO, width=1024, num_inference_steps=1)
     expected = engine.generate(wide, Watcher()).picture
-    assert [engine.reduce_memory() for _ in range(3)] == ["one part of the model was in memory at a time", "attention was computed in slices",
-                                                    "the picture was decoded in tiles"]
+    assert [engine.reduce_memory() for _ in range(3)] == [
+        "one part of the model was in memory at a time",
+        "attention was computed in slices",
+        "the picture was decoded in tiles",
+    ]
     assert engine.reduce_memory() is None and engine.reduce_memory_slowly() is None
     near = engine.generate(wide, Watcher()).picture
     assert not np.array_equal(near, expected) and np.abs(near.astype(int) - expected).mean() < 20

@@ -66,12 +66,14 @@ def another_shape(root: Path, part: str) -> None:
     save_file(tensors, weights(root, part), metadata={"format": "pt"})
 
 
-DAMAGES = [without_folder, without_weights, without_config, truncated, empty, a_web_page, half_a_config, without_one_tensor,
-           another_shape]
+DAMAGES = [without_folder, without_weights, without_config, truncated, empty, a_web_page, half_a_config, without_one_tensor, another_shape]
 
 
-CASES = [*[(part, damage) for part in ("prior/text_encoder", "decoder/unet") for damage in DAMAGES],
-         ("prior/prior", truncated), ("decoder/movq", truncated)]
+CASES = [
+    *[(part, damage) for part in ("prior/text_encoder", "decoder/unet") for damage in DAMAGES],
+    ("prior/prior", truncated),
+    ("decoder/movq", truncated),
+]
 """All damages for one part of each library, one for the others."""
 
 
@@ -86,8 +88,15 @@ def test_damage_is_refused_in_a_sentence(load, learned, tmp_path, part, damage) 
     assert str(tmp_path) not in str(caught.value), "whoever asks a server learns no place of it; its log has it"
 
 
-@pytest.mark.parametrize("file", ["prior/tokenizer/tokenizer.json", "prior/scheduler/scheduler_config.json",
-                                  "decoder/scheduler/scheduler_config.json", "prior/image_encoder/config.json"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "prior/tokenizer/tokenizer.json",
+        "prior/scheduler/scheduler_config.json",
+        "decoder/scheduler/scheduler_config.json",
+        "prior/image_encoder/config.json",
+    ],
+)
 def test_a_missing_small_file_is_refused(load, learned, tmp_path, file) -> None:
     copy = learned.copy(tmp_path)
     (tmp_path / file).unlink()

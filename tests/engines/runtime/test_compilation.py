@@ -39,12 +39,14 @@ def counting(calls: list[object]) -> Callable[..., Any]:
     def backend(graph: torch.fx.GraphModule, _inputs: object) -> Callable[..., Any]:
         calls.append(graph)
         return graph.forward
+
     return backend
 
 
 def refusing(message: str) -> Callable[..., Any]:
     def backend(*_args: object) -> Callable[..., Any]:
         raise RuntimeError(message)
+
     return backend
 
 
@@ -70,9 +72,13 @@ def test_another_module_is_compiled_anew() -> None:
     assert [double(compiler, module) for module in (Doubling(), Doubling())] == [(FIRST_RUN,)] * 2
 
 
-@pytest.mark.parametrize(("backend", "answer"), [
-    pytest.param(refusing("there is no C++ compiler"), lambda sample: None, id="no compiler"),
-    pytest.param("eager", lambda sample: torch._dynamo.graph_break(), id="a graph in pieces")])
+@pytest.mark.parametrize(
+    ("backend", "answer"),
+    [
+        pytest.param(refusing("there is no C++ compiler"), lambda sample: None, id="no compiler"),
+        pytest.param("eager", lambda sample: torch._dynamo.graph_break(), id="a graph in pieces"),
+    ],
+)
 def test_what_cannot_be_compiled_runs_as_it_is_and_says_so(backend: Any, answer: Callable[[torch.Tensor], object]) -> None:
     compiler, module = Compiler(backend), Doubling(answer)
     assert [double(compiler, module) for _ in range(2)] == [(FAILED,)] * 2

@@ -20,5 +20,6 @@ def test_the_preview_sees_the_same_original_in_every_scheduler(name) -> None:
     timestep = scheduler.timesteps[0]
     step = scheduler.step(noise, timestep, sample, generator=seeded(0))
     alpha = own.alphas_cumprod[timestep]
-    torch.testing.assert_close(predicted_original(scheduler, step), (sample - (1 - alpha) ** 0.5 * noise) / alpha**0.5,
-                               rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        predicted_original(scheduler, step), (sample - (1 - alpha) ** 0.5 * noise) / alpha**0.5, rtol=1e-3, atol=1e-3
+    )

@@ -18,12 +18,22 @@ def machine(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
         monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
     return build
 
 
-@pytest.mark.parametrize(("cuda", "mps", "name", "chosen"), [
-    (0, False, None, "cpu"), (1, False, None, "cuda"), (0, True, None, "mps"), (2, False, "cuda:1", "cuda:1"),
-    (1, False, "cpu", "cpu"), (1, False, "cuda", "cuda"), (0, True, "mps", "mps")])
+@pytest.mark.parametrize(
+    ("cuda", "mps", "name", "chosen"),
+    [
+        (0, False, None, "cpu"),
+        (1, False, None, "cuda"),
+        (0, True, None, "mps"),
+        (2, False, "cuda:1", "cuda:1"),
+        (1, False, "cpu", "cpu"),
+        (1, False, "cuda", "cuda"),
+        (0, True, "mps", "mps"),
+    ],
+)
 def test_the_device_is_the_one_named_or_the_best(machine, cuda, mps, name, chosen) -> None:
     machine(cuda, mps)
     assert choose_device(name) == chosen
@@ -46,9 +56,16 @@ def test_a_gpu_that_torch_cannot_use_is_the_machine_s_fault_and_no_wrong_request
     assert "--device cpu" in caught.value.hint
 
 
-@pytest.mark.parametrize(("device", "name", "chosen"), [
-    ("cpu", None, "float32"), ("cpu", "bfloat16", "bfloat16"), ("cuda", None, "float16"), ("cuda:1", "bfloat16", "bfloat16"),
-    ("mps", None, "float16")])
+@pytest.mark.parametrize(
+    ("device", "name", "chosen"),
+    [
+        ("cpu", None, "float32"),
+        ("cpu", "bfloat16", "bfloat16"),
+        ("cuda", None, "float16"),
+        ("cuda:1", "bfloat16", "bfloat16"),
+        ("mps", None, "float16"),
+    ],
+)
 def test_the_dtype_suits_the_device(device, name, chosen) -> None:
     assert choose_dtype(device, name) == chosen
 

@@ -58,29 +58,33 @@ def wait(until: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
-@pytest.mark.parametrize(("settings", "environment", "allowed"), [
-    pytest.param({}, {}, True, id="localhost"),
-    pytest.param({"host": "127.0.0.1"}, {}, True, id="localhost by number"),
-    pytest.param({"host": "[::1]"}, {}, True, id="localhost in the new spelling"),
-    pytest.param({"host": "127.0.0.2"}, {}, True, id="another address of localhost"),
-    pytest.param({"host": "0.0.0.0"}, {}, False, id="the whole network"),
-    pytest.param({"host": "::"}, {}, False, id="the whole network in the new spelling"),
-    pytest.param({"allowed_hosts": ("inpaint.example",)}, {}, False, id="localhost behind a name"),
-    pytest.param({"trusted_proxies": ("127.0.0.1",)}, {}, False, id="localhost behind a proxy"),
-    pytest.param({}, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False, id="the whole network, by Gradio's variable"),
-    pytest.param({"share": True}, {}, False, id="a shared link"),
-    pytest.param({}, {"SPACE_ID": "me/inpaint"}, False, id="a Space"),
-    pytest.param({"host": "0.0.0.0", "page_downloads": "on"}, {}, True, id="on"),
-    pytest.param({"page_downloads": "on"}, {"SPACE_ID": "me/inpaint"}, True, id="on, in a Space"),
-    pytest.param({"page_downloads": "off"}, {}, False, id="off"),
-])
+@pytest.mark.parametrize(
+    ("settings", "environment", "allowed"),
+    [
+        pytest.param({}, {}, True, id="localhost"),
+        pytest.param({"host": "127.0.0.1"}, {}, True, id="localhost by number"),
+        pytest.param({"host": "[::1]"}, {}, True, id="localhost in the new spelling"),
+        pytest.param({"host": "127.0.0.2"}, {}, True, id="another address of localhost"),
+        pytest.param({"host": "0.0.0.0"}, {}, False, id="the whole network"),
+        pytest.param({"host": "::"}, {}, False, id="the whole network in the new spelling"),
+        pytest.param({"allowed_hosts": ("inpaint.example",)}, {}, False, id="localhost behind a name"),
+        pytest.param({"trusted_proxies": ("127.0.0.1",)}, {}, False, id="localhost behind a proxy"),
+        pytest.param({}, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False, id="the whole network, by Gradio's variable"),
+        pytest.param({"share": True}, {}, False, id="a shared link"),
+        pytest.param({}, {"SPACE_ID": "me/inpaint"}, False, id="a Space"),
+        pytest.param({"host": "0.0.0.0", "page_downloads": "on"}, {}, True, id="on"),
+        pytest.param({"page_downloads": "on"}, {"SPACE_ID": "me/inpaint"}, True, id="on, in a Space"),
+        pytest.param({"page_downloads": "off"}, {}, False, id="off"),
+    ],
+)
 def test_who_may_have_models_downloaded(settings: Mapping[str, Any], environment: Mapping[str, str], allowed: bool) -> None:
     assert may_download(Settings(**settings), environment) is allowed
 
 
 @pytest.mark.parametrize(("options", "allowed"), [({}, True), ({"share": True}, False), ({"server_name": "0.0.0.0"}, False)])
 def test_who_launches_the_page_by_hand_decides_too(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], allowed: bool) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], allowed: bool
+) -> None:
     monkeypatch.setattr(gr.Blocks, "launch", lambda self, *args, **options: None)
     page = build_page(Service.build(load_config(environment={}, flags={"device": "cpu", "data_dir": str(tmp_path), "open": True})))
     page.launch(**options)
@@ -132,10 +136,13 @@ def test_a_download_is_stopped_and_begun_again() -> None:
     assert again.error is None and hub.arrived == {"sdxl-turbo"}
 
 
-@pytest.mark.parametrize(("fails", "said"), [
-    pytest.param(ModelUnavailable("There is no network.", "Check it."), "There is no network.", id="a refusal"),
-    pytest.param(RuntimeError("secret /home/me"), "Something went wrong inside the app", id="a bug"),
-])
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [
+        pytest.param(ModelUnavailable("There is no network.", "Check it."), "There is no network.", id="a refusal"),
+        pytest.param(RuntimeError("secret /home/me"), "Something went wrong inside the app", id="a bug"),
+    ],
+)
 def test_what_goes_wrong_is_told(fails: BaseException, said: str) -> None:
     hub = Hub(fails)
     hub.go.release(10)
@@ -144,14 +151,17 @@ def test_what_goes_wrong_is_told(fails: BaseException, said: str) -> None:
     assert fetch.is_finished and fetch.error is not None and said in fetch.error.message and "secret" not in str(fetch.error)
 
 
-@pytest.mark.parametrize(("heard", "left"), [
-    pytest.param([], None, id="nothing came"),
-    pytest.param([(1, 900, 0)], None, id="what was here is checked, quickly"),
-    pytest.param([(1, 900, 0), (11, 950, 50)], 10.0, id="then half of the rest came in ten seconds"),
-    pytest.param([(1, 900, 0), (11, 950, 50), (14, 950, 50), (19, 975, 75)], 5.0, id="a pause to check what came counts for nothing"),
-    pytest.param([(10, 50, 50), (20, 100, 100)], None, id="all came"),
-    pytest.param([(10, 100, 160)], None, id="more came than was missing: something was damaged"),
-])
+@pytest.mark.parametrize(
+    ("heard", "left"),
+    [
+        pytest.param([], None, id="nothing came"),
+        pytest.param([(1, 900, 0)], None, id="what was here is checked, quickly"),
+        pytest.param([(1, 900, 0), (11, 950, 50)], 10.0, id="then half of the rest came in ten seconds"),
+        pytest.param([(1, 900, 0), (11, 950, 50), (14, 950, 50), (19, 975, 75)], 5.0, id="a pause to check what came counts for nothing"),
+        pytest.param([(10, 50, 50), (20, 100, 100)], None, id="all came"),
+        pytest.param([(10, 100, 160)], None, id="more came than was missing: something was damaged"),
+    ],
+)
 def test_the_time_left_is_told_by_what_was_fetched(heard: list[tuple[float, int, int]], left: float | None) -> None:
     """heard: seconds, done, fetched; of 1000 bytes, of which 900 were here."""
     ticks = iter([0.0, *(seconds for seconds, _, _ in heard)])
@@ -181,6 +191,7 @@ def press(found: FetchHandlers, line: FetchLine, person: str = "anna", spec: Mod
 def watched(found: FetchHandlers, number: int, person: str = "anna") -> list[dict[Any, Any]]:
     async def all_of_it() -> list[dict[Any, Any]]:
         return [updates async for updates in found.follow(number, asks(person))]
+
     return run_apart(all_of_it())
 
 

@@ -50,7 +50,9 @@ class Gate:
 def handlers(service: Service) -> EditHandlers:
     fetches: Any = SimpleNamespace(offer=lambda *of: {}, told=lambda *of: {}, can_fetch=lambda *of: False)
     with gr.Blocks():
-        tab = build_edit_tab(able(service.models.specs.values(), "inpaint"), service.models.specs["erase"], Stage(render=False), "", {}, False)
+        tab = build_edit_tab(
+            able(service.models.specs.values(), "inpaint"), service.models.specs["erase"], Stage(render=False), "", {}, False
+        )
         return EditHandlers(EditContext(service, tab, gr.HTML(), {}, fetches))
 
 
@@ -61,11 +63,21 @@ def painted(picture_id: str, left: int) -> dict[str, object]:
 
 def opened(editor: EditHandlers, photo: Path) -> dict[Any, Any]:
     """What the widgets say once a photo is open, a square is painted and an edit is typed."""
-    values = {widget: widget.value for widget in editor.page.tab.inputs()} | {editor.page.tab.form.shown: "kandinsky-2.2", editor.page.tab.form.chosen: {}}
+    values = {widget: widget.value for widget in editor.page.tab.inputs()} | {
+        editor.page.tab.form.shown: "kandinsky-2.2",
+        editor.page.tab.form.chosen: {},
+    }
     session = editor.opening.opened(Upload.own(photo))[editor.page.session]
     settings = editor.page.tab.form.settings.widgets
-    return values | {editor.page.session: session, editor.page.held: HeldValue(), editor.page.tab.stage: painted(session.picture_id, 10), editor.page.tab.form.prompt: "a red hat",
-                     editor.page.tab.form.model: "kandinsky-2.2", settings["num_inference_steps"]: 30, settings["seed"]: "7"}
+    return values | {
+        editor.page.session: session,
+        editor.page.held: HeldValue(),
+        editor.page.tab.stage: painted(session.picture_id, 10),
+        editor.page.tab.form.prompt: "a red hat",
+        editor.page.tab.form.model: "kandinsky-2.2",
+        settings["num_inference_steps"]: 30,
+        settings["seed"]: "7",
+    }
 
 
 def change_everything(editor: EditHandlers, values: dict[Any, Any]) -> None:
@@ -76,7 +88,9 @@ def change_everything(editor: EditHandlers, values: dict[Any, Any]) -> None:
     editor.readiness.refresh(values)
 
 
-def test_what_is_changed_while_a_run_waits_changes_nothing_in_it(config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_changed_while_a_run_waits_changes_nothing_in_it(
+    config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = FakeEngine(Gate())
     monkeypatch.setattr(Models, "engine", lambda *given: engine)
     monkeypatch.setattr(Models, "is_available", lambda *given: True)
@@ -114,7 +128,9 @@ def asker(page_id: str) -> Any:
 
 
 @pytest.mark.parametrize("ends", ["while it paints", "while it is saved", "before anybody comes back"])
-def test_a_reload_shows_the_one_result_that_the_worker_saved(ends: str, config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_shows_the_one_result_that_the_worker_saved(
+    ends: str, config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page is closed at some moment of its run, and another one of the same person is opened."""
     gate, saving, save_on = Gate(), threading.Event(), threading.Event()
     monkeypatch.setattr(Models, "engine", lambda *given: FakeEngine(gate))
@@ -155,15 +171,18 @@ def test_a_reload_shows_the_one_result_that_the_worker_saved(ends: str, config: 
 
 
 @pytest.mark.parametrize(("prompt", "chosen"), [("a red hat", "sdxl-inpaint"), ("", "erase")], ids=["words", "no words"])
-def test_a_gpu_machine_that_has_only_sdxl_inpainting_paints_words_with_it(prompt: str, chosen: str, config: AppConfig, tmp_path: Path,
-                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_machine_that_has_only_sdxl_inpainting_paints_words_with_it(
+    prompt: str, chosen: str, config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For the page as for a program: HTTP and the command line ask the service."""
-    monkeypatch.setattr("inpaint.hub.weights.are_on_disk",
-                        lambda spec, parts: not parts or spec.name in ("sdxl-inpaint", "kandinsky-mini"))
+    monkeypatch.setattr("inpaint.hub.weights.are_on_disk", lambda spec, parts: not parts or spec.name in ("sdxl-inpaint", "kandinsky-mini"))
     service = Service.build(config)
     service.models.device = "cuda"
     editor = handlers(service)
-    values = opened(editor, save(noise(SIDE, SIDE), tmp_path / "photo.png")) | {editor.page.tab.form.model: AUTOMATIC, editor.page.tab.form.prompt: prompt}
+    values = opened(editor, save(noise(SIDE, SIDE), tmp_path / "photo.png")) | {
+        editor.page.tab.form.model: AUTOMATIC,
+        editor.page.tab.form.prompt: prompt,
+    }
     choice, missing = editor.readiness.choice(values)
     asked = service.edit_request(Picture(noise(SIDE, SIDE)), Mask(block(SIDE, SIDE, 10, 10, 20, 20)), {"prompt": prompt})
     assert choice is not None and missing is None and choice.spec.name == asked.model == chosen

@@ -17,10 +17,13 @@ from inpaint.ui.generate.tab import size_choices
 SPECS = load_config(environment={}).models
 
 
-@pytest.mark.parametrize(("name", "sizes"), [
-    ("sdxl-turbo", ["512x512", "640x448", "448x640"]),
-    ("playground-v2", ["1024x1024", "1280x832", "832x1280"]),
-])
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("sdxl-turbo", ["512x512", "640x448", "448x640"]),
+        ("playground-v2", ["1024x1024", "1280x832", "832x1280"]),
+    ],
+)
 def test_sizes_have_about_the_models_own_number_of_pixels(name: str, sizes: list[str]) -> None:
     assert [size for _, size in size_choices(SPECS[name])] == sizes
 

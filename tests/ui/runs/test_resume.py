@@ -116,12 +116,15 @@ def test_a_run_that_was_found_again_is_no_other_pages_until_its_page_has_had_tim
     assert pages.open("third page") is left, "the page that found it was closed before it followed"
 
 
-@pytest.mark.parametrize(("finished", "seconds", "is_there"), [
-    pytest.param(False, AWAY_SECONDS - 1, True, id="running, away for less than the limit"),
-    pytest.param(False, AWAY_SECONDS + 1, False, id="running, abandoned"),
-    pytest.param(True, AWAY_SECONDS + 1, True, id="finished, away for longer than a reload takes"),
-    pytest.param(True, RESULT_SECONDS + 1, False, id="finished, nobody came back"),
-])
+@pytest.mark.parametrize(
+    ("finished", "seconds", "is_there"),
+    [
+        pytest.param(False, AWAY_SECONDS - 1, True, id="running, away for less than the limit"),
+        pytest.param(False, AWAY_SECONDS + 1, False, id="running, abandoned"),
+        pytest.param(True, AWAY_SECONDS + 1, True, id="finished, away for longer than a reload takes"),
+        pytest.param(True, RESULT_SECONDS + 1, False, id="finished, nobody came back"),
+    ],
+)
 def test_how_long_a_run_is_remembered(finished: bool, seconds: float, is_there: bool, pages: Pages) -> None:
     left = pages.start("first page", finished=finished)
     pages.now[0] += seconds

@@ -52,5 +52,10 @@ def test_what_pages_have_open_is_known(config: AppConfig) -> None:
     chain = Chain().grown([("/results/2/dog-1.png", "", "")], "generated")
     sessions = {"a": SimpleNamespace(state_data={1: first, 2: 5, 3: ("", "")}), "b": SimpleNamespace(state_data={1: Session(), 4: chain})}
     page.state_holder = SimpleNamespace(session_data=sessions)
-    assert {str(path) for path in page.open_files()} == {"/cache/a/photo.jpg", "/results/1/photo-7.png", "/results/1/photo-8.png", "/results/2/dog-1.png"}
+    assert {str(path) for path in page.open_files()} == {
+        "/cache/a/photo.jpg",
+        "/results/1/photo-7.png",
+        "/results/1/photo-8.png",
+        "/results/2/dog-1.png",
+    }
     assert service.housekeeper._in_use() == page.open_files()

@@ -56,8 +56,9 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         thread.join(PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /read HTTP/1.1\r\nHost:", HEAD, HEAD + b"half a body"],
-                         ids=["nothing", "half a head", "no body", "half a body"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /read HTTP/1.1\r\nHost:", HEAD, HEAD + b"half a body"], ids=["nothing", "half a head", "no body", "half a body"]
+)
 def test_half_a_request_is_given_up(port: int, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
         connection.sendall(sent)

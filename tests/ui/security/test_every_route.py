@@ -16,8 +16,24 @@ from inpaint.ui.page import Page, build_page
 from inpaint.ui.security.headers import security_headers
 
 LOGIN = ("ann", "a secret")
-WITHOUT_LOGIN = {"", "/login", "/logout", "/healthz", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/static/x", "/assets/x",
-                 "/svelte/x", "/gradio_api/theme.css", "/gradio_api/app_id", "/gradio_api/user", "/gradio_api/startup-events", "/gradio_api/heartbeat/x"}
+WITHOUT_LOGIN = {
+    "",
+    "/login",
+    "/logout",
+    "/healthz",
+    "/theme.css",
+    "/favicon.ico",
+    "/robots.txt",
+    "/manifest.json",
+    "/static/x",
+    "/assets/x",
+    "/svelte/x",
+    "/gradio_api/theme.css",
+    "/gradio_api/app_id",
+    "/gradio_api/user",
+    "/gradio_api/startup-events",
+    "/gradio_api/heartbeat/x",
+}
 """What answers to anybody: the login page and what it is made of; of the rest each tells nothing and changes nothing of anybody's."""
 
 
@@ -32,22 +48,36 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 def routes(page: Page) -> list[tuple[str, str]]:
     """(method, path) of each, with something in the place of its parameters."""
-    nested = [("/gradio_api", route) for included in page.app.routes if hasattr(included, "original_router") for route in included.original_router.routes]
+    nested = [
+        ("/gradio_api", route)
+        for included in page.app.routes
+        if hasattr(included, "original_router")
+        for route in included.original_router.routes
+    ]
     every = [("", route) for route in page.app.routes if hasattr(route, "path")] + nested
-    found = {(method, re.sub(r"\{[^}]*\}", "x", prefix * (not route.path.startswith(prefix)) + route.path))
-             for prefix, route in every for method in getattr(route, "methods", None) or ()}
+    found = {
+        (method, re.sub(r"\{[^}]*\}", "x", prefix * (not route.path.startswith(prefix)) + route.path))
+        for prefix, route in every
+        for method in getattr(route, "methods", None) or ()
+    }
     assert len(found) > 60
     return sorted(found)
 
 
 def asked(page: Page, method: str, path: str, **options: object) -> httpx.Response:
-    with httpx.Client(base_url=page.local_url or "", timeout=60, trust_env=False) as client, client.stream(method, path, **options) as answer:  # pyright: ignore
+    with (
+        httpx.Client(base_url=page.local_url or "", timeout=60, trust_env=False) as client,
+        client.stream(method, path, **options) as answer,
+    ):  # pyright: ignore
         return answer
 
 
 def test_no_route_answers_to_a_foreign_name(page: Page) -> None:
-    wrong = {(method, path): status for method, path in routes(page)
-             if (status := asked(page, method, path, headers={"host": "evil.example"}).status_code) != 421}
+    wrong = {
+        (method, path): status
+        for method, path in routes(page)
+        if (status := asked(page, method, path, headers={"host": "evil.example"}).status_code) != 421
+    }
     assert wrong == {}
 
 
@@ -73,10 +103,14 @@ def test_who_may_frame_the_page(is_space: bool) -> None:
     assert ("X-Frame-Options" in headers) != is_space
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/call/edit", "/gradio_api/cancel", "/gradio_api/upload", "/gradio_api/reset"])
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/queue/join", "/gradio_api/call/edit", "/gradio_api/cancel", "/gradio_api/upload", "/gradio_api/reset"]
+)
 def test_no_body_is_read_before_its_sender_is_known(page: Page, path: str) -> None:
     """The answer comes before a byte of the body was sent."""
     address = urlsplit(page.local_url or "")
     with socket.create_connection((address.hostname or "", address.port or 0), 60) as connection:
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 900000\r\nContent-Type: application/json\r\n\r\n".encode())
+        connection.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 900000\r\nContent-Type: application/json\r\n\r\n".encode()
+        )
         assert connection.recv(100).startswith(b"HTTP/1.1 401 ")

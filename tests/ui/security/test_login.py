@@ -22,7 +22,10 @@ from inpaint.ui.security.login import (
     LoginThrottle,
 )
 
-ENCODINGS = {"urlencoded": lambda fields: {"data": fields}, "multipart": lambda fields: {"files": {name: (None, text) for name, text in fields.items()}}}
+ENCODINGS = {
+    "urlencoded": lambda fields: {"data": fields},
+    "multipart": lambda fields: {"files": {name: (None, text) for name, text in fields.items()}},
+}
 
 
 @pytest.fixture
@@ -33,11 +36,14 @@ def now() -> list[float]:
 @pytest.fixture
 def visit(now: list[float]) -> Callable[[str], TestClient]:
     """A server whose password is "right"; call it with an address to get somebody there."""
+
     async def login(request: Request) -> JSONResponse:
         form = await request.form()
         return JSONResponse({"success": True}) if form["password"] == "right" else JSONResponse({"detail": "Incorrect credentials."}, 400)
 
-    app = Starlette(routes=[Route("/login", login, methods=["POST"])], middleware=[Middleware(LoginThrottle, attempts=Attempts(lambda: now[0]))])
+    app = Starlette(
+        routes=[Route("/login", login, methods=["POST"])], middleware=[Middleware(LoginThrottle, attempts=Attempts(lambda: now[0]))]
+    )
     return lambda address: TestClient(app, client=(address, 1))
 
 
@@ -48,11 +54,14 @@ def status(visitor: TestClient, password: str, name: str = "me", encoding: str =
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_person_who_mistypes_gets_in(visit: Callable[[str], TestClient], encoding: str) -> None:
     visitor = visit("10.0.0.1")
-    assert [status(visitor, word, encoding=encoding) for word in ["wrong"] * (FREE_ATTEMPTS - 1) + ["right"] + ["wrong"] * (FREE_ATTEMPTS - 1)] == (
-        [400] * (FREE_ATTEMPTS - 1) + [200] + [400] * (FREE_ATTEMPTS - 1))
+    assert [
+        status(visitor, word, encoding=encoding) for word in ["wrong"] * (FREE_ATTEMPTS - 1) + ["right"] + ["wrong"] * (FREE_ATTEMPTS - 1)
+    ] == ([400] * (FREE_ATTEMPTS - 1) + [200] + [400] * (FREE_ATTEMPTS - 1))
 
 
-@pytest.mark.parametrize(("addresses", "names"), [(["10.0.0.1"], ["me", "you"]), (["10.0.0.1", "10.0.0.2"], ["me"])], ids=["by address", "by name"])
+@pytest.mark.parametrize(
+    ("addresses", "names"), [(["10.0.0.1"], ["me", "you"]), (["10.0.0.1", "10.0.0.2"], ["me"])], ids=["by address", "by name"]
+)
 def test_guessing_is_slowed(visit: Callable[[str], TestClient], now: list[float], addresses: list[str], names: list[str]) -> None:
     """Of ten minutes of guessing, once a second."""
     heard = 0
@@ -86,7 +95,10 @@ def test_the_log_names_who_but_not_the_password(visit: Callable[[str], TestClien
     with caplog.at_level(logging.WARNING, "inpaint"):
         status(visit("10.0.0.1"), "my secret", "m\u00e9\nforged line")
         visit("10.0.0.1").post("/login", content=b"\xff\x00", headers={"content-type": "multipart/form-data; boundary=x"})
-    assert [(vars(record)["user"], vars(record)["address"]) for record in caplog.records if record.name == "inpaint.ui.security.login"] == [("'m\\xe9\\nforged line'", "10.0.0.1"), ("''", "10.0.0.1")]
+    assert [(vars(record)["user"], vars(record)["address"]) for record in caplog.records if record.name == "inpaint.ui.security.login"] == [
+        ("'m\\xe9\\nforged line'", "10.0.0.1"),
+        ("''", "10.0.0.1"),
+    ]
     assert "secret" not in caplog.text
 
 

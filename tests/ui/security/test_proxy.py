@@ -41,11 +41,16 @@ def nginx(tmp_path: Path) -> Iterator[Proxy]:
             pytest.skip("no nginx here")
         port = free_port()
         config = tmp_path / "nginx.conf"
-        own = block.replace("listen 80;", f"listen 127.0.0.1:{port};").replace("inpaint.example", NAME).replace(
-            "http://127.0.0.1:7860", served.url)
-        config.write_text(f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\nevents {{}}\nhttp {{ access_log off;\n"
-                          + "".join(f"{part}_temp_path {tmp_path}/{part};\n" for part in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-                          + f"{own}\n}}\n")
+        own = (
+            block.replace("listen 80;", f"listen 127.0.0.1:{port};")
+            .replace("inpaint.example", NAME)
+            .replace("http://127.0.0.1:7860", served.url)
+        )
+        config.write_text(
+            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\nevents {{}}\nhttp {{ access_log off;\n"
+            + "".join(f"{part}_temp_path {tmp_path}/{part};\n" for part in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+            + f"{own}\n}}\n"
+        )
         started.append(subprocess.Popen([NGINX, "-e", str(tmp_path / "error.log"), "-c", str(config)]))
         for _ in range(PATIENCE_SECONDS * 10):
             try:
@@ -78,8 +83,9 @@ def opened(chromium: Any, address: str, tmp_path: Path) -> AppPage:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("listed", [f"{NAME}", "other.example"], ids=["listed", "a name of loopback, unlisted"])
-def test_the_documented_block_serves_the_page_and_programs(serve: Any, nginx: Proxy, chromium: Any, large_photo: Path, tmp_path: Path,
-                                                           listed: str) -> None:
+def test_the_documented_block_serves_the_page_and_programs(
+    serve: Any, nginx: Proxy, chromium: Any, large_photo: Path, tmp_path: Path, listed: str
+) -> None:
     served = serve(INPAINT_ALLOWED_HOSTS=listed, FORWARDED_ALLOW_IPS="127.0.0.1")
     address = nginx(served, documented())
     page = opened(chromium, address, tmp_path)
@@ -97,15 +103,22 @@ def test_nginx_as_it_is_by_itself_is_refused_in_a_sentence_with_both_names_in_th
     address = nginx(served, "server { listen 80; location / { proxy_pass http://127.0.0.1:7860; } }")
     answer = ask("POST", address, "/gradio_api/upload", headers={"origin": address}, files={"files": b"x"})
     assert answer.status_code == 403
-    assert answer.json()["error"].startswith(f"A page of {address} may not use this server, which was asked for as {served.url.removeprefix('http://')};")
+    assert answer.json()["error"].startswith(
+        f"A page of {address} may not use this server, which was asked for as {served.url.removeprefix('http://')};"
+    )
     assert [line for line in log.read_text().splitlines() if address in line and served.url.removeprefix("http://") in line]
 
 
 def test_the_headers_of_a_trusted_proxy_anywhere(serve: Any, tmp_path: Path) -> None:
     """What the block makes nginx send, sent by a program: the page's addresses are those of the proxy, and a list's first host counts."""
     served = serve(INPAINT_ALLOWED_HOSTS="inpaint.example", FORWARDED_ALLOW_IPS="127.0.0.1")
-    sent = {"host": "inpaint.example", "x-forwarded-host": "inpaint.example, inner", "x-forwarded-proto": "https",
-            "x-forwarded-for": "198.51.100.7", "origin": "https://inpaint.example"}
+    sent = {
+        "host": "inpaint.example",
+        "x-forwarded-host": "inpaint.example, inner",
+        "x-forwarded-proto": "https",
+        "x-forwarded-for": "198.51.100.7",
+        "origin": "https://inpaint.example",
+    }
     with httpx.Client(base_url=served.url, headers=sent, trust_env=False, timeout=PATIENCE_SECONDS) as browser:
         assert browser.get("/config").json()["root"] == "https://inpaint.example"
         assert browser.post("/gradio_api/upload", files={"files": b"x"}).status_code == 200
@@ -116,8 +129,21 @@ def test_the_headers_of_a_trusted_proxy_anywhere(serve: Any, tmp_path: Path) -> 
         assert browser.post("/gradio_api/upload", files={"files": b"x"}, headers=changed).status_code == 200, "a listed name is enough"
 
 
-ROUTES = ["/", "/config", "/gradio_api/info", "/gradio_api/queue/data", "/gradio_api/file=/etc/passwd", "/healthz", "/readyz", "/metrics",
-          "/theme.css", "/manifest.json", "/nowhere", "/openapi.json", "/login"]
+ROUTES = [
+    "/",
+    "/config",
+    "/gradio_api/info",
+    "/gradio_api/queue/data",
+    "/gradio_api/file=/etc/passwd",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/theme.css",
+    "/manifest.json",
+    "/nowhere",
+    "/openapi.json",
+    "/login",
+]
 
 
 @pytest.mark.parametrize("flags", [[], ["--auth", "ann:secret"], ["--host", "0.0.0.0", "--open"]], ids=["open", "login", "network"])
@@ -157,5 +183,7 @@ def test_in_a_network_an_address_is_enough_and_a_name_is_listed(serve: Any, tmp_
 def test_a_program_needs_no_list(serve: Any, tmp_path: Path) -> None:
     served = serve()
     photo, mask = save(block(60, 80, 0, 0, 30, 80), tmp_path / "photo.png"), save(block(60, 80, 20, 20, 30, 30), tmp_path / "mask.png")
-    client = Client(served.url.replace("127.0.0.1", "localhost"), verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS, "trust_env": False})
+    client = Client(
+        served.url.replace("127.0.0.1", "localhost"), verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS, "trust_env": False}
+    )
     assert client.predict(handle_file(str(photo)), handle_file(str(mask)), prompt="", api_name="/edit")[1]["changed_outside"] == 0

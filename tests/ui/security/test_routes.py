@@ -22,44 +22,102 @@ UPLOAD_BYTES, EVENT_BYTES = 5_000_000, 2_000_000
 @pytest.fixture
 def visitor() -> Iterator[TestClient]:
     """Before an app that answers everything with the number of bytes that it has read."""
+
     async def anything(request: Request) -> JSONResponse:
         return JSONResponse({"read": len(await request.body())})
 
-    app = Starlette(routes=[Route("/{path:path}", anything, methods=["GET", "POST", "PUT", "DELETE", "PATCH"])],
-                    middleware=[Middleware(Doors, upload_bytes=UPLOAD_BYTES, event_bytes=EVENT_BYTES)])
+    app = Starlette(
+        routes=[Route("/{path:path}", anything, methods=["GET", "POST", "PUT", "DELETE", "PATCH"])],
+        middleware=[Middleware(Doors, upload_bytes=UPLOAD_BYTES, event_bytes=EVENT_BYTES)],
+    )
     with TestClient(app) as client:
         yield client
 
 
-@pytest.mark.parametrize("path", [
-    "/", "/config", "/config/", "/login_check", "/theme.css", "/favicon.ico", "/robots.txt", "/healthz", "/readyz", "/metrics", "/logout", "/static/a/b.js",
-    "/assets/index-1.js", "/gradio_api/info", "/gradio_api/queue/data?session_hash=x", "/gradio_api/file=/data/a b.png", "/gradio_api/call/edit/0123",
-    "/gradio_api/upload_progress?upload_id=1", "/gradio_api/startup-events",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/config/",
+        "/login_check",
+        "/theme.css",
+        "/favicon.ico",
+        "/robots.txt",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/logout",
+        "/static/a/b.js",
+        "/assets/index-1.js",
+        "/gradio_api/info",
+        "/gradio_api/queue/data?session_hash=x",
+        "/gradio_api/file=/data/a b.png",
+        "/gradio_api/call/edit/0123",
+        "/gradio_api/upload_progress?upload_id=1",
+        "/gradio_api/startup-events",
+    ],
+)
 def test_what_is_read_is_open(path: str, visitor: TestClient) -> None:
     assert visitor.get(path).status_code == 200
     assert visitor.request("DELETE", path).status_code == 405
 
 
-@pytest.mark.parametrize("path", [
-    "/gradio_api/proxy=http://example.com/", "/monitoring", "/monitoring/summary", "/monitoring/key", "/gradio_api/openapi.json", "/openapi.json", "/docs",
-    "/gradio_api/vibe-code", "/gradio_api/dev/reload", "/gradio_api/stream/a/b/c/playlist.m3u8", "/gradio_api/run-history/records", "/gradio_api/runs",
-    "/gradio_api/profiling/traces", "/gradio_api/deep_link", "/gradio_api/token", "/gradio_api/custom_component/a/b/c/d", "/gradio_api/nothing", "/nothing",
-    "/gradio_api/mcp", "/config/more", "/login/../x", "/gradio_api", "/gradio_api/file", f"/static/{'a' * 5000}", "/.env", "/%2e%2e/etc/passwd",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/proxy=http://example.com/",
+        "/monitoring",
+        "/monitoring/summary",
+        "/monitoring/key",
+        "/gradio_api/openapi.json",
+        "/openapi.json",
+        "/docs",
+        "/gradio_api/vibe-code",
+        "/gradio_api/dev/reload",
+        "/gradio_api/stream/a/b/c/playlist.m3u8",
+        "/gradio_api/run-history/records",
+        "/gradio_api/runs",
+        "/gradio_api/profiling/traces",
+        "/gradio_api/deep_link",
+        "/gradio_api/token",
+        "/gradio_api/custom_component/a/b/c/d",
+        "/gradio_api/nothing",
+        "/nothing",
+        "/gradio_api/mcp",
+        "/config/more",
+        "/login/../x",
+        "/gradio_api",
+        "/gradio_api/file",
+        f"/static/{'a' * 5000}",
+        "/.env",
+        "/%2e%2e/etc/passwd",
+    ],
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_everything_else_is_closed(path: str, method: str, visitor: TestClient) -> None:
     answer = visitor.request(method, path)
     assert answer.status_code == 404 and answer.json() == {"error": "There is nothing at this address."}
 
 
-@pytest.mark.parametrize(("path", "most"), [
-    ("/login", FORM_BYTES), ("/gradio_api/cancel", JSON_BYTES), ("/gradio_api/reset", JSON_BYTES), ("/gradio_api/queue/join", EVENT_BYTES),
-    ("/gradio_api/call/edit", EVENT_BYTES), ("/gradio_api/run/edit", EVENT_BYTES), ("/gradio_api/upload", UPLOAD_BYTES + MULTIPART_BYTES), ("/config", 0),
-], ids=str)
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/login", FORM_BYTES),
+        ("/gradio_api/cancel", JSON_BYTES),
+        ("/gradio_api/reset", JSON_BYTES),
+        ("/gradio_api/queue/join", EVENT_BYTES),
+        ("/gradio_api/call/edit", EVENT_BYTES),
+        ("/gradio_api/run/edit", EVENT_BYTES),
+        ("/gradio_api/upload", UPLOAD_BYTES + MULTIPART_BYTES),
+        ("/config", 0),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("is_announced", [True, False], ids=["announced", "in pieces"])
 def test_a_body_that_is_too_large_is_refused(path: str, most: int, is_announced: bool, visitor: TestClient) -> None:
     """In pieces, none of which says how many follow, too."""
+
     def sent(size: int) -> bytes | Iterator[bytes]:
         piece = 100_000
         return bytes(size) if is_announced else (bytes(min(piece, size - start)) for start in range(0, size, piece))
@@ -86,12 +144,31 @@ def test_an_announced_body_is_not_read() -> None:
     assert sent[0]["status"] == 413
 
 
-@pytest.mark.parametrize(("place", "elsewhere"), [
-    ("/data/results/a.png", False), ("C:\\results\\a.png", False), ("C:/results/a.png", False), ("/data/100%25 sure.png", False),
-    ("http://127.0.0.1/a", True), ("https://example.com/a.png", True), ("HTTP://example.com", True), ("http%3A%2F%2Fexample.com", True),
-    ("//example.com/share/a.png", True), ("\\\\host\\share", True), ("/\\host/share", True), ("ftp://example.com/a", True), ("file:///etc/passwd", True),
-    ("gopher://x", True), ("a.png", True), ("../../etc/passwd", True), ("data:image/png;base64,AAAA", True), (" http://x", True), ("%2F%2Fhost/share", True),
-    ("%68ttp://x", True), ("C://host/share", True),
-])
+@pytest.mark.parametrize(
+    ("place", "elsewhere"),
+    [
+        ("/data/results/a.png", False),
+        ("C:\\results\\a.png", False),
+        ("C:/results/a.png", False),
+        ("/data/100%25 sure.png", False),
+        ("http://127.0.0.1/a", True),
+        ("https://example.com/a.png", True),
+        ("HTTP://example.com", True),
+        ("http%3A%2F%2Fexample.com", True),
+        ("//example.com/share/a.png", True),
+        ("\\\\host\\share", True),
+        ("/\\host/share", True),
+        ("ftp://example.com/a", True),
+        ("file:///etc/passwd", True),
+        ("gopher://x", True),
+        ("a.png", True),
+        ("../../etc/passwd", True),
+        ("data:image/png;base64,AAAA", True),
+        (" http://x", True),
+        ("%2F%2Fhost/share", True),
+        ("%68ttp://x", True),
+        ("C://host/share", True),
+    ],
+)
 def test_only_files_of_this_machine_are_asked_for(place: str, elsewhere: bool, visitor: TestClient) -> None:
     assert leads_elsewhere(f"/gradio_api/file={place}") == elsewhere

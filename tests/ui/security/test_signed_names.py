@@ -26,6 +26,7 @@ KEY = bytes(KEY_BYTES)
 
 def page(address: str, names: Names) -> TestClient:
     """A browser at an address; the page shows the cookies that reached it."""
+
     async def app(scope: object, receive: object, send: object) -> None:
         await HTMLResponse(Request(scope).headers.get("cookie", ""))(scope, receive, send)  # pyright: ignore
 
@@ -38,12 +39,21 @@ def given(names: Names) -> str:
     return name
 
 
-@pytest.mark.parametrize("cookie", [
-    pytest.param("{name}=invented", id="invented"), pytest.param("{name}=", id="empty"), pytest.param("{name}=.", id="a point"),
-    pytest.param("{name}=a.b.c", id="points"), pytest.param("{name}={own}x", id="longer"), pytest.param("{name}=x{own}", id="another name's signature"),
-    pytest.param("{name}={foreign}", id="another server's"), pytest.param("{name}=\xff\xfe.\xff", id="odd bytes"),
-    pytest.param('{name}="{own}', id="half a quote"), pytest.param("{name}={own}; {name}=invented", id="two, the second invented"),
-])
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        pytest.param("{name}=invented", id="invented"),
+        pytest.param("{name}=", id="empty"),
+        pytest.param("{name}=.", id="a point"),
+        pytest.param("{name}=a.b.c", id="points"),
+        pytest.param("{name}={own}x", id="longer"),
+        pytest.param("{name}=x{own}", id="another name's signature"),
+        pytest.param("{name}={foreign}", id="another server's"),
+        pytest.param("{name}=\xff\xfe.\xff", id="odd bytes"),
+        pytest.param('{name}="{own}', id="half a quote"),
+        pytest.param("{name}={own}; {name}=invented", id="two, the second invented"),
+    ],
+)
 def test_an_invented_name_reaches_nobody(cookie: str) -> None:
     names = Names(KEY)
     written = cookie.format(name=PERSON_COOKIE, own=given(names), foreign=given(Names(b"x" * KEY_BYTES)))
@@ -62,6 +72,7 @@ def test_a_name_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
 def test_one_address_gets_so_many_names_and_no_more() -> None:
     now = [0.0]
     names = Names(KEY, lambda: now[0])
+
     def got(address: str) -> int:
         return sum(PERSON_COOKIE in page(address, names).get("/").cookies for _ in range(2 * NEW_NAMES))
 

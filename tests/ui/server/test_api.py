@@ -19,20 +19,50 @@ from tests.fakes import block, noise, save
 from tests.serving import ROOT, Served
 
 REPORT_FIELDS = {"outputs", "model", "seed", "seconds", "region", "changed_outside", "blend_band_px", "notices"}
-EDIT_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "strength", "scheduler",
-               "prior_num_inference_steps", "prior_guidance_scale", "count", "grow", "feather", "tone_match", "work_area",
-               "invert_mask"]
-GENERATE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "width", "height",
-                   "count"]
-REIMAGINE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "strength", "scheduler",
-                    "prior_num_inference_steps", "prior_guidance_scale", "count"]
+EDIT_FIELDS = [
+    "prompt",
+    "negative_prompt",
+    "model",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "strength",
+    "scheduler",
+    "prior_num_inference_steps",
+    "prior_guidance_scale",
+    "count",
+    "grow",
+    "feather",
+    "tone_match",
+    "work_area",
+    "invert_mask",
+]
+GENERATE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "width", "height", "count"]
+REIMAGINE_FIELDS = [
+    "prompt",
+    "negative_prompt",
+    "model",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "strength",
+    "scheduler",
+    "prior_num_inference_steps",
+    "prior_guidance_scale",
+    "count",
+]
 PATIENCE = httpx.Timeout(180)
 
 
 @pytest.fixture(scope="module")
 def client(served_app: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client(served_app.url, verbose=False, analytics_enabled=False, download_files=tmp_path_factory.mktemp("got"),
-                  httpx_kwargs={"timeout": PATIENCE})
+    return Client(
+        served_app.url,
+        verbose=False,
+        analytics_enabled=False,
+        download_files=tmp_path_factory.mktemp("got"),
+        httpx_kwargs={"timeout": PATIENCE},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +82,25 @@ def edit(client: Client, picture: Path, mask: Path, **values: Any) -> tuple[list
 
 def command_line(served: Served, folder: Path, *arguments: str | Path) -> bytes:
     output = folder / "command-line.png"
-    subprocess.run([sys.executable, "-m", "inpaint", *map(str, arguments), "--output", str(output), "--device", "cpu",
-                    "--config", str(served.config), "--data-dir", str(folder)], cwd=ROOT, check=True, timeout=300)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "inpaint",
+            *map(str, arguments),
+            "--output",
+            str(output),
+            "--device",
+            "cpu",
+            "--config",
+            str(served.config),
+            "--data-dir",
+            str(folder),
+        ],
+        cwd=ROOT,
+        check=True,
+        timeout=300,
+    )
     return output.read_bytes()
 
 
@@ -64,10 +111,16 @@ def test_the_contract_is_listed_and_nothing_else_is(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {"/edit", "/generate", "/reimagine", "/models"}
     names = {name: [parameter["parameter_name"] for parameter in told["parameters"]] for name, told in endpoints.items()}
-    assert names == {"/edit": ["image", "mask", *EDIT_FIELDS], "/generate": GENERATE_FIELDS,
-                     "/reimagine": ["image", *REIMAGINE_FIELDS], "/models": []}
-    needed = {name: {parameter["parameter_name"] for parameter in told["parameters"] if not parameter["parameter_has_default"]}
-              for name, told in endpoints.items()}
+    assert names == {
+        "/edit": ["image", "mask", *EDIT_FIELDS],
+        "/generate": GENERATE_FIELDS,
+        "/reimagine": ["image", *REIMAGINE_FIELDS],
+        "/models": [],
+    }
+    needed = {
+        name: {parameter["parameter_name"] for parameter in told["parameters"] if not parameter["parameter_has_default"]}
+        for name, told in endpoints.items()
+    }
     assert needed["/edit"] <= {"image", "mask", "prompt"} and needed["/generate"] <= {"prompt"}
 
 
@@ -85,30 +138,66 @@ def test_null_is_not_given(client: Client, picture: Path, mask: Path) -> None:
     assert report["model"] == "erase" and report["blend_band_px"] == 6
 
 
-def test_erase_gives_the_bytes_of_the_command_line(client: Client, served_app: Served, picture: Path, mask: Path,
-                                                   tmp_path: Path) -> None:
+def test_erase_gives_the_bytes_of_the_command_line(client: Client, served_app: Served, picture: Path, mask: Path, tmp_path: Path) -> None:
     files, report = edit(client, picture, mask, seed=5, feather=3, grow=2)
     assert (report["seed"], report["blend_band_px"]) == (5, 5)
-    assert files[0].read_bytes() == command_line(served_app, tmp_path, "edit", picture, "--mask", mask, "--seed", "5",
-                                                 "--feather", "3", "--grow", "2")
+    assert files[0].read_bytes() == command_line(
+        served_app, tmp_path, "edit", picture, "--mask", mask, "--seed", "5", "--feather", "3", "--grow", "2"
+    )
 
 
-def test_kandinsky_gives_the_bytes_of_the_command_line(client: Client, served_app: Served, picture: Path, mask: Path,
-                                                       tmp_path: Path) -> None:
-    files, report = edit(client, picture, mask, model="tiny-kandinsky", prompt="a red hat", negative_prompt="a dog", seed=5,
-                         count=2, num_inference_steps=2, prior_num_inference_steps=2, scheduler="ddim")
+def test_kandinsky_gives_the_bytes_of_the_command_line(
+    client: Client, served_app: Served, picture: Path, mask: Path, tmp_path: Path
+) -> None:
+    files, report = edit(
+        client,
+        picture,
+        mask,
+        model="tiny-kandinsky",
+        prompt="a red hat",
+        negative_prompt="a dog",
+        seed=5,
+        count=2,
+        num_inference_steps=2,
+        prior_num_inference_steps=2,
+        scheduler="ddim",
+    )
     assert report["seeds"] == [5, 6] and files[0].read_bytes() != files[1].read_bytes()
-    alone = command_line(served_app, tmp_path, "edit", picture, "--mask", mask, "--model", "tiny-kandinsky", "--prompt",
-                         "a red hat", "--negative-prompt", "a dog", "--seed", "6", "--steps", "2", "--prior-steps", "2",
-                         "--scheduler", "ddim")
+    alone = command_line(
+        served_app,
+        tmp_path,
+        "edit",
+        picture,
+        "--mask",
+        mask,
+        "--model",
+        "tiny-kandinsky",
+        "--prompt",
+        "a red hat",
+        "--negative-prompt",
+        "a dog",
+        "--seed",
+        "6",
+        "--steps",
+        "2",
+        "--prior-steps",
+        "2",
+        "--scheduler",
+        "ddim",
+    )
     assert files[1].read_bytes() == alone
 
 
-@pytest.mark.parametrize(("name", "stem"), [
-    pytest.param("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940", id="Hindi"), pytest.param("cafe\u0301", "caf\u00e9", id="a decomposed accent"),
-    pytest.param("\u0e17\u0e35\u0e48", "\u0e17\u0e35\u0e48", id="Thai"), pytest.param("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680", id="emoji"),
-    pytest.param("a\u202egpj", "agpj", id="bidi override"),
-])
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        pytest.param("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940", id="Hindi"),
+        pytest.param("cafe\u0301", "caf\u00e9", id="a decomposed accent"),
+        pytest.param("\u0e17\u0e35\u0e48", "\u0e17\u0e35\u0e48", id="Thai"),
+        pytest.param("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680", id="emoji"),
+        pytest.param("a\u202egpj", "agpj", id="bidi override"),
+    ],
+)
 def test_a_result_keeps_the_name_of_its_photo(client: Client, picture: Path, mask: Path, name: str, stem: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.png").write_bytes(picture.read_bytes())
     files, report = edit(client, tmp_path / f"{name}.png", mask, seed=5)
@@ -166,27 +255,29 @@ def test_no_tab_holds_a_connection_while_nothing_runs(served_app: Served) -> Non
 # What is refused, each with its sentence
 
 
-@pytest.mark.parametrize(("values", "sentence"), [
-    ({"model": "nothing"}, "There is no model 'nothing'."),
-    ({"model": "tiny-sdxl"}, "Tiny SDXL cannot inpaint."),
-    ({"model": "kandinsky-2.2", "prompt": "a hat"}, "The weights of Kandinsky 2.2 are not on this machine."),
-    ({"prompt": "a hat"}, "No model that paints from words is on this machine."),
-    ({"model": "erase", "prompt": "a hat"}, "takes no prompt"),
-    ({"model": "erase", "guidance_scale": 3}, "Erase has no guidance."),
-    ({"seed": -1}, "Seed must be between 0 and"),
-    ({"seed": 1.5}, "Seed must be a whole number"),
-    ({"count": 1e30}, "Count must be between"),
-    ({"feather": "x"}, "Feather must be a number, not 'x'."),
-    ({"grow": [3]}, "Grow must be a number"),
-    ({"prompt": {"a": 1}}, "The prompt must be text"),
-    ({"prompt": "\ud800"}, "lone surrogate"),
-    ({"work_area": "somewhere"}, "The work area must be"),
-    ({"invert_mask": "yes"}, "Invert mask must be true or false."),
-    ({"tone_match": True}, "Tone match is not built yet."),
-    ({"model": "tiny-kandinsky", "num_inference_steps": 0}, "Steps must be between 1 and"),
-])
-def test_a_wrong_value_gets_its_sentence(served_app: Served, picture: Path, mask: Path, values: dict[str, Any],
-                                         sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"model": "nothing"}, "There is no model 'nothing'."),
+        ({"model": "tiny-sdxl"}, "Tiny SDXL cannot inpaint."),
+        ({"model": "kandinsky-2.2", "prompt": "a hat"}, "The weights of Kandinsky 2.2 are not on this machine."),
+        ({"prompt": "a hat"}, "No model that paints from words is on this machine."),
+        ({"model": "erase", "prompt": "a hat"}, "takes no prompt"),
+        ({"model": "erase", "guidance_scale": 3}, "Erase has no guidance."),
+        ({"seed": -1}, "Seed must be between 0 and"),
+        ({"seed": 1.5}, "Seed must be a whole number"),
+        ({"count": 1e30}, "Count must be between"),
+        ({"feather": "x"}, "Feather must be a number, not 'x'."),
+        ({"grow": [3]}, "Grow must be a number"),
+        ({"prompt": {"a": 1}}, "The prompt must be text"),
+        ({"prompt": "\ud800"}, "lone surrogate"),
+        ({"work_area": "somewhere"}, "The work area must be"),
+        ({"invert_mask": "yes"}, "Invert mask must be true or false."),
+        ({"tone_match": True}, "Tone match is not built yet."),
+        ({"model": "tiny-kandinsky", "num_inference_steps": 0}, "Steps must be between 1 and"),
+    ],
+)
+def test_a_wrong_value_gets_its_sentence(served_app: Served, picture: Path, mask: Path, values: dict[str, Any], sentence: str) -> None:
     assert sentence in refused(served_app, uploaded(served_app, picture), uploaded(served_app, mask), **values)
 
 
@@ -194,8 +285,12 @@ def test_a_wrong_value_gets_its_sentence(served_app: Served, picture: Path, mask
 def test_a_number_that_is_none_is_refused(served_app: Served, picture: Path, mask: Path, number: str) -> None:
     marker = "number-here"
     body = json.dumps({"data": edit_data(uploaded(served_app, picture), uploaded(served_app, mask), feather=marker)})
-    answer = httpx.post(f"{served_app.url}/gradio_api/call/edit", content=body.replace(f'"{marker}"', number),
-                        headers={"content-type": "application/json"}, timeout=PATIENCE)
+    answer = httpx.post(
+        f"{served_app.url}/gradio_api/call/edit",
+        content=body.replace(f'"{marker}"', number),
+        headers={"content-type": "application/json"},
+        timeout=PATIENCE,
+    )
     if answer.status_code == 200:
         assert "must be a finite number" in outcome(served_app, "edit", answer.json()["event_id"])[1]
     else:
@@ -239,9 +334,13 @@ NO_UPLOADS: list[tuple[Any, str]] = [
     ({"path": "https://example.org/photo.png", "meta": META}, ADDRESS),
     ({"path": "http://127.0.0.1:1/x.png", "meta": META}, ADDRESS),
     ({"url": "http://127.0.0.1:1/x.png", "path": "x.png", "meta": META}, NOT_HERE),
-    ({"path": "\ud800", "meta": META}, NOT_HERE), ({"path": "x\0.png", "meta": META}, NOT_HERE),
-    ({"path": "x" * 5_000, "meta": META}, NOT_HERE), ({"path": "/etc/passwd", "is_stream": True, "meta": META}, NOT_HERE),
-    ({"path": "/etc/passwd"}, NO_FILE), ({"path": "/etc/passwd", "meta": 7}, NO_FILE), ({"path": None, "meta": META}, NO_FILE),
+    ({"path": "\ud800", "meta": META}, NOT_HERE),
+    ({"path": "x\0.png", "meta": META}, NOT_HERE),
+    ({"path": "x" * 5_000, "meta": META}, NOT_HERE),
+    ({"path": "/etc/passwd", "is_stream": True, "meta": META}, NOT_HERE),
+    ({"path": "/etc/passwd"}, NO_FILE),
+    ({"path": "/etc/passwd", "meta": 7}, NO_FILE),
+    ({"path": None, "meta": META}, NO_FILE),
     ({"path": "/etc/passwd", "meta": {"_type": "other"}}, NO_FILE),
     *((value, NO_FILE) for value in ("photo.jpg", "/etc/passwd", 7, [], {}, [[[]]], {"path": None}, True, "\ud800", "x" * 5_000)),
 ]
@@ -273,8 +372,9 @@ def test_a_file_that_is_no_upload_is_nowhere_in_a_prompt(served_app: Served, pic
 
 def test_a_body_that_is_no_request_is_refused(served_app: Served) -> None:
     for body in NO_REQUESTS:
-        answer = httpx.post(f"{served_app.url}/gradio_api/call/edit", content=body, timeout=PATIENCE,
-                            headers={"content-type": "application/json"})
+        answer = httpx.post(
+            f"{served_app.url}/gradio_api/call/edit", content=body, timeout=PATIENCE, headers={"content-type": "application/json"}
+        )
         if answer.status_code == 200:
             kind, told = outcome(served_app, "edit", answer.json()["event_id"])
             assert kind == "error" and "This call takes 18 values, not " in told, body
@@ -294,8 +394,12 @@ def edit_data(image: Any, mask: Any, **values: Any) -> list[Any]:
 
 def call(served: Served, name: str, data: Any) -> tuple[str, str]:
     """(complete, error or refused, what came with it)."""
-    answer = httpx.post(f"{served.url}/gradio_api/call/{name}", content=json.dumps({"data": data}), timeout=PATIENCE,
-                        headers={"content-type": "application/json"})
+    answer = httpx.post(
+        f"{served.url}/gradio_api/call/{name}",
+        content=json.dumps({"data": data}),
+        timeout=PATIENCE,
+        headers={"content-type": "application/json"},
+    )
     return outcome(served, name, answer.json()["event_id"]) if answer.status_code == 200 else ("refused", answer.text)
 
 

@@ -13,13 +13,15 @@ from tests.ui.app_page import AppPage
 pytestmark = pytest.mark.browser
 
 HTML = "<html><head><title>413 Request Entity Too Large</title></head><body><center>nginx</center></body></html>"
-RAW = ("parse server response", "SyntaxError", "HTTP 4", "HTTP 5", "<html", "{\"", "nginx", "Connection errored", "currently busy")
+RAW = ("parse server response", "SyntaxError", "HTTP 4", "HTTP 5", "<html", '{"', "nginx", "Connection errored", "currently busy")
 TOO_LARGE = "The server or a proxy in front of it takes no file of this size."
 
 
 def refuse(app: AppPage, address: str, status: int, body: str, kind: str = "text/html") -> None:
-    app.page.route(address, lambda route: route.fulfill(status=status, content_type=kind, body=body)
-                   if route.request.method == "POST" else route.fallback())
+    app.page.route(
+        address,
+        lambda route: route.fulfill(status=status, content_type=kind, body=body) if route.request.method == "POST" else route.fallback(),
+    )
 
 
 def refused(app: AppPage) -> str:
@@ -44,21 +46,34 @@ def expected_of_the_browser(app: AppPage) -> None:
 FROM_THE_APP = "This request comes from another site. Open the page by its own address."
 
 
-@pytest.mark.parametrize(("status", "body", "kind", "sentence"), [
-    pytest.param(403, json.dumps({"error": FROM_THE_APP}), "application/json", FROM_THE_APP, id="403, our own"),
-    pytest.param(421, json.dumps({"detail": FROM_THE_APP}), "application/json", FROM_THE_APP, id="421, a detail"),
-    pytest.param(403, HTML, "text/html", "The server, or a proxy in front of it, refuses what this page sends.", id="403, a proxy's"),
-    pytest.param(403, "no", "text/plain", "The server, or a proxy in front of it, refuses what this page sends.", id="403, plain"),
-    pytest.param(401, json.dumps({"detail": "Not authenticated"}), "application/json",
-                 "You are no longer logged in. Reload the page and log in.", id="401, Gradio's"),
-    pytest.param(502, HTML, "text/html", "The server does not answer at the moment. Wait a little and try again.", id="502"),
-    pytest.param(503, HTML, "text/html", "The server does not answer at the moment. Wait a little and try again.", id="503"),
-    pytest.param(504, HTML, "text/html", "The server does not answer at the moment. Wait a little and try again.", id="504"),
-    pytest.param(500, "Internal Server Error", "text/plain", "The server met a fault; its log says more.", id="500"),
-    pytest.param(418, "{broken", "application/json", "The server refused this with status 418.", id="another, broken JSON"),
-    pytest.param(200, HTML, "text/html", "Something between this page and the server answered in its place. Reload the page.",
-                 id="200, a login page"),
-])
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "sentence"),
+    [
+        pytest.param(403, json.dumps({"error": FROM_THE_APP}), "application/json", FROM_THE_APP, id="403, our own"),
+        pytest.param(421, json.dumps({"detail": FROM_THE_APP}), "application/json", FROM_THE_APP, id="421, a detail"),
+        pytest.param(403, HTML, "text/html", "The server, or a proxy in front of it, refuses what this page sends.", id="403, a proxy's"),
+        pytest.param(403, "no", "text/plain", "The server, or a proxy in front of it, refuses what this page sends.", id="403, plain"),
+        pytest.param(
+            401,
+            json.dumps({"detail": "Not authenticated"}),
+            "application/json",
+            "You are no longer logged in. Reload the page and log in.",
+            id="401, Gradio's",
+        ),
+        pytest.param(502, HTML, "text/html", "The server does not answer at the moment. Wait a little and try again.", id="502"),
+        pytest.param(503, HTML, "text/html", "The server does not answer at the moment. Wait a little and try again.", id="503"),
+        pytest.param(504, HTML, "text/html", "The server does not answer at the moment. Wait a little and try again.", id="504"),
+        pytest.param(500, "Internal Server Error", "text/plain", "The server met a fault; its log says more.", id="500"),
+        pytest.param(418, "{broken", "application/json", "The server refused this with status 418.", id="another, broken JSON"),
+        pytest.param(
+            200,
+            HTML,
+            "text/html",
+            "Something between this page and the server answered in its place. Reload the page.",
+            id="200, a login page",
+        ),
+    ],
+)
 def test_a_refused_run_is_told_in_a_sentence(app: AppPage, photo: Path, status: int, body: str, kind: str, sentence: str) -> None:
     app.open_file(photo)
     app.rectangle((0.25, 0.25), (0.5, 0.5))
@@ -77,13 +92,20 @@ def test_a_refused_run_is_told_in_a_sentence(app: AppPage, photo: Path, status: 
     expected_of_the_browser(app)
 
 
-@pytest.mark.parametrize(("status", "body", "sentence"), [
-    pytest.param(413, HTML, TOO_LARGE, id="nginx"),
-    pytest.param(413, "File size exceeded maximum allowed size of 104857600 bytes.", TOO_LARGE, id="Gradio"),
-    pytest.param(403, json.dumps({"error": FROM_THE_APP}), FROM_THE_APP, id="our own"),
-    pytest.param(0, "", "The file did not arrive: it cannot be read, or the connection was cut, as by a proxy that takes no file of this size.",
-                 id="cut off"),
-])
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        pytest.param(413, HTML, TOO_LARGE, id="nginx"),
+        pytest.param(413, "File size exceeded maximum allowed size of 104857600 bytes.", TOO_LARGE, id="Gradio"),
+        pytest.param(403, json.dumps({"error": FROM_THE_APP}), FROM_THE_APP, id="our own"),
+        pytest.param(
+            0,
+            "",
+            "The file did not arrive: it cannot be read, or the connection was cut, as by a proxy that takes no file of this size.",
+            id="cut off",
+        ),
+    ],
+)
 @pytest.mark.parametrize("tab", ["Edit", "Generate"])
 def test_a_refused_file_is_told_in_a_sentence(app: AppPage, photo: Path, tab: str, status: int, body: str, sentence: str) -> None:
     app.page.get_by_role("tab", name=tab).click()

@@ -42,8 +42,8 @@ def edit(served: Served, photo: Path, tmp_path: Path) -> Any:
     """An edit of a thousand steps, asked for by a caller of its own."""
     mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
     return Client(served.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS}).submit(
-        handle_file(str(photo)), handle_file(str(mask)), prompt="a hat", model="tiny-kandinsky", num_inference_steps=1000,
-        api_name="/edit")
+        handle_file(str(photo)), handle_file(str(mask)), prompt="a hat", model="tiny-kandinsky", num_inference_steps=1000, api_name="/edit"
+    )
 
 
 def long_edit(served: Served, photo: Path, tmp_path: Path) -> Any:
@@ -67,8 +67,15 @@ def posted(served: Served, photo: Path, tmp_path: Path, cookies: Mapping[str, st
     api = f"{served.url}/gradio_api"
     files = [("files", (path.name, path.read_bytes())) for path in (photo, mask)]
     paths = httpx.post(f"{api}/upload", files=files, timeout=PATIENCE_SECONDS).json()
-    data = [*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths), "a hat", None, "tiny-kandinsky", 1, 1000,
-            *[None] * 11]
+    data = [
+        *({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths),
+        "a hat",
+        None,
+        "tiny-kandinsky",
+        1,
+        1000,
+        *[None] * 11,
+    ]
     return httpx.post(f"{api}/call/edit", json={"data": data}, timeout=PATIENCE_SECONDS, cookies=dict(cookies or {})).json()["event_id"]
 
 
@@ -123,7 +130,8 @@ CONTAINERS_WAIT = 10
 
 @pytest.mark.parametrize("program", [["app.py"], ["-c", SILENT]], ids=["an engine that listens", "a silent engine"])
 def test_sigterm_tells_those_who_run_and_those_who_wait_before_a_container_is_killed(
-        start: Start, photo: Path, tmp_path: Path, program: list[str]) -> None:
+    start: Start, photo: Path, tmp_path: Path, program: list[str]
+) -> None:
     served = start(program=program)
     callers = [long_edit(served, photo, tmp_path), waiting_edit(served, photo, tmp_path)]
     assert 'inpaint_jobs_unfinished{state="running"} 1.0' in figures(served)
@@ -189,7 +197,9 @@ def test_the_job_of_a_program_that_leaves_ends_at_once(start: Start, served_app:
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["running", "waiting"])
-def test_a_program_that_cancels_its_call_ends_the_job_at_once(start: Start, served_app: Served, photo: Path, tmp_path: Path, waits: bool) -> None:
+def test_a_program_that_cancels_its_call_ends_the_job_at_once(
+    start: Start, served_app: Served, photo: Path, tmp_path: Path, waits: bool
+) -> None:
     served = start(config=patient(served_app, tmp_path, 3600))
     first = long_edit(served, photo, tmp_path)
     (waiting_edit(served, photo, tmp_path) if waits else first).cancel()

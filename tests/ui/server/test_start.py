@@ -25,8 +25,9 @@ PROGRAMS = {"app.py": ["app.py"], "inpaint serve": ["-m", "inpaint", "serve"]}
 
 
 def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-                          env=BARE | variables)
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=BARE | variables
+    )
 
 
 def health(served: Served, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -44,18 +45,23 @@ def erased(served: Served, tmp_path: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-@pytest.mark.parametrize(("flags", "code", "said"), [
-    pytest.param(["--auth", "nobody"], 2, "--auth must be user:password", id="auth"),
-    pytest.param(["--port", "x"], 2, "--port: invalid int value", id="no number"),
-    pytest.param(["--port", "99999"], 2, "--port: 99999 is not between 0 and 65535", id="no port"),
-    pytest.param(["--config", "nowhere"], 2, "does not exist", id="config"),
-    pytest.param(["--device", "toaster"], 2, "--device: There is no device 'toaster'", id="device"),
-    pytest.param(["--data-dir", "app.py"], 2, "app.py is a file. Move that file away, or name another with --data-dir.", id="data folder"),
-    pytest.param(["--data-dir", "/proc/nowhere"], 1, "/proc/nowhere cannot be written", id="a folder that cannot be"),
-    pytest.param(["--host", "192.0.2.1"], 2, "This machine has no address 192.0.2.1", id="another machine's address"),
-    pytest.param(["--host", "no.such.name.invalid"], 2, "no address of the name", id="no name"),
-    pytest.param(["--prot", "7860"], 2, "Unrecognized arguments: --prot", id="no flag"),
-])
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        pytest.param(["--auth", "nobody"], 2, "--auth must be user:password", id="auth"),
+        pytest.param(["--port", "x"], 2, "--port: invalid int value", id="no number"),
+        pytest.param(["--port", "99999"], 2, "--port: 99999 is not between 0 and 65535", id="no port"),
+        pytest.param(["--config", "nowhere"], 2, "does not exist", id="config"),
+        pytest.param(["--device", "toaster"], 2, "--device: There is no device 'toaster'", id="device"),
+        pytest.param(
+            ["--data-dir", "app.py"], 2, "app.py is a file. Move that file away, or name another with --data-dir.", id="data folder"
+        ),
+        pytest.param(["--data-dir", "/proc/nowhere"], 1, "/proc/nowhere cannot be written", id="a folder that cannot be"),
+        pytest.param(["--host", "192.0.2.1"], 2, "This machine has no address 192.0.2.1", id="another machine's address"),
+        pytest.param(["--host", "no.such.name.invalid"], 2, "no address of the name", id="no name"),
+        pytest.param(["--prot", "7860"], 2, "Unrecognized arguments: --prot", id="no flag"),
+    ],
+)
 def test_what_is_wrong_is_one_line(program: list[str], flags: list[str], code: int, said: str) -> None:
     done = run(*program, *flags)
     assert done.returncode == code
@@ -64,14 +70,22 @@ def test_what_is_wrong_is_one_line(program: list[str], flags: list[str], code: i
 
 @pytest.mark.parametrize("words", [["app.py", "--port", "0"], ["-m", "inpaint", "models"]], ids=["a server", "the command line"])
 def test_a_variable_that_is_no_setting_is_named_with_the_one_that_may_be_meant(words: list[str], tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, *words, "--data-dir", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               env=BARE | {"INPAINT_DATADIR": "x", "INPAINT_COLOUR": "blue", "INPAINT_MAX_SIDE": "99", "INPAINT_MEMORY_GB": "auto"})
+    process = subprocess.Popen(
+        [sys.executable, *words, "--data-dir", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=BARE | {"INPAINT_DATADIR": "x", "INPAINT_COLOUR": "blue", "INPAINT_MAX_SIDE": "99", "INPAINT_MEMORY_GB": "auto"},
+    )
     assert process.stderr is not None
     line = process.stderr.readline()
     process.kill()
     process.communicate()
-    assert line == ("inpaint: WARNING: No setting has this name, so it has no effect: INPAINT_COLOUR, "
-                    "INPAINT_DATADIR (did you mean INPAINT_DATA_DIR?).\n")
+    assert line == (
+        "inpaint: WARNING: No setting has this name, so it has no effect: INPAINT_COLOUR, "
+        "INPAINT_DATADIR (did you mean INPAINT_DATA_DIR?).\n"
+    )
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
@@ -81,16 +95,20 @@ def test_a_taken_port_is_one_line(program: list[str], host: str, tmp_path: Path)
         port = other.getsockname()[1]
         done = run(*program, "--host", host, "--port", str(port), "--data-dir", str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == (f"inpaint: Port {port} is taken: another program listens at {host}. "
-                           "Stop that one, or choose another with --port.\n")
+    assert done.stderr == (
+        f"inpaint: Port {port} is taken: another program listens at {host}. Stop that one, or choose another with --port.\n"
+    )
 
 
-@pytest.mark.parametrize("variables", [
-    pytest.param({}, id="nothing"),
-    pytest.param(dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), DEAD_PROXY), id="a dead proxy"),
-    pytest.param({"http_proxy": DEAD_PROXY, "no_proxy": "intranet.example"}, id="exceptions of its own"),
-    pytest.param({"ALL_PROXY": "socks5://127.0.0.1:9"}, id="a SOCKS proxy"),
-])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param(dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), DEAD_PROXY), id="a dead proxy"),
+        pytest.param({"http_proxy": DEAD_PROXY, "no_proxy": "intranet.example"}, id="exceptions of its own"),
+        pytest.param({"ALL_PROXY": "socks5://127.0.0.1:9"}, id="a SOCKS proxy"),
+    ],
+)
 def test_a_proxy_is_asked_nothing(serve: Serve, tmp_path: Path, variables: dict[str, str]) -> None:
     served = serve(**variables)
     assert erased(served, tmp_path)["changed_outside"] == 0
@@ -139,8 +157,20 @@ def test_the_first_process_of_a_container_obeys_in_its_first_seconds(program: li
     """The kernel drops a signal that such a process has no handler for: it would go on importing, and serve."""
     if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may not make a process the first of its kind")
-    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-X", "importtime", *program, "--port", str(free_port()),
-               "--data-dir", str(tmp_path / "data")]
+    command = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        sys.executable,
+        "-X",
+        "importtime",
+        *program,
+        "--port",
+        str(free_port()),
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
     with subprocess.Popen(command, cwd=ROOT, env=BARE | {"HOME": str(tmp_path)}, stderr=subprocess.PIPE, text=True) as process:
         impatient = threading.Timer(PATIENCE_SECONDS, process.kill)
         impatient.start()

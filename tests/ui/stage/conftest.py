@@ -33,8 +33,7 @@ class Served:
 @pytest.fixture(scope="session")
 def served_stage() -> Iterator[Served]:
     seen = Seen()
-    examples = [{"name": name, "title": name.capitalize(), "url": data_url_jpeg(photo()[::4, ::4])}
-                for name in ("coffee", "cat", "rocket")]
+    examples = [{"name": name, "title": name.capitalize(), "url": data_url_jpeg(photo()[::4, ::4])} for name in ("coffee", "cat", "rocket")]
     demo = build_demo(seen, examples)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", css=CSS)
     yield Served(url, seen)
@@ -68,7 +67,6 @@ def stage(stage_desktop: Any, served_stage: Served, tmp_path: Path) -> Iterator[
 
 @pytest.fixture
 def stage_phone(chromium: Any, served_stage: Served, tmp_path: Path) -> Iterator[StagePage]:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
-                                         device_scale_factor=2)
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
     yield from open_page(context, served_stage, tmp_path)
     context.close()

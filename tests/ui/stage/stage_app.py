@@ -78,8 +78,15 @@ class Server:
         url, proxy = preview_url(preview), preview.extent
         picture_id = hashlib.sha256(pixels.tobytes()).hexdigest()[:12]
         self.seen.pictures[picture_id] = pixels
-        return {"id": picture_id, "url": url, "width": proxy.width, "height": proxy.height,
-                "full_width": pixels.shape[1], "full_height": pixels.shape[0], "name": name}
+        return {
+            "id": picture_id,
+            "url": url,
+            "width": proxy.width,
+            "height": proxy.height,
+            "full_width": pixels.shape[1],
+            "full_height": pixels.shape[0],
+            "name": name,
+        }
 
     def read(self, value: str) -> StageValue:
         full = Extent.of(self.seen.picture)
@@ -112,8 +119,10 @@ class Server:
     def preview(self) -> Iterator[Update]:
         for step in range(1, 25):
             frame = np.full((64, 64, 3), (step * 10, 90, 160), np.uint8)
-            yield gr.update(work_area={"bounds": self.middle, "label": "work area"},
-                            preview={"url": data_url_jpeg(frame), "bounds": self.middle, "label": f"step {step} of 24"})
+            yield gr.update(
+                work_area={"bounds": self.middle, "label": "work area"},
+                preview={"url": data_url_jpeg(frame), "bounds": self.middle, "label": f"step {step} of 24"},
+            )
             time.sleep(0.1)
 
     def result(self, count: int) -> Update:
@@ -125,7 +134,7 @@ class Server:
     def ready_mask(self) -> Update:
         proxy = preview_extent(Extent.of(self.seen.picture))
         mask = np.zeros(proxy.shape, np.uint8)
-        mask[proxy.height // 4:proxy.height // 2, proxy.width // 4:proxy.width // 2] = 255
+        mask[proxy.height // 4 : proxy.height // 2, proxy.width // 4 : proxy.width // 2] = 255
         return gr.update(mask={"id": f"m{next(self.numbers)}", "url": data_url_png(mask)})
 
     def notice(self) -> Update:
@@ -134,12 +143,17 @@ class Server:
     def pushes(self) -> dict[str, Any]:
         """What each button named do-... sends."""
         return {
-            "preview": self.preview, "mask": self.ready_mask, "notice": self.notice,
+            "preview": self.preview,
+            "mask": self.ready_mask,
+            "notice": self.notice,
             "area": lambda: gr.update(work_area={"bounds": self.middle, "label": "work area"}),
             "run-on": lambda: gr.update(running={"label": "Painting"}),
             "run-off": lambda: gr.update(running={}, preview={}),
-            "result": lambda: self.result(4), "single": lambda: self.result(1), "back": lambda: gr.update(result={}),
-            "band": lambda: gr.update(band={"grow": 4, "feather": 12}), "gone": lambda: gr.update(picture={}),
+            "result": lambda: self.result(4),
+            "single": lambda: self.result(1),
+            "back": lambda: gr.update(result={}),
+            "band": lambda: gr.update(band={"grow": 4, "feather": 12}),
+            "gone": lambda: gr.update(picture={}),
             "hide": lambda: gr.update(visible=False),
             "show": lambda: gr.update(visible=True, picture=self.picture_prop(self.seen.picture, "photo.png")),
         }

@@ -64,8 +64,7 @@ class StagePage:
         ways = [[self.at(point) for point in way] for way in fingers]
 
         def send(kind: str, step: int) -> None:
-            points = [] if kind == "touchEnd" else [
-                {"x": way[step][0], "y": way[step][1], "id": i} for i, way in enumerate(ways)]
+            points = [] if kind == "touchEnd" else [{"x": way[step][0], "y": way[step][1], "id": i} for i, way in enumerate(ways)]
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
         send("touchStart", 0)
@@ -83,7 +82,9 @@ class StagePage:
     def wait_for_run(self, known: int) -> None:
         self.wait(lambda: len(self.seen.values) > known)
         # Gradio drops a press while the page has not heard of the end of the one before.
-        self.page.wait_for_function("count => document.querySelector('#runs :is(input, textarea)').value >= count", arg=len(self.seen.values))
+        self.page.wait_for_function(
+            "count => document.querySelector('#runs :is(input, textarea)').value >= count", arg=len(self.seen.values)
+        )
 
     def wait(self, done: Callable[[], bool]) -> None:
         for _ in range(1200):
@@ -110,7 +111,8 @@ class StagePage:
 
     def give_file(self, event: str, *files: tuple[str, str, bytes], text: str = "", target: str = "body") -> None:
         """Drop or paste files as a browser does it: an event with a DataTransfer."""
-        self.page.evaluate("""([event, files, text, target]) => {
+        self.page.evaluate(
+            """([event, files, text, target]) => {
             const parcel = new DataTransfer();
             for (const [name, type, bytes] of files) parcel.items.add(new File([Uint8Array.from(bytes)], name, {type}));
             if (text) parcel.setData("text/plain", text);
@@ -118,7 +120,9 @@ class StagePage:
             const sent = event === "paste" ? new ClipboardEvent(event, {...how, clipboardData: parcel})
                 : new DragEvent(event, {...how, dataTransfer: parcel});
             document.querySelector(target).dispatchEvent(sent);
-        }""", [event, [[name, kind, list(data)] for name, kind, data in files], text, target])
+        }""",
+            [event, [[name, kind, list(data)] for name, kind, data in files], text, target],
+        )
 
 
 def around(centre: Point, radius: Point, count: int = 28) -> list[Point]:

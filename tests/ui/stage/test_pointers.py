@@ -30,9 +30,19 @@ class Hand:
     def pen(self, kind: str, point: Point) -> None:
         x, y = self.stage.at(point)
         down = kind != "mouseReleased"
-        self.session.send("Input.dispatchMouseEvent", {
-            "type": kind, "x": x, "y": y, "pointerType": "pen", "force": 0.5 if down else 0, "buttons": int(down),
-            "button": "left", "clickCount": 1})
+        self.session.send(
+            "Input.dispatchMouseEvent",
+            {
+                "type": kind,
+                "x": x,
+                "y": y,
+                "pointerType": "pen",
+                "force": 0.5 if down else 0,
+                "buttons": int(down),
+                "button": "left",
+                "clickCount": 1,
+            },
+        )
 
     def pen_down(self, point: Point) -> None:
         self.pen("mousePressed", point)
@@ -121,8 +131,11 @@ def two_fingers_pinch(hand: Hand, step: int) -> None:
     hand.finger(2, (0.55 + 0.05 * step, 0.7))
 
 
-@pytest.mark.parametrize("disturb", [palm_comes, palm_taps, palm_slides, palm_is_cancelled, two_fingers_pinch],
-                         ids=["comes and stays", "taps", "slides", "is cancelled", "pinches"])
+@pytest.mark.parametrize(
+    "disturb",
+    [palm_comes, palm_taps, palm_slides, palm_is_cancelled, two_fingers_pinch],
+    ids=["comes and stays", "taps", "slides", "is cancelled", "pinches"],
+)
 def test_a_touch_while_a_pen_draws_changes_nothing(hand: Hand, disturb: Callable[[Hand, int], None]) -> None:
     alone = pen_alone(hand)
     stroke(hand, lambda step: disturb(hand, step))
@@ -199,10 +212,13 @@ def test_a_finger_that_has_drawn_for_long_is_kept_when_a_pen_comes_and_owns_its_
     assert finger[384, 200:660].all() and rows.min() > 330 and both.sum() > finger.sum()
 
 
-@pytest.mark.parametrize(("way", "painted"), [
-    pytest.param([(0.3, 0.5), (0.45, 0.5), (0.6, 0.5)], True, id="a stroke"),
-    pytest.param([(0.3, 0.5), (0.31, 0.5)], False, id="what the system takes for a palm"),
-])
+@pytest.mark.parametrize(
+    ("way", "painted"),
+    [
+        pytest.param([(0.3, 0.5), (0.45, 0.5), (0.6, 0.5)], True, id="a stroke"),
+        pytest.param([(0.3, 0.5), (0.31, 0.5)], False, id="what the system takes for a palm"),
+    ],
+)
 def test_a_cancelled_finger(hand: Hand, way: list[Point], painted: bool) -> None:
     for point in way:
         hand.finger(1, point)

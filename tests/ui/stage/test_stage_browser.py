@@ -361,8 +361,10 @@ def test_mask_file_of_another_size_is_refused_in_a_sentence(stage: StagePage) ->
     stage.open()
     stage.drag((0.2, 0.2), (0.3, 0.2))
     before = stage.mask()
-    for name, data, said in (("small.png", png_bytes(np.full((10, 10), 255, np.uint8)), "10 x 10 px, the picture is 960 x 640"),
-                             ("notes.png", b"hello", "notes.png is not a picture")):
+    for name, data, said in (
+        ("small.png", png_bytes(np.full((10, 10), 255, np.uint8)), "10 x 10 px, the picture is 960 x 640"),
+        ("notes.png", b"hello", "notes.png is not a picture"),
+    ):
         (stage.folder / name).write_bytes(data)
         stage.page.locator("[data-part=maskInput]").set_input_files(stage.folder / name)
         stage.wait(lambda said=said: said in stage.status())
@@ -393,16 +395,22 @@ def grey_mask(*values: int) -> np.ndarray[Any, Any]:
     return np.repeat(np.array(values, np.uint8), 960 // len(values))[None].repeat(640, 0)
 
 
-@pytest.mark.parametrize(("values", "painted", "said"), [
-    ((0, 255), (False, True), "Opened the mask mask.png."),
-    ((100, 200), (False, True), "Opened the mask mask.png. Grey parts of it were cut at half: light ones count as painted."),
-    ((127, 128, 0), (False, True, False), "Opened the mask mask.png. Grey parts of it were cut at half: light ones count as painted."),
-    ((3, 252), (False, True), "Opened the mask mask.png."),
-    ((100,), (False,), "That mask marks nothing: it is darker than half all over."),
-    ((0,), (False,), "That mask marks nothing: it is black all over."),
-    ((0, 1), (False, False), "That mask marks nothing: its brightest value is 1 of 255, and white repaints."),
-], ids=str)
-def test_grey_in_a_mask_file_is_cut_before_it_is_seen(stage: StagePage, values: tuple[int, ...], painted: tuple[bool, ...], said: str) -> None:
+@pytest.mark.parametrize(
+    ("values", "painted", "said"),
+    [
+        ((0, 255), (False, True), "Opened the mask mask.png."),
+        ((100, 200), (False, True), "Opened the mask mask.png. Grey parts of it were cut at half: light ones count as painted."),
+        ((127, 128, 0), (False, True, False), "Opened the mask mask.png. Grey parts of it were cut at half: light ones count as painted."),
+        ((3, 252), (False, True), "Opened the mask mask.png."),
+        ((100,), (False,), "That mask marks nothing: it is darker than half all over."),
+        ((0,), (False,), "That mask marks nothing: it is black all over."),
+        ((0, 1), (False, False), "That mask marks nothing: its brightest value is 1 of 255, and white repaints."),
+    ],
+    ids=str,
+)
+def test_grey_in_a_mask_file_is_cut_before_it_is_seen(
+    stage: StagePage, values: tuple[int, ...], painted: tuple[bool, ...], said: str
+) -> None:
     stage.open()
     (stage.folder / "mask.png").write_bytes(png_bytes(grey_mask(*values)))
     stage.page.locator("[data-part=maskInput]").set_input_files(stage.folder / "mask.png")
@@ -504,9 +512,11 @@ def test_result_slider_candidates_and_the_way_back(stage: StagePage) -> None:
     assert not stage.mask().any()
 
 
-@pytest.mark.parametrize(("left", "right", "starts"), [
-    (0.05, 0.1, 0.3), (0.3, 0.6, 0.65), (0.6, 0.9, 0.95), (0.7, 0.98, 1.0), (0.0, 1.0, 1.0)],
-    ids=["at the left", "in the middle", "towards the right", "at the right", "all over"])
+@pytest.mark.parametrize(
+    ("left", "right", "starts"),
+    [(0.05, 0.1, 0.3), (0.3, 0.6, 0.65), (0.6, 0.9, 0.95), (0.7, 0.98, 1.0), (0.0, 1.0, 1.0)],
+    ids=["at the left", "in the middle", "towards the right", "at the right", "all over"],
+)
 def test_the_first_look_at_a_result_shows_the_whole_change(stage: StagePage, left: float, right: float, starts: float) -> None:
     stage.open()
     stage.key("r")
@@ -655,6 +665,7 @@ def test_every_control_has_a_name_and_is_a_button(stage: StagePage) -> None:
     stage.open()
     nameless = stage.page.eval_on_selector_all(
         ".ip-stage button, .ip-stage input:not([hidden])",
-        "all => all.filter(one => !(one.ariaLabel || one.textContent.trim())).map(one => one.outerHTML)")
+        "all => all.filter(one => !(one.ariaLabel || one.textContent.trim())).map(one => one.outerHTML)",
+    )
     assert nameless == []
     assert stage.page.locator("[data-part=status]").get_attribute("aria-live") == "polite"

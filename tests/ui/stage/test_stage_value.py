@@ -37,8 +37,7 @@ def bomb() -> str:
     """A header of 60000 x 60000 px with a few bytes behind it."""
     header = (60000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
-    packed = b"".join(len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
-                      for name, data in chunks)
+    packed = b"".join(len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big") for name, data in chunks)
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + packed).decode()
 
 
@@ -121,8 +120,11 @@ def test_another_mask_than_the_one_that_is_held_is_missed(token: str | None) -> 
         receive({"picture": "abc", "mask": None} | ({"token": token} if token is not None else {}), HeldValue("abc", "t1", GOOD))
 
 
-@pytest.mark.parametrize("mask", [GOOD, data_url_png(square(Extent(64, 48))), bomb(), "data:image/png;base64,%%%"],
-                         ids=["of the same size", "of another size", "a bomb", "not a picture"])
+@pytest.mark.parametrize(
+    "mask",
+    [GOOD, data_url_png(square(Extent(64, 48))), bomb(), "data:image/png;base64,%%%"],
+    ids=["of the same size", "of another size", "a bomb", "not a picture"],
+)
 @pytest.mark.parametrize("its", ["before", "", "p" * 201], ids=["another", "none", "endless"])
 def test_mask_of_another_picture_is_none_and_is_not_looked_at(its: str, mask: str) -> None:
     read = read_stage({"picture": its, "mask": mask, "grow": 3}, "now", PROXY, FULL)
