@@ -136,4 +136,4 @@ def _size(spec: ModelSpec) -> str:
         return f"{size_text(here)} on the disk"
     if missing := bytes_to_fetch(spec, *spec.tasks):
         return f"about {size_text(missing)} to download"
-    return f"{size_text(spec.weight_bytes('float16'))} in float16 (computed)" if spec.parameter_count else "size not stated"
+    return f"{size_text(spec.weight_bytes('float16'))} in float16 (estimated)" if spec.parameter_count else "size not stated"

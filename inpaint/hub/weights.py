@@ -55,7 +55,7 @@ def missing(spec: ModelSpec) -> ModelUnavailable:
 
 def how_to_get(spec: ModelSpec, what: str = "it") -> str:
     """How to get the files of a model, for people. Ends without a full stop, since a command may be copied."""
-    return f"Get {what} with: {spec.command}" if spec.command else f"The owner of this Space can add {what}, as its README says"
+    return f"Get {what} with: {spec.command}" if spec.command else f"Its owner can add {what} to this Space (see the README there)"
 
 
 def count_parameters(folder: Path, variant: str | None) -> int:

@@ -49,7 +49,7 @@ def can_be_downloaded(spec: ModelSpec) -> bool:
 
 def _reason(spec: ModelSpec, task: Task, device: DeviceKind) -> str:
     if task == "inpaint" and not spec.prompt:
-        return "no prompt: filled from the picture itself"
+        return "no prompt, so it fills the area from the surrounding picture"
     if spec.knows:
         return f"the small demonstration model, on {DEVICE_TITLES[device]}"
     if not spec.is_fast_on(device):

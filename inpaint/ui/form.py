@@ -144,7 +144,7 @@ def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[
         "",
         label="Seed",
         max_lines=1,
-        placeholder="drawn anew each time",
+        placeholder="random",
         elem_classes="ip-seed",
         info=f"A whole number up to {MAX_SEED:,}. The same seed gives the same picture.",
     )

@@ -50,14 +50,15 @@ SLOW_HERE = "Without a GPU a run takes minutes."
 def progress_sentence(progress: Progress | None, before: int, gone: float, left: float | None, ending: str = "") -> str:
     """before: jobs of others that run first. gone, left: seconds; left is None where nothing is known yet. ending: of jobs.Job."""
     if ending:
-        return f"{ENDINGS[ending]} {gone:.0f} s gone."
+        return f"{ENDINGS[ending]} {gone:.0f} s elapsed."
     if progress is None and before:
-        return f"{before} before you{f', about {_seconds(left)}' if left else ''}."
+        jobs = "1 job" if before == 1 else f"{before} jobs"
+        return f"{jobs} ahead of you{f', about {_seconds(left)}' if left else ''}."
     stage = "Starting" if progress is None else STAGES[progress.stage]
     if progress and progress.candidates > 1:
         stage = f"Candidate {progress.candidate} of {progress.candidates}: {stage[0].lower()}{stage[1:]}"
     counted = f", {_counted(progress.step, progress.total)}" if progress and progress.total else ""
-    return f"{stage}{counted}. {gone:.0f} s gone{f', about {_seconds(left)} left' if left else ''}."
+    return f"{stage}{counted}. {gone:.0f} s elapsed{f', about {_seconds(left)} left' if left else ''}."
 
 
 def _counted(step: int, total: int) -> str:
@@ -108,7 +109,7 @@ def plan_html(region: Region) -> str:
     """What will happen when Run is pressed, before it happens."""
     size = "its own size" if region.scale == 1 else f"{region.working} px ({region.scale:.2g}x)"
     return (
-        f'<p class="ip-plan"><strong>Plan.</strong> The model sees {region.crop.width} x {region.crop.height} px round your mask, '
+        f'<p class="ip-plan"><strong>Plan.</strong> The model sees {region.crop.width} x {region.crop.height} px around your mask, '
         f"at {size}. What it paints is set back into the full picture.</p>"
     )
 
@@ -169,7 +170,7 @@ def _cost(spec: ModelSpec, models: Models, task: Task) -> str:
     if not spec.parameter_count:
         return "Its memory is not stated."
     dtype = models.default_dtype
-    return f"{_gigabytes(spec, task, dtype)} of weights in {dtype} (computed)."
+    return f"{_gigabytes(spec, task, dtype)} of weights in {dtype} (estimated)."
 
 
 def download_label(spec: ModelSpec, task: Task) -> str:

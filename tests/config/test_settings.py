@@ -151,7 +151,7 @@ def test_the_command_that_gets_a_model_repeats_the_flags(
 
 def test_on_a_space_nobody_gives_commands() -> None:
     config = load(None, {"SPACE_ID": "me/inpaint"}, device="cpu")
-    assert weights.missing(config.models["kandinsky-2.2"]).hint == "The owner of this Space can add them, as its README says"
+    assert weights.missing(config.models["kandinsky-2.2"]).hint == "Its owner can add them to this Space (see the README there)"
 
 
 @pytest.mark.parametrize(

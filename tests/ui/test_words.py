@@ -39,21 +39,21 @@ def models(device: str = "cpu", here: bool = True) -> Any:
 @pytest.mark.parametrize(
     ("progress", "before", "gone", "left", "sentence"),
     [
-        pytest.param(None, 0, 0.0, None, "Starting. 0 s gone.", id="first in the queue"),
-        pytest.param(None, 2, 0.0, None, "2 before you.", id="waiting, nothing known"),
-        pytest.param(None, 2, 0.0, 41.0, "2 before you, about 41 s.", id="waiting, known"),
-        pytest.param(Progress("denoising", 3, 24), 0, 6.2, 150.0, "Painting, step 3 of 24. 6 s gone, about 2 min left.", id="painting"),
+        pytest.param(None, 0, 0.0, None, "Starting. 0 s elapsed.", id="first in the queue"),
+        pytest.param(None, 2, 0.0, None, "2 jobs ahead of you.", id="waiting, nothing known"),
+        pytest.param(None, 2, 0.0, 41.0, "2 jobs ahead of you, about 41 s.", id="waiting, known"),
+        pytest.param(Progress("denoising", 3, 24), 0, 6.2, 150.0, "Painting, step 3 of 24. 6 s elapsed, about 2 min left.", id="painting"),
         pytest.param(
             Progress("denoising", 3, 24, candidate=2, candidates=4),
             0,
             6.2,
             None,
-            "Candidate 2 of 4: painting, step 3 of 24. 6 s gone.",
+            "Candidate 2 of 4: painting, step 3 of 24. 6 s elapsed.",
             id="the second of four",
         ),
-        pytest.param(Progress("filling"), 0, 1.0, None, "Filling from the picture. 1 s gone.", id="a stage without steps"),
-        pytest.param(Progress("denoising", 0, 25), 0, 1.0, None, "Painting, 25 steps. 1 s gone.", id="before the first step"),
-        pytest.param(Progress("denoising", 0, 1), 0, 1.0, None, "Painting, 1 step. 1 s gone.", id="before the only step"),
+        pytest.param(Progress("filling"), 0, 1.0, None, "Filling from the picture. 1 s elapsed.", id="a stage without steps"),
+        pytest.param(Progress("denoising", 0, 25), 0, 1.0, None, "Painting, 25 steps. 1 s elapsed.", id="before the first step"),
+        pytest.param(Progress("denoising", 0, 1), 0, 1.0, None, "Painting, 1 step. 1 s elapsed.", id="before the only step"),
     ],
 )
 def test_progress(progress: Progress | None, before: int, gone: float, left: float | None, sentence: str) -> None:
@@ -62,7 +62,7 @@ def test_progress(progress: Progress | None, before: int, gone: float, left: flo
 
 
 @pytest.mark.parametrize(
-    ("ending", "sentence"), [("cancel", "Stopping after this step. 6 s gone."), ("keep", "Finishing with what is there. 6 s gone.")]
+    ("ending", "sentence"), [("cancel", "Stopping after this step. 6 s elapsed."), ("keep", "Finishing with what is there. 6 s elapsed.")]
 )
 def test_a_run_that_was_asked_to_end_says_so(ending: str, sentence: str) -> None:
     assert sentence in words.progress_html(Progress("denoising", 3, 24), 0, 6.2, 150.0, ending)
@@ -78,7 +78,7 @@ def test_what_is_done_otherwise_than_asked_stands_under_the_progress() -> None:
     ("spec", "device", "here", "parts"),
     [
         pytest.param(ERASE, "cuda", True, ["Erase on the CPU.", "nothing to download"], id="erase never runs on the GPU"),
-        pytest.param(HEART, "cuda", True, ["Kandinsky 2.2 on the GPU (CUDA).", "9.8 GB of weights in float16 (computed)."], id="CUDA"),
+        pytest.param(HEART, "cuda", True, ["Kandinsky 2.2 on the GPU (CUDA).", "9.8 GB of weights in float16 (estimated)."], id="CUDA"),
         pytest.param(HEART, "cpu", True, ["on the CPU", "19.5 GB of weights in float32", words.SLOW_HERE], id="slow, said first"),
         pytest.param(
             TURBO, "cuda", False, ["not on this machine", "about 6.9 GB to download", "Stability AI", "--download sdxl-turbo"], id="offer"
@@ -119,8 +119,8 @@ def test_only_the_candidate_that_was_stopped_says_at_which_step() -> None:
 @pytest.mark.parametrize(
     ("working", "said"),
     [
-        pytest.param(Extent(310, 220), "310 x 220 px round your mask, at its own size.", id="as it is"),
-        pytest.param(Extent(768, 576), "310 x 220 px round your mask, at 768 x 576 px (2.5x).", id="enlarged"),
+        pytest.param(Extent(310, 220), "310 x 220 px around your mask, at its own size.", id="as it is"),
+        pytest.param(Extent(768, 576), "310 x 220 px around your mask, at 768 x 576 px (2.5x).", id="enlarged"),
     ],
 )
 def test_the_plan(working: Extent, said: str) -> None:
@@ -175,7 +175,7 @@ def test_how_far_a_download_is(left: float | None, sentence: str) -> None:
     [
         ({}, False, "Get it with: python -m inpaint models --download kandinsky-2.2"),
         ({}, True, ""),
-        ({"SPACE_ID": "me/inpaint"}, False, "The owner of this Space can add it, as its README says"),
+        ({"SPACE_ID": "me/inpaint"}, False, "Its owner can add it to this Space (see the README there)"),
         ({"SPACE_ID": "me/inpaint"}, True, ""),
     ],
     ids=["a shell", "a button", "a Space", "a Space with a button"],

@@ -119,5 +119,5 @@ def build_edit_tab(
 def _build_vocabulary(spec: ModelSpec, told: str) -> Vocabulary:
     with gr.Column(elem_classes="ip-knows"):
         line = gr.HTML(told)
-        pick = gr.Dropdown(list(spec.knows), value=None, label="What it knows: choose one", filterable=True, elem_id=f"knows-{spec.name}")
+        pick = gr.Dropdown(list(spec.knows), value=None, label="Objects it can draw", filterable=True, elem_id=f"knows-{spec.name}")
     return Vocabulary(line, pick)

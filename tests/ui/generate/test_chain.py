@@ -200,7 +200,7 @@ def test_two_tabs_of_one_person_keep_to_their_own_runs(app: AppPage, photo: Path
     second.open_file(photo)
     second.rectangle((0.1, 0.1), (0.3, 0.3))
     second.press_run()
-    second.says("1 before you", "#progress")
+    second.says("1 job ahead of you", "#progress")
     app.page.bring_to_front()
     app.page.locator("#as-is-button").click()
     app.result()
