@@ -72,7 +72,7 @@ class Engine(Protocol):
 class Inpainter(Engine, Protocol):
     """Repaints the masked part of a picture."""
 
-    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
+    def inpaint(self, inputs: EngineInput, report: ProgressCallback) -> EngineOutput:
         """One candidate. Raises EditCancelled (from report), OutOfMemory, BadOutput; the engine stays usable after each."""
         ...
 

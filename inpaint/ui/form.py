@@ -49,7 +49,7 @@ CONTROLS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class SettingControls:
     """The folded settings of one tab. widgets: field name -> widget."""
 
     widgets: Mapping[str, Component]
@@ -129,7 +129,7 @@ def build_sliders(specs: Iterable[ModelSpec], shown: ModelSpec, controls: Iterab
     return sliders
 
 
-def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[str, Component] = NOTHING) -> Settings:
+def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[str, Component] = NOTHING) -> SettingControls:
     """Widgets for every control that one of the specs has, fitted to the one shown first. apart: sliders that stand elsewhere."""
     folded = build_sliders(list(specs), shown, [control for control in CONTROLS if control.field not in apart])
     widgets: dict[str, Component] = {**apart, **folded}
@@ -149,7 +149,7 @@ def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[
         info=f"A whole number up to {MAX_SEED:,}. The same seed gives the same picture.",
     )
     widgets["count"] = gr.Slider(1, CANDIDATES_ON_PAGE, value=1, step=1, label="Candidates", info="Several results to choose from.")
-    return Settings(widgets, scheduler)
+    return SettingControls(widgets, scheduler)
 
 
 def _slider(control: Control, limit: Limit, visible: bool) -> gr.Slider:
@@ -189,7 +189,7 @@ class WordsForm:
     model: gr.Dropdown
     note: gr.HTML
     fetch: FetchLine
-    settings: Settings
+    settings: SettingControls
     shown: gr.State
     chosen: gr.State
 

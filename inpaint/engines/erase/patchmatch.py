@@ -43,13 +43,13 @@ class Erase:
             return cls(False)
         return cls(patchmatch_available, BROKEN_PATCHMATCH)
 
-    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
+    def inpaint(self, inputs: EngineInput, report: ProgressCallback) -> EngineOutput:
         report(Progress("filling"))
-        if work.mask.all():
-            return EngineOutput(work.picture, (NOTHING_TO_FILL_FROM,))
+        if inputs.mask.all():
+            return EngineOutput(inputs.picture, (NOTHING_TO_FILL_FROM,))
         if not self.has_patchmatch:
-            return EngineOutput(_telea(work.picture, work.mask), (self.why_not,))
-        return EngineOutput(_patchmatch(work, report))
+            return EngineOutput(_telea(inputs.picture, inputs.mask), (self.why_not,))
+        return EngineOutput(_patchmatch(inputs, report))
 
     def reduce_memory(self) -> str | None:
         """None: it takes no measures, and only a smaller work area helps."""
@@ -71,11 +71,11 @@ def _telea(picture: Pixels, mask: Pixels) -> Pixels:
     return np.asarray(cv2.inpaint(picture, mask, TELEA_RADIUS, cv2.INPAINT_TELEA), np.uint8)
 
 
-def _patchmatch(work: EngineInput, report: ProgressCallback) -> Pixels:
+def _patchmatch(inputs: EngineInput, report: ProgressCallback) -> Pixels:
     """Fills by PatchMatch. A work area smaller than one patch is mirrored outward first, since the search needs a whole one."""
-    height, width = work.mask.shape
+    height, width = inputs.mask.shape
     least = 2 * PATCH_RADIUS + 1
     below, right = max(0, least - height), max(0, least - width)
-    picture = np.pad(work.picture, ((0, below), (0, right), (0, 0)), "symmetric")
-    mask = np.pad(work.mask, ((0, below), (0, right)), "symmetric")
-    return np.ascontiguousarray(fill(picture, mask, work.sampling.seed, PATCH_RADIUS, report)[:height, :width])
+    picture = np.pad(inputs.picture, ((0, below), (0, right), (0, 0)), "symmetric")
+    mask = np.pad(inputs.mask, ((0, below), (0, right)), "symmetric")
+    return np.ascontiguousarray(fill(picture, mask, inputs.sampling.seed, PATCH_RADIUS, report)[:height, :width])

@@ -149,15 +149,15 @@ class Kandinsky22(KandinskyEngine[InpaintDecoder]):
 
     decoder_kind = InpaintDecoder
 
-    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
+    def inpaint(self, inputs: EngineInput, report: ProgressCallback) -> EngineOutput:
         """Repaints the masked part, at a working extent whose sides are multiples of size_multiple.
 
         Raises EditCancelled (from report), OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
         """
-        height, width = work.picture.shape[:2]
-        if work.mask.shape != (height, width):
-            raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree")
-        return self._run(height, width, work.sampling, report, lambda guidance: self._decoder.paint(work, guidance, report))
+        height, width = inputs.picture.shape[:2]
+        if inputs.mask.shape != (height, width):
+            raise ValueError(f"picture {inputs.picture.shape} and mask {inputs.mask.shape} must agree")
+        return self._run(height, width, inputs.sampling, report, lambda guidance: self._decoder.paint(inputs, guidance, report))
 
 
 class Kandinsky22ImageToImage(KandinskyEngine[ImageDecoder]):

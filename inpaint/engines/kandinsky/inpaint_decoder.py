@@ -27,20 +27,20 @@ class InpaintDecoder(Decoder):
 
     purpose = "inpainting"
 
-    def paint(self, work: EngineInput, guidance: Guidance, report: ProgressCallback) -> EngineOutput:
+    def paint(self, inputs: EngineInput, guidance: Guidance, report: ProgressCallback) -> EngineOutput:
         """Repaints the masked part. Raises EditCancelled, BadOutput, InvalidRequest."""
-        scheduler = self._scheduler_for(work.sampling)
-        scene = self._scene(lambda: self._read(work, report), work.picture, work.mask)
+        scheduler = self._scheduler_for(inputs.sampling)
+        scene = self._scene(lambda: self._read(inputs, report), inputs.picture, inputs.mask)
         preview = ScenePreview(scene, self._clock)
-        latents = self._denoise(scheduler, scene, guidance, work.sampling, preview, report)
+        latents = self._denoise(scheduler, scene, guidance, inputs.sampling, preview, report)
         require_finite(latents, "decoder")
         return EngineOutput(self._decode(scene.put_back(latents, scene.latents), report), self._notices)
 
-    def _read(self, work: EngineInput, report: ProgressCallback) -> Scene:
-        latents = self._encode(to_model_range(work.picture), report)
-        cells = max_pool_to_cells(work.mask, self.cell)[:: self.cell, :: self.cell] > 0
+    def _read(self, inputs: EngineInput, report: ProgressCallback) -> Scene:
+        latents = self._encode(to_model_range(inputs.picture), report)
+        cells = max_pool_to_cells(inputs.mask, self.cell)[:: self.cell, :: self.cell] > 0
         keep = torch.from_numpy(~spread(cells)).to(torch.float32)[None, None]
-        return Scene(latents, self._on_device(keep), LatentColours.fit(to_array(latents), work.picture))
+        return Scene(latents, self._on_device(keep), LatentColours.fit(to_array(latents), inputs.picture))
 
     def _denoise(
         self, scheduler: Any, scene: Scene, guidance: Guidance, sampling: SamplingParams, preview: ScenePreview, report: ProgressCallback

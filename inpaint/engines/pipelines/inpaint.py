@@ -108,19 +108,21 @@ class DiffusersInpaint(EngineOfParts):
         without_effect = {"negative_prompt"} if other_guidance is not None and other_guidance.default <= 1 else set[str]()
         return sorted(name for name in controls if name not in {*takes, "scheduler"} - without_effect)
 
-    def inpaint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
+    def inpaint(self, inputs: EngineInput, report: ProgressCallback) -> EngineOutput:
         """Repaints the masked part, at a working extent whose sides are multiples of size_multiple.
 
         A value that the request leaves out is the pipeline's own default. The mask is widened to whole latent cells: a cell of which
         only a part is to be repainted would be shown to the model grey, but kept. Raises EditCancelled (from report),
         OutOfMemory, BadOutput, InvalidRequest, ModelUnavailable; the engine stays usable.
         """
-        height, width = work.picture.shape[:2]
-        if work.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
-            raise ValueError(f"picture {work.picture.shape} and mask {work.mask.shape} must agree, in multiples of {self.size_multiple}")
+        height, width = inputs.picture.shape[:2]
+        if inputs.mask.shape != (height, width) or height % self.size_multiple or width % self.size_multiple:
+            raise ValueError(
+                f"picture {inputs.picture.shape} and mask {inputs.mask.shape} must agree, in multiples of {self.size_multiple}"
+            )
         with self._parts.run(Extent(width, height), report, lambda: self._pipeline.num_timesteps):
-            painted = self._parts.guard(lambda: self._paint(work, report), f"an edit of {width} x {height} px")
-        return EngineOutput(painted.picture, (*cut_notices(self._reader, work.sampling), *self._parts.notices, *painted.notices))
+            painted = self._parts.guard(lambda: self._paint(inputs, report), f"an edit of {width} x {height} px")
+        return EngineOutput(painted.picture, (*cut_notices(self._reader, inputs.sampling), *self._parts.notices, *painted.notices))
 
     @property
     def _reader(self) -> Any:
@@ -131,13 +133,13 @@ class DiffusersInpaint(EngineOfParts):
             key=lambda tokenizer: tokenizer.model_max_length,
         )
 
-    def _paint(self, work: EngineInput, report: ProgressCallback) -> EngineOutput:
-        scheduler = self._pipeline.scheduler = self._fresh_scheduler(work.sampling)
+    def _paint(self, inputs: EngineInput, report: ProgressCallback) -> EngineOutput:
+        scheduler = self._pipeline.scheduler = self._fresh_scheduler(inputs.sampling)
         cell: int = self._pipeline.vae_scale_factor
-        mask = max_pool_to_cells(work.mask, cell)
-        run = _Run(self._pipeline, MaskedPreview(work.picture, mask, cell, self._clock), self._gate, report)
+        mask = max_pool_to_cells(inputs.mask, cell)
+        run = _Run(self._pipeline, MaskedPreview(inputs.picture, mask, cell, self._clock), self._gate, report)
         with self._gate.open(report), run.estimate.watching(scheduler), standing_in(self._pipeline, encode_prompt=self._encode_prompt):
-            pictures = self._call(work.picture, mask, work.sampling, run)
+            pictures = self._call(inputs.picture, mask, inputs.sampling, run)
         return EngineOutput((pictures[0] * 255).round().astype(np.uint8), run.notices)
 
     def _call(self, picture: Pixels, mask: Pixels, sampling: SamplingParams, run: _Run) -> Any:
