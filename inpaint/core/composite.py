@@ -64,7 +64,7 @@ def composite(picture: Picture, painted: Pixels, opacity: Mask, region: Region) 
 
 
 def changed_outside(original: Picture, result: Picture, mask: Mask, band: int) -> int:
-    """Counts the pixels that differ in any channel and lie farther than `band` px from the mask. If the sizes differ, every pixel counts."""
+    """Counts the pixels that differ in any channel and lie farther than `band` px from the mask. If the sizes differ, all pixels count."""
     if original.pixels.shape != result.pixels.shape:
         return result.extent.area
     return int(np.count_nonzero(_differing(original.pixels, result.pixels) & ~mask.within(band)))

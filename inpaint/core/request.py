@@ -104,7 +104,7 @@ class GenerateRequest:
 
 @dataclass(frozen=True, eq=False)
 class ReimagineRequest:
-    """A request for a new picture made from a picture and a prompt (image-to-image). The result has the working extent, not the picture's."""
+    """A request for a new picture from a picture and a prompt (image-to-image). The result has the working extent, not the picture's."""
 
     picture: Picture
     model: str
