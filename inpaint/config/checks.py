@@ -1,4 +1,4 @@
-"""The checks of settings beyond their types. Each error names the place of the value as a person wrote it."""
+"""Checks settings beyond their types. Each error names the place of the value as a person wrote it."""
 
 from __future__ import annotations
 
