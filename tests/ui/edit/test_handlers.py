@@ -48,7 +48,7 @@ class Gate:
 
 
 def handlers(service: Service) -> EditHandlers:
-    fetches: Any = SimpleNamespace(offer=lambda *of: {}, told=lambda *of: {}, can_fetch=lambda *of: False)
+    fetches: Any = SimpleNamespace(offer=lambda *of: {}, status=lambda *of: {}, can_fetch=lambda *of: False)
     with gr.Blocks():
         tab = build_edit_tab(
             able(service.models.specs.values(), "inpaint"), service.models.specs["erase"], Stage(render=False), "", {}, False
