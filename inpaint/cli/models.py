@@ -1,4 +1,4 @@
-"""The command that lists, downloads and verifies models."""
+"""The command `models`, which lists, downloads and verifies models."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def data_dir_of(settings: Settings, environment: Mapping[str, str]) -> Path:
 
     try:
         return user_data_path("inpaint", appauthor=False)
-    except RuntimeError as error:  # neither HOME nor an entry among the system's users
+    except RuntimeError as error:  # HOME is not set, and the user is not in the system's list
         raise BadConfig(
             "This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR."
         ) from error

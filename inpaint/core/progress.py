@@ -34,7 +34,8 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-"""Called by an engine between two pieces of its work. It may raise EditCancelled to end the job, or UseAsIs to end it early."""
+"""Called by an engine between two steps of its work. It may raise EditCancelled to cancel the job, or UseAsIs to end it early and keep
+the picture."""
 
 
 class UseAsIs(EditCancelled):

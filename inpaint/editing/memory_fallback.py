@@ -31,15 +31,15 @@ class MemoryFallback:
     def run(self, attempt: Callable[[], EngineOutput], candidate: int = 1) -> EngineOutput:
         """Returns the output of the first attempt for which the memory is enough. Raises OutOfMemory after the last measure.
 
-        attempt: reads the view anew each time. candidate: the candidate's number, from 1. The notice names it if earlier
-        candidates were made without the measure.
+        attempt: makes one output; it must read the view each time it is called. candidate: the candidate's number, from 1.
+        The notice names it if earlier candidates were made without the measure.
         """
         while True:
             try:
                 return attempt()
             except OutOfMemory:
                 pass
-            # Outside the except block: the traceback would keep the failed attempt's memory from being released.
+            # This is outside the except block, because the traceback would keep the failed attempt's memory in use.
             self._take_measure(candidate)
 
     def _take_measure(self, candidate: int) -> None:

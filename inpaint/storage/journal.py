@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A job that had begun and never ended. begun: seconds since 1970, UTC."""
+    """A job that began and never ended. begun: when it began, in seconds since 1970, UTC."""
 
     job: str
     model: str

@@ -135,7 +135,7 @@ def _things(quota: Quota) -> Iterator[Kept]:
     with os.scandir(quota.folder) as entries:
         for entry in entries:
             if quota.name.fullmatch(entry.name) and not entry.is_symlink():
-                with contextlib.suppress(FileNotFoundError):  # another server on this folder removed it meanwhile
+                with contextlib.suppress(FileNotFoundError):  # another server that uses this folder has just removed it
                     yield _thing(Path(entry.path))
 
 

@@ -142,7 +142,7 @@ def save_picture(picture: Picture, path: Path) -> SavedFile:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a whole file or none: a kill at any moment leaves no half file under the final name. Raises StorageFull."""
+    """Writes a file completely or not at all: if the process is killed, no half-written file has the final name. Raises StorageFull."""
     try:
         replace_file(path, lambda temporary: temporary.write_bytes(data))
     except OSError as error:

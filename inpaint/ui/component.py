@@ -11,7 +11,7 @@ from gradio.data_classes import FileData, ListFiles
 
 
 class NoStub(ComponentMeta):
-    """A metaclass without the stub files of Gradio's own, which writes a .pyi file beside every component's source at import."""
+    """A metaclass that writes no stub files. Gradio's own metaclass writes a .pyi file beside every component's source at import."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> NoStub:
         if "__init__" in attrs:

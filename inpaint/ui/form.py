@@ -50,7 +50,7 @@ CONTROLS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The folded settings of one tab. widgets: field name -> widget."""
+    """The settings of one tab, which are folded at first. widgets: field name -> widget."""
 
     widgets: Mapping[str, Component]
     scheduler: gr.Dropdown

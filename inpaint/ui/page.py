@@ -76,7 +76,7 @@ class Page(gr.Blocks):
         """Returns the files that pages of this server have open: uploads, results and chains, from the states that Gradio keeps.
         Any thread may call it.
         """
-        holder = getattr(self, "state_holder", None)  # there is none before the launch
+        holder = getattr(self, "state_holder", None)  # it does not exist before the launch
         sessions = list(holder.session_data.values()) if holder else []
         states = [state for session in sessions for state in list(session.state_data.values())]
         return {path for state in states if isinstance(state, (Session, Chain)) for path in state.files}

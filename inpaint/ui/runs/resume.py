@@ -18,7 +18,7 @@ RUNS_KEPT = 64
 """How many runs are remembered. The result of an older run stays on disk, but a reloaded page does not show it."""
 
 RESULT_SECONDS = 3600.0
-"""How long the result of a run that finished unseen is shown to its person's next page: a phone may sleep through its run."""
+"""How long a run that finished unseen is kept for its person's next page. A phone, for example, may sleep while its run finishes."""
 
 ADOPTION_SECONDS = 20.0
 """How long a page that found a run may take until it follows it. No other page of the same person gets the run meanwhile."""

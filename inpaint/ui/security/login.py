@@ -162,7 +162,7 @@ async def _user_name(scope: Scope, messages: Sequence[Message]) -> str:
     try:
         async with Request(scope, _replayed(messages, _nothing_more)).form(max_files=0, max_fields=10) as form:
             name = form.get("username")
-    except Exception:  # a form that cannot be read names nobody; Gradio refuses it
+    except Exception:  # the form cannot be read; Gradio will refuse it
         return ""
     return name.strip() if isinstance(name, str) else ""
 
