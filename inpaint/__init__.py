@@ -1,6 +1,6 @@
 """Inpaint: repaint part of a picture, and only that part.
 
-Importing this package loads nothing heavy: neither torch nor gradio.
+Importing this package loads nothing heavy, neither torch nor gradio.
 """
 
 import os

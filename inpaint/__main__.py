@@ -1,4 +1,4 @@
-"""python -m inpaint, and the command that an installation brings."""
+"""The entry point of `python -m inpaint` and of the installed command `inpaint`."""
 
 import sys
 from typing import NoReturn
@@ -7,7 +7,7 @@ from inpaint.startup.intact import check_intact
 
 
 def run() -> NoReturn:
-    """Run the command that is given, if the package is whole."""
+    """Runs the command that is given, if the package is complete; otherwise exits with one line."""
     if damage := check_intact():
         sys.exit(f"inpaint: {damage}")
     from inpaint.cli import program

@@ -1,4 +1,4 @@
-"""Replaces a file atomically: a reader sees the old file or the whole new one, also after a crash. Imports nothing of ours."""
+"""Replaces a file atomically: a reader sees the old file or the whole new one, even after a crash. Imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 TEMPORARY = ".inpaint-"
-"""How the name of a file begins that is being written. One that a killed process left is swept by the storage."""
+"""Prefix of the names of files that are being written. The storage removes those that a killed process left behind."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` write a file beside `path`, syncs it to the disk, and then gives it the name of `path`.
+    """Calls `write` with a temporary path beside `path`, syncs the file to disk, and renames it to `path`.
 
     The folder of `path` must exist. Raises OSError, and what `write` raises; `path` then stays as it was.
     """

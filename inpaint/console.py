@@ -1,4 +1,6 @@
-"""The terminal, or whatever stands in its place: output, messages and progress bars of the command line. Knows no commands and no models."""
+"""The terminal, or a file or pipe in its place: output, messages and progress bars of the command line. Knows no commands and no
+models.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +21,23 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 10
-"""How long a cancelled job may take to stop before the process leaves anyway; nothing is half-written either way."""
+"""How long a cancelled job may take to stop before the process exits anyway. No file is left half-written in either case."""
 
 SHOWABLE = "inpaint-showable"
-"""Name of the encoding error handler below."""
+"""Name under which `_as_bytes_or_escaped` is registered as an encoding error handler."""
 
 
 def claim_streams() -> None:
-    """Makes stdin, stdout and stderr usable whatever they are. Called once, before anything is opened or printed.
+    """Makes stdin, stdout and stderr usable in every case. Called once, before anything is opened or printed.
 
-    A closed descriptor is opened on the null device: otherwise the next file that is opened, a result say, would take its number and
-    receive what a library prints. A non-blocking pipe (some programs leave theirs so) is set to block, as print expects. A character
-    that the encoding cannot show is escaped.
+    A closed descriptor is opened on the null device. Otherwise the next opened file, such as a result, would get its number
+    and receive what a library prints. A non-blocking pipe, which some programs leave behind, is set to block, as print
+    expects. Characters that the encoding cannot show are escaped.
     """
     for descriptor in range(3):
         _hold_open(descriptor)
     codecs.register_error(SHOWABLE, _as_bytes_or_escaped)
-    # Python has None in the place of a closed stream, which libraries do not expect.
+    # Python sets a closed stream to None, which libraries do not expect.
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -45,7 +47,7 @@ def claim_streams() -> None:
 
 
 class Lenient(io.TextIOWrapper):
-    """A stream that loses what cannot be written, as on a full disk, instead of raising OSError; it writes again once there is room."""
+    """A stream that drops what cannot be written, as on a full disk, instead of raising OSError. It writes again once there is room."""
 
     def write(self, text: str, /) -> int:
         with contextlib.suppress(OSError):
@@ -58,7 +60,9 @@ class Lenient(io.TextIOWrapper):
 
 
 def let_streams_fail() -> None:
-    """From now on output that cannot be written is lost. Called by the server: it has to serve although nobody can read what it says."""
+    """Makes stdout and stderr drop what cannot be written. The server calls it, because it must keep serving when nobody can
+    read its output.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
@@ -76,13 +80,16 @@ def _hold_open(descriptor: int) -> None:
     try:
         os.fstat(descriptor)
     except OSError:
-        # The lowest free number is given, and those below are open by now.
+        # The system assigns the lowest free number, and all lower ones are open by now.
         os.open(os.devnull, os.O_RDWR)
 
 
 def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
-    """A file's name may be any bytes, which Python holds as lone surrogates: these come out as the bytes they were. All else that
-    cannot be encoded is escaped, as `backslashreplace` does it."""
+    """Error handler for encoding. A file name may contain any bytes, which Python holds as lone surrogates; these come out as
+    the original bytes.
+
+    Everything else that cannot be encoded is escaped, as `backslashreplace` does.
+    """
     if not isinstance(error, UnicodeEncodeError):
         raise error
     first = error.object[error.start]
@@ -92,7 +99,7 @@ def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def print_output(text: str) -> None:
-    """Print output. The reader may have gone away, the disk behind a redirection may be full. Raises StorageFull."""
+    """Prints output. It ignores a reader that has gone away. Raises StorageFull if the disk behind a redirection refuses the text."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -103,7 +110,7 @@ def print_output(text: str) -> None:
 
 
 def print_message(line: str) -> None:
-    """Print one line beside the output. With stderr closed, print would put it into the output; nobody reads it then."""
+    """Prints one line to stderr. If stderr is closed the line is dropped, because print would write it to stdout."""
     if sys.stderr is not None:
         try:
             print(line, file=sys.stderr, flush=True)
@@ -112,13 +119,17 @@ def print_message(line: str) -> None:
 
 
 def _drop(stream: TextIO) -> None:
-    """What cannot be written stays in its buffer: Python would fail at it once more when it ends, with an exit code of its own (120)."""
+    """Connects a stream to the null device. What could not be written stays in its buffer, and Python would fail again at exit,
+    with code 120.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
 def quiet_libraries() -> Generator[None]:
-    """libtiff writes its own lines to the process's stderr, where the contract has exactly one line, ours."""
+    """Silences the process's stderr for a while. libtiff writes its own lines there, where the contract allows exactly one line
+    of this app.
+    """
     if sys.stderr is None:
         yield
         return
@@ -134,7 +145,7 @@ def quiet_libraries() -> Generator[None]:
 
 
 def watched(job: Job[Result]) -> Result:
-    """Waits for a job with a progress bar on a terminal, and returns its result. Ctrl-C cancels the job and waits for it to stop."""
+    """Waits for a job, with a progress bar on a terminal, and returns its result. Ctrl-C cancels the job and waits for it to stop."""
     from tqdm import tqdm
 
     with tqdm(disable=None if sys.stderr else True, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
@@ -157,23 +168,23 @@ def _draw(bar: Any, job: Job[Any]) -> None:
 
 
 class PercentLines:
-    """A download's progress where nothing can be drawn over: a line at every twentieth."""
+    """Reports a download's progress where no bar can be drawn: one line at every five percent."""
 
     def __init__(self) -> None:
-        self._said = 0
+        self._printed = 0
 
     def __call__(self, transfer: Transfer) -> None:
         from inpaint.hub.order import size_text
 
         twentieth = 20 * transfer.done_bytes // max(transfer.all_bytes, 1)
-        if twentieth > self._said:
-            self._said = twentieth
+        if twentieth > self._printed:
+            self._printed = twentieth
             print_message(f"inpaint: {size_text(transfer.done_bytes)} of {size_text(transfer.all_bytes)} ({5 * twentieth} %)")
 
 
 @contextlib.contextmanager
 def byte_bar(otherwise: Callable[[Transfer], None]) -> Generator[Callable[[Transfer], None]]:
-    """A bar that counts bytes. otherwise: hears of the bytes where there is no terminal to draw on."""
+    """Yields a function that draws a transfer as a progress bar. otherwise: yielded instead if there is no terminal to draw on."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield otherwise
         return

@@ -1,35 +1,35 @@
-"""Every error a person may meet, with a sentence for them and a hint what to do.
+"""Every error that a person may see, with a sentence for them and a hint what to do.
 
     InpaintError
       RequestError                the request is wrong          command line exits 2
-        InvalidRequest(field)     a value, a flag, a prompt
+        InvalidRequest(field)     a value, a flag or a prompt is wrong
         UnreadableImage           not a picture, or a damaged one
         ImageTooLarge             over the pixel or side limit
-        BadMask                   wrong size, not a mask
-          EmptyMask               nothing painted
-        BadConfig                 a settings file is wrong
-        Busy                      this person, or everybody, has enough going already
-      MachineError                the machine can't             command line exits 1
-        ModelUnavailable          no weights on disk, or they are damaged
-        OutOfMemory
+        BadMask                   wrong size, or not a mask
+          EmptyMask               nothing is painted
+        BadConfig                 a setting is wrong
+        Busy                      this person, or everybody, has too many jobs
+      MachineError                this machine cannot do it     command line exits 1
+        ModelUnavailable          the weights are missing or damaged
+        OutOfMemory               the device's memory is too small
         BadOutput                 the model returned invalid numbers
-        StorageFull               no room for a result, or it could not be written
-        FolderUnusable            a folder that has to be written to cannot be
-        AddressTaken              the server cannot listen there
-        JobTimeout                it took longer than a job may
+        StorageFull               a result could not be written, or has no room
+        FolderUnusable            a folder that the app needs cannot be written
+        AddressTaken              the server cannot listen at its address
+        JobTimeout                a job took longer than allowed
       EditCancelled               stopped by the person         command line exits 130
 
-Imports nothing.
+This module imports nothing.
 """
 
 from __future__ import annotations
 
 
 class InpaintError(Exception):
-    """Base of all errors meant for a person.
+    """Base of all errors that are meant for a person.
 
-    message: one sentence, what is wrong. hint: one sentence, what to do; may be empty. Both are one printable line,
-    whatever a file's name or a value from outside put into them.
+    message: one sentence that says what is wrong. hint: one sentence that says what to do; may be empty. Both are made one
+    printable line, whatever a file's name or another value from outside contains.
     """
 
     exit_code = 1
@@ -43,7 +43,7 @@ class InpaintError(Exception):
         return f"{self.message} {self.hint}".strip()
 
     def __reduce__(self) -> tuple[object, ...]:
-        """An error crosses to another process whole: Python's own way calls the class with the message alone."""
+        """Lets the whole error be sent to another process. Python's default would call the class with the message alone."""
         return _as_it_was, (type(self), self.args), self.__dict__
 
 
@@ -66,7 +66,7 @@ class UnreadableImage(RequestError):
 
 
 class ImageTooLarge(RequestError):
-    """The picture is over the pixel or side limit; it was not decoded."""
+    """The picture is over the pixel or side limit. It was not decoded."""
 
 
 class BadMask(RequestError):
@@ -83,15 +83,15 @@ class EmptyMask(BadMask):
 
 
 class BadConfig(RequestError):
-    """A settings file or variable is wrong; the message names file and key."""
+    """A settings file, variable or flag is wrong. The message names the place."""
 
 
 class Busy(RequestError):
-    """No more at the moment: of this person, of everybody, or of downloads."""
+    """This person, or everybody together, already has as many jobs or downloads as allowed."""
 
 
 class MachineError(InpaintError):
-    """The request is fine, but this machine cannot do it now."""
+    """The request is valid, but this machine cannot do it now."""
 
 
 class ModelUnavailable(MachineError):
@@ -99,7 +99,7 @@ class ModelUnavailable(MachineError):
 
 
 class OutOfMemory(MachineError):
-    """The device has too little memory for this edit. of_ram: whether RAM ran out, and not the memory of a GPU."""
+    """The device has too little memory for this edit. of_ram: True if RAM ran out, False if the memory of a GPU did."""
 
     def __init__(self, message: str, hint: str = "", of_ram: bool = False) -> None:
         super().__init__(message, hint)
@@ -111,7 +111,7 @@ class BadOutput(MachineError):
 
 
 class StorageFull(MachineError):
-    """A result could not be written, or would find no room. is_full: for want of space, and for no other reason."""
+    """A result could not be written, or would have no room. is_full: True if the disk is full, False for any other reason."""
 
     def __init__(self, message: str, hint: str = "", is_full: bool = True) -> None:
         super().__init__(message, hint)
@@ -123,7 +123,7 @@ class FolderUnusable(MachineError):
 
 
 class AddressTaken(MachineError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen at the address that it was given."""
 
 
 class JobTimeout(MachineError):

@@ -1,7 +1,7 @@
-"""A container's health check: asks the server beside it whether it can serve. python -m inpaint.health [PROCESS]
+"""A container's health check: asks the server in the same container whether it can serve. Usage: python -m inpaint.health [PROCESS]
 
-Port and login are read where the server has them: from the variables, and from the flags of the container's first process. A proxy
-is never asked. Exits 0 where the server is well, 1 with one line where it is not.
+Port and login come from where the server has them: the environment variables, and the flags of the container's first process.
+The request never goes through a proxy. Exits 0 if the server is ready, 1 with one line if it is not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIRST_PROCESS = "1"
 USUAL_PORT = 7860
 PATIENCE_SECONDS = 4.0
 PROGRAMS = ("app.py", "serve")
-"""The word of a command line behind which the web app's flags stand."""
+"""Words of a command line that are followed by the web app's flags."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,14 +42,14 @@ def _flags_of(process: str) -> list[str]:
 
 
 def _settings(flags: Sequence[str]) -> Settings:
-    """Raises BadConfig."""
+    """Parses the server's flags into its settings. Raises BadConfig."""
     parser = Parser(prog="inpaint.health", allow_abbrev=False)
     serve.add_flags(parser)
     return serve.settings_from(parser.parse_args(flags)).settings
 
 
 def _asked(settings: Settings) -> str:
-    """Why the server is not ready; "" where it is. Raises OSError where nothing answers."""
+    """Asks the server's /readyz and returns why it is not ready, or "" if it is. Raises OSError if nothing answers."""
     request = urllib.request.Request(f"http://{_address(settings.host)}:{settings.port or USUAL_PORT}/readyz")
     if settings.auth is not None:
         request.add_header("Authorization", f"Basic {base64.b64encode(settings.auth.encode()).decode()}")
@@ -68,7 +68,7 @@ def _reason(error: urllib.error.HTTPError) -> str:
 
 
 def _address(host: str | None) -> str:
-    """Where a server that listens at `host` is reached from the same machine."""
+    """Returns the address at which a server that listens at `host` is reached from the same machine."""
     bare = bare_host(host or LOOPBACK)
     if bare in ("0.0.0.0", "::"):
         return LOOPBACK if bare == "0.0.0.0" else "[::1]"

@@ -1,4 +1,4 @@
-"""How the app logs: one line an event, as text or as JSON, with the job's number. Prompts are never logged."""
+"""How the app logs: one line an event, as text or JSON, with the job's number. Prompts are never logged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Literal
 
 LogForm = Literal["text", "json"]
 LOG_BYTES = 1_000_000
-"""Of the command line's log, until it is begun anew; one older file is kept."""
+"""Size at which the command line's log is rotated. One older file is kept."""
 
 FIELDS = ("job", "model", "extent", "state", "seconds", "error", "reason", "user", "address")
-"""What an event may carry besides its sentence (`extra=` of logging). error, reason: the kind of an error and its sentence."""
+"""Fields that an event may have besides its sentence (`extra=` of logging). error: the class of an error. reason: its sentence."""
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; times in UTC."""
+    """Formats an event as one JSON object a line, with times in UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, object] = {
@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """For a person's terminal."""
+    """Formats an event as a line for a person's terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{name}={_quoted(str(value))}" for name, value in _fields(record).items())
@@ -45,7 +45,7 @@ class TextLines(logging.Formatter):
 
 
 def set_up_logging(form: LogForm) -> None:
-    """Send what the app says to stderr. Called once, by app.py."""
+    """Sends the app's log to stderr. Called once, by the server."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logger = logging.getLogger("inpaint")
@@ -55,21 +55,23 @@ def set_up_logging(form: LogForm) -> None:
 
 
 def log_errors_to(path: Path) -> None:
-    """Append errors, with their tracebacks, to a file, which is made at the first one; stderr stays free for the one line that a command
-    prints. Called once, by the command line. A place that cannot be written costs the log, not the command."""
+    """Appends errors with their tracebacks to a file, which is created at the first error. Called once, by the command line.
+
+    stderr stays free for the one line that a command prints. If the file cannot be written, only the log is lost.
+    """
     logger = logging.getLogger("inpaint")
     logger.handlers[:] = [_ErrorFile(path)]
     logger.propagate = False
 
 
 def written_log() -> Path | None:
-    """The file that `log_errors_to` named, if an error was written to it since."""
+    """Returns the file that `log_errors_to` named if an error has been written to it, else None."""
     files = (handler for handler in logging.getLogger("inpaint").handlers if isinstance(handler, _ErrorFile))
     return next((Path(file.baseFilename) for file in files if file.stream is not None), None)
 
 
 class _ErrorFile(RotatingFileHandler):
-    """Makes its file, and the folder round it, when there is something to write."""
+    """A log file that creates itself and its folder when there is something to write."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace", delay=True)
@@ -82,7 +84,7 @@ class _ErrorFile(RotatingFileHandler):
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Nowhere to write: nothing is said of it."""
+        """Does nothing: if the log cannot be written, there is no other place to report it."""
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

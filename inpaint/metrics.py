@@ -1,4 +1,4 @@
-"""Figures for whoever watches the server, in Prometheus' form. Knows no prompts and no people: labels are models and states."""
+"""Metrics of the server in Prometheus' format. Labels are models and states; prompts and people never appear."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from inpaint.models.catalog import Models
 from inpaint.saving import Saved
 
 SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
-"""Bucket bounds: an erase takes half a second, a large edit on a CPU a quarter of an hour."""
+"""Bounds of the histogram's buckets. An erase takes half a second, a large edit on a CPU a quarter of an hour."""
 
 
 class Metrics:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -31,7 +31,7 @@ class Metrics:
         self._weights = Gauge("inpaint_weights_bytes", "Weights of models where they compute.", registry=self._registry)
 
     def watch(self, worker: Worker, models: Models) -> None:
-        """Figures that are asked for when they are read."""
+        """Connects the gauges that read the worker and the models each time they are scraped."""
         self._waiting.set_function(lambda: worker.queue_length)
         self._unfinished.labels("waiting").set_function(lambda: worker.queue_length)
         self._unfinished.labels("running").set_function(lambda: worker.is_busy)
@@ -41,7 +41,7 @@ class Metrics:
         self._available.set_function(lambda: sum(map(models.is_available, models.specs.values())))
 
     def interrupted(self, model: str) -> None:
-        """A job that an earlier server began and never ended."""
+        """Counts a job that an earlier server began and never ended."""
         self._jobs.labels(model, "interrupted").inc()
 
     def ended(self, job: Job[Saved]) -> None:
@@ -50,5 +50,5 @@ class Metrics:
             self._stages.labels(job.cost.model, stage).observe(seconds)
 
     def text(self) -> bytes:
-        """The exposition format, version 0.0.4."""
+        """Returns all metrics in Prometheus' exposition format, version 0.0.4."""
         return generate_latest(self._registry)

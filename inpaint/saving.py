@@ -1,4 +1,4 @@
-"""Writes a finished run's pictures and proves what they hold. The worker calls this before a job counts as done. Knows no widgets."""
+"""Writes a finished run's pictures and checks what the files hold. The worker calls this before a job counts as done. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Write = Callable[[Picture, Path], SavedFile]
 
 @dataclass(frozen=True)
 class Saved:
-    """A finished run. paths: its files, one a candidate; none where the disk did not take them, and then the report has downloads.
+    """A finished run that has been saved.
 
-    previews: one a candidate, for showing; no full-size pixels stay in memory.
+    paths: its files, one a candidate; empty if the disk did not take them, and then the report has downloads. previews: one a
+    candidate, for showing. No full-size pixels stay in memory.
     """
 
     paths: tuple[Path, ...]
@@ -37,11 +38,12 @@ class Saved:
 
 
 Destination = Callable[[EditResult, EditRequest | None], Saved]
-"""Saves a run. The request is that of an edit, whose picture and mask are needed to prove the result; None for other runs."""
+"""A function that saves a run. Its second argument is the request of an edit, whose picture and mask are needed to check the result;
+None for other runs."""
 
 
 class NamedFiles:
-    """Saves to the files that the command line names. Raises StorageFull."""
+    """Saves a run to the files that the command line names. Raises StorageFull."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
@@ -51,7 +53,7 @@ class NamedFiles:
 
 
 class ResultsFolder:
-    """Saves to a new folder among a server's results, and in memory where the disk refuses; the report then says so.
+    """Saves a run to a new folder among a server's results. If the disk refuses, the files stay in memory and the report says so.
 
     name: what the files are named after.
     """
@@ -86,7 +88,8 @@ class ResultsFolder:
 def save_candidates(result: EditResult, request: EditRequest | None, paths: Sequence[Path], write: Write) -> Saved:
     """Writes every candidate with `write`, one path each, and reports on the files as a reader sees them.
 
-    Of an edit it counts what changed beyond the band, and looks whether anything changed at all. Raises what `write` raises.
+    For an edit it counts what changed beyond the band, and checks whether anything visible changed. Raises what `write`
+    raises.
     """
     each = [
         _save_one(candidate.picture, candidate.changed_outside, request, path, write)
@@ -101,7 +104,7 @@ def save_candidates(result: EditResult, request: EditRequest | None, paths: Sequ
 
 @dataclass(frozen=True)
 class _One:
-    """What is kept of one written candidate; its pixels leave memory."""
+    """What is kept of one written candidate. Its full-size pixels are not kept."""
 
     preview: Preview
     notices: tuple[str, ...]
@@ -110,7 +113,11 @@ class _One:
 
 
 def _save_one(picture: Picture, counted: int, request: EditRequest | None, path: Path, write: Write) -> _One:
-    """counted: pixels that changed beyond the band, counted before the file was encoded; used where the format changes pixels."""
+    """Writes one candidate and checks the file.
+
+    counted: pixels that changed beyond the band, counted before encoding. It is used if the format does not store pixels
+    exactly.
+    """
     file = write(picture, path)
     if request is not None and file.picture is not None:
         counted = changed_outside(request.picture, file.picture, request.mask, request.blend_band_px)
@@ -119,7 +126,7 @@ def _save_one(picture: Picture, counted: int, request: EditRequest | None, path:
 
 
 def _unchanged_notices(same: Sequence[int], count: int) -> list[str]:
-    """Says which of the results, counted from 0, nobody could tell from the picture."""
+    """Returns notices about results that look just like the original picture. same: their numbers, counted from 0."""
     if len(same) < count:
         return [f"Candidate {k + 1} looks like the picture: nothing visible changed inside the mask." for k in same]
     return [f"Nothing visible changed inside the mask: {'the result looks' if count == 1 else 'all results look'} like the picture."]

@@ -1,7 +1,7 @@
-"""Starts the web app: what `python app.py`, a Space's import of it and `inpaint serve` share.
+"""Starts the web app. `python app.py`, a Space that imports app.py, and `inpaint serve` share this code.
 
-Nothing heavy is imported at the top: signals are obeyed and --help is answered before gradio and torch load. Only this file imports
-inpaint.ui.
+Nothing heavy is imported at the top, so signals are handled and --help is answered before gradio and torch load. No other
+file outside inpaint.ui imports it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def begin() -> None:
-    """What `python app.py` does before anything else."""
+    """Does what `python app.py` must do before anything else."""
     obey_signals()
     restart_with_docstrings()
     claim_streams()
 
 
 def obey_signals() -> None:
-    """From now on SIGTERM and Ctrl-C end the process at once: the first process of a container ignores them otherwise."""
+    """Makes SIGTERM and Ctrl-C end the process at once from now on. Without a handler the first process of a container ignores them."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
 
@@ -42,7 +42,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of the web app; their names are those of config.Settings."""
+    """Adds the flags of the web app. Their names are those of config.Settings."""
     from inpaint.startup.flags import add_settings
 
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 = all of this machine's (default: 127.0.0.1)")
@@ -57,7 +57,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_from(options: argparse.Namespace) -> AppConfig:
-    """Flags over INPAINT_* over --config DIR over configs/. Raises BadConfig."""
+    """Returns the settings: flags override INPAINT_* variables, which override --config DIR, which overrides configs/. Raises
+    BadConfig.
+    """
     from inpaint.config.load import load_config
 
     drop_foreign_variables(os.environ)
@@ -66,7 +68,7 @@ def settings_from(options: argparse.Namespace) -> AppConfig:
 
 
 def page_for_app(arguments: Sequence[str]) -> Page:
-    """The page, for app.py; exits with one line where something is wrong."""
+    """Returns the page for app.py. Exits with one line if something is wrong."""
     from inpaint.errors import InpaintError
     from inpaint.startup.flags import Parser
 
@@ -79,7 +81,7 @@ def page_for_app(arguments: Sequence[str]) -> Page:
 
 
 def build(config: AppConfig) -> Page:
-    """The page, ready to be served; nothing listens yet. Raises InpaintError where it could not be served."""
+    """Returns the page, ready to be served; nothing listens yet. Raises InpaintError if it could not be served."""
     prepare_server_variables(os.environ)
     from inpaint.logs import set_up_logging
     from inpaint.startup.address import check_address
@@ -102,7 +104,7 @@ def build(config: AppConfig) -> Page:
 
 
 def warn_of_unknown_variables() -> None:
-    """Print one line where variables are named like settings and are none."""
+    """Prints one line if environment variables are named like settings but are not."""
     from inpaint.config.unknown_variables import unknown_variables
     from inpaint.console import print_message
 
@@ -111,7 +113,7 @@ def warn_of_unknown_variables() -> None:
 
 
 def run(page: Page) -> NoReturn:
-    """Serve until SIGTERM or Ctrl-C; exits with one line where the server cannot start."""
+    """Serves until SIGTERM or Ctrl-C. Exits with one line if the server cannot start."""
     from inpaint.errors import InpaintError
     from inpaint.ui.server.running import launch
 
@@ -122,7 +124,7 @@ def run(page: Page) -> NoReturn:
 
 
 def upload_folder(data_dir: Path) -> Path:
-    """Where Gradio puts uploads: its own variable, else the data folder."""
+    """Returns the folder for uploads, from Gradio's own variable or below the data folder, and sets that variable if it was not set."""
     return Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(data_dir / "cache")))
 
 

@@ -1,6 +1,6 @@
-"""What page, HTTP and command line share: plain values -> request -> job -> files and a report.
+"""What page, HTTP and command line share: plain values become a request, a job, and then files and a report.
 
-The seed is drawn here, once. Knows no widgets and no flags.
+The seed is drawn here, once. This module knows no widgets and no flags.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ DEFAULT_FEATHER = 6
 
 
 class JobRecords:
-    """Passes each job's beginning and end to the metrics and, on a server, to the journal of running jobs."""
+    """Records the beginning and end of each job in the metrics and, on a server, in the journal of running jobs."""
 
     def __init__(self, journal: Journal | None, metrics: Metrics) -> None:
         self._journal, self._metrics = journal, metrics
@@ -67,7 +67,7 @@ class JobRecords:
             metrics.interrupted(left.model)
 
     def on_state(self, job: Job[Any], state: State) -> None:
-        """Called by the worker, on its own threads: files may be written here."""
+        """Records a job's new state. The worker calls it on its own threads, so files may be written here."""
         name = f"{self._server}-{job.number}"
         if state != "running":
             self._metrics.ended(job)
@@ -79,7 +79,7 @@ class JobRecords:
 
 @dataclass(frozen=True)
 class Service:
-    """The parts, built once by app.py or cli.py and handed in."""
+    """The parts of the app, built once and passed to whoever needs them."""
 
     config: AppConfig
     models: Models
@@ -96,27 +96,33 @@ class Service:
         journal: Journal | None = None,
         executor: Callable[[Models, Pace], Executor] = lambda models, pace: InThread(models),
     ) -> Service:
-        """journal: of a server, which outlives its jobs; the command line has none, no limit of time, and nobody who could leave.
+        """Builds the service and its parts.
 
-        executor: makes the one that runs the work, from the models and what past jobs took.
+        journal: of a server, where jobs may be abandoned. The command line has none, no time limit, and nobody who could
+        leave. executor: makes the executor that runs the work, from the models and the pace of past jobs.
         """
         models, metrics, pace = Models(config), Metrics(), Pace()
         records = JobRecords(journal, metrics)
         queue = config.settings.queue if journal else replace(config.settings.queue, job_seconds=math.inf, away_seconds=math.inf)
         worker = Worker(executor(models, pace), queue, records.on_state, pace)
         metrics.watch(worker, models)
-        folders = (config.data_dir, uploads_folder(config.data_dir)) if journal else ()  # a command line writes to a place of its own
+        folders = (
+            (config.data_dir, uploads_folder(config.data_dir)) if journal else ()
+        )  # the command line writes to the files that it is given
         space = Space(folders, config.settings.storage.free_megabytes)
         return cls(config, models, worker, metrics, Housekeeper(config.data_dir, config.settings.storage), space, Shelf())
 
     def bring_default(self) -> None:
-        """Load the model of an edit from words now, on the thread that calls; none where none is on this machine."""
+        """Loads the default model for edits with a prompt, on the calling thread. Does nothing if none is on this machine."""
         with contextlib.suppress(ModelUnavailable):
             self.models.bring(self.models.default("inpaint", has_prompt=True).spec, "inpaint", lambda progress: None)
 
     def edit_request(self, picture: Picture, mask: Mask, values: Values) -> EditRequest:
-        """values: the parameters of the HTTP contract by name; None or absent = not given. Raises InvalidRequest,
-        EmptyMask, ModelUnavailable."""
+        """Builds the request of an edit.
+
+        values: the parameters of the HTTP contract by name; None or absent = not given. Raises InvalidRequest, EmptyMask,
+        ModelUnavailable.
+        """
         _refuse_later_work(values)
         prompt = clean_prompt("prompt", values.get("prompt"))
         spec, notices = self._edit_spec(values.get("model"), prompt)
@@ -137,7 +143,7 @@ class Service:
         return request
 
     def generate_request(self, values: Values) -> GenerateRequest:
-        """Raises InvalidRequest, ModelUnavailable."""
+        """Builds the request of a generation from the HTTP contract's parameters by name. Raises InvalidRequest, ModelUnavailable."""
         spec = self.models.spec(values.get("model") or self._handiest("generate"), "generate")
         prompt = clean_prompt("prompt", values.get("prompt"))
         if not prompt:
@@ -150,7 +156,7 @@ class Service:
         return request
 
     def reimagine_request(self, picture: Picture, values: Values) -> ReimagineRequest:
-        """Raises InvalidRequest, ModelUnavailable."""
+        """Builds the request of a reimagination from the HTTP contract's parameters by name. Raises InvalidRequest, ModelUnavailable."""
         spec = self.models.spec(values.get("model") or self._handiest("image-to-image"), "image-to-image")
         count = _count(values)
         sampling = resolve_sampling(spec, _seed(values, count), _sampling(values))
@@ -159,15 +165,15 @@ class Service:
         return request
 
     def plan(self, request: EditRequest) -> EditPlan:
-        """What would be done, before anything runs. Raises EmptyMask, InvalidRequest."""
+        """Returns how the model would see the picture, before anything runs. Raises EmptyMask, InvalidRequest."""
         return plan_request(request, self.models.limits(self.models.spec(request.model, "inpaint")))
 
     def start_edit(
         self, request: EditRequest, person: str, page_id: str = "", plan: EditPlan | None = None, destination: Destination | None = None
     ) -> Job[Saved]:
-        """Queues an edit; the job keeps the request and sees no later change.
+        """Queues an edit. The job keeps the request and sees no later change.
 
-        page_id: the page it comes from, if any. destination: where the result is saved; a server's results folder if left out.
+        page_id: the page it comes from, if any. destination: where to save the result; by default a server's results folder.
         Raises Busy, StorageFull, MachineError, EmptyMask, InvalidRequest.
         """
         save = destination or self.results_folder(request.picture.name)
@@ -176,14 +182,14 @@ class Service:
     def start_generate(
         self, request: GenerateRequest, person: str, page_id: str = "", name: str = "", destination: Destination | None = None
     ) -> Job[Saved]:
-        """Queues a generation. name: what its files are named after; the model if left out. Raises Busy, StorageFull, MachineError."""
+        """Queues a generation. name: what its files are named after, by default the model. Raises Busy, StorageFull, MachineError."""
         save = destination or self.results_folder(name or request.model)
         return self._start(GenerateWork(request), person, page_id, lambda result: save(result, None))
 
     def start_reimagine(
         self, request: ReimagineRequest, person: str, page_id: str = "", name: str = "", destination: Destination | None = None
     ) -> Job[Saved]:
-        """Queues a picture made anew. name: what its files are named after; the picture if left out.
+        """Queues a reimagination. name: what its files are named after, by default the picture.
 
         Raises Busy, StorageFull, MachineError, InvalidRequest.
         """
@@ -193,7 +199,7 @@ class Service:
         return self._start(work, person, page_id, lambda result: save(result, None))
 
     def keep_picture(self, picture: Picture) -> Path:
-        """Writes a picture among the results, as it is, and returns its path. Raises StorageFull."""
+        """Writes a picture unchanged among the results, and returns its path. Raises StorageFull."""
         try:
             (path,) = new_results(self.config.data_dir, picture.name, [1])
             return save_picture(picture, path).path
@@ -201,7 +207,7 @@ class Service:
             self.housekeeper.sweep_soon()
 
     def results_folder(self, name: str) -> ResultsFolder:
-        """Returns where a server saves a run, whose files are named after `name`."""
+        """Returns the destination that saves a run on a server, in files named after `name`."""
         return ResultsFolder(self.config.data_dir, self.housekeeper, self.shelf, name)
 
     def _start(self, work: Work, person: str, page_id: str, save: Callable[[Any], Saved]) -> Job[Saved]:
@@ -215,11 +221,13 @@ class Service:
         return choice.spec, (f"{choice.spec.title} was chosen ({choice.reason}).",)
 
     def _handiest(self, task: Task) -> str | None:
-        """Which model runs where none is named."""
+        """Returns the name of the model that runs this task if none is named; None if no model can."""
         return next((spec.name for spec in self.models.ranked(task)), None)
 
     def _need(self, spec: ModelSpec, task: Task) -> None:
-        """Asked last: a request that is wrong is told so, whatever this machine has."""
+        """Raises ModelUnavailable if the model is not on this machine. Called last, so that an invalid request is reported as
+        such on every machine.
+        """
         if not self.models.is_available(spec, task):
             raise weights.missing(spec)
 
@@ -229,7 +237,7 @@ def _sampling(values: Values) -> dict[str, object]:
 
 
 def _seed(values: Values, count: int) -> int:
-    """Candidate k uses seed + k, and each of these is a seed that can be asked for again."""
+    """Returns the given seed, or a random one. Candidate k uses seed + k, so the limit leaves room for every candidate."""
     given, highest = values.get("seed"), MAX_SEED - (count - 1)
     return secrets.randbelow(highest + 1) if given is None else whole_number("seed", given, 0, highest)
 
@@ -248,7 +256,7 @@ def _band(values: Values) -> tuple[int, int]:
 
 
 def _checked_mask(mask: Mask, picture: Picture, values: Values) -> Mask:
-    """The mask to work with, inverted where asked. Raises BadMask, EmptyMask."""
+    """Returns the mask to work with, inverted if asked. Raises BadMask, EmptyMask."""
     if mask.extent != picture.extent:
         raise BadMask(f"The mask is {mask.extent}, the picture {picture.extent}.", "A mask must have the size of its picture.")
     chosen = mask.invert() if _flag("invert_mask", values.get("invert_mask")) else mask

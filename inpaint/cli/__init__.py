@@ -1,6 +1,7 @@
 """The command line: python -m inpaint serve | edit | generate | reimagine | models. A stable contract that other programs call.
 
-Exits 0 done, 1 the machine can't, 2 the request is wrong, 130 cancelled. Knows no page; loads torch only to run a model.
+Exit codes: 0 success, 1 this machine cannot do it, 2 invalid request, 130 cancelled. Knows no page; loads torch only to run a
+model.
 """
 
 from inpaint.cli.entry import main, program

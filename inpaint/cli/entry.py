@@ -1,4 +1,4 @@
-"""Runs one command and returns its exit code. Loads nothing that --help does not need."""
+"""Runs one command and returns its exit code. It imports nothing that --help does not need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inpaint.startup.flags import Parser
 
 
 def program() -> NoReturn:
-    """What the shell starts: runs the command that is given and exits with its code."""
+    """The shell's entry point: runs the command that is given and exits with its code."""
     if sys.argv[1:2] == ["serve"]:
         serve.obey_signals()
     restart_with_docstrings()
@@ -27,7 +27,7 @@ def program() -> NoReturn:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; returns the exit code."""
+    """Runs one command and returns its exit code."""
     try:
         options = build_parser().parse_args(arguments)
         return options.run(options)
@@ -61,7 +61,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _failed(error: InpaintError) -> int:
-    """Tells one line: what is wrong, and where the log lies if it has more to say."""
+    """Prints one line that says what is wrong, and where the log is if it has more to say. Returns the exit code."""
     from inpaint.logs import written_log
 
     log = written_log()

@@ -1,4 +1,4 @@
-"""The command that lists, downloads and verifies models."""
+"""The command `models`, which lists, downloads and verifies models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _named(service: Service, name: str) -> ModelSpec:
 
 
 def _download(spec: ModelSpec, task: Task | None) -> None:
-    """Says what it will fetch before it does. Ctrl-C keeps the files that are complete."""
+    """Downloads a model after printing what will be fetched. Ctrl-C keeps the files that are complete."""
     from inpaint.hub.download import download
     from inpaint.hub.order import order_download
 
@@ -72,7 +72,10 @@ def _parts(spec: ModelSpec, task: Task) -> tuple[str, ...]:
 
 
 def _verify(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
-    """Models that never were here are left out, unless one was named. Raises ModelUnavailable where something is damaged or gone."""
+    """Verifies models and prints a line for each. Models that were never downloaded are left out, unless one was named.
+
+    Raises ModelUnavailable if files are damaged or missing.
+    """
     from inpaint.hub import verify, weights
 
     found = [spec for spec in specs if verify.is_known(spec)]
@@ -125,7 +128,7 @@ def _state(spec: ModelSpec) -> str:
 
 
 def _size(spec: ModelSpec) -> str:
-    """Bytes on the disk where they are locked; before that what follows from the parameter counts."""
+    """Returns a model's size: bytes on the disk if it is downloaded, else an estimate from the parameter counts."""
     from inpaint.hub.order import size_text
     from inpaint.hub.verify import bytes_here
     from inpaint.models.availability import bytes_to_fetch

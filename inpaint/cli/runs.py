@@ -1,4 +1,4 @@
-"""The commands that make pictures: edit, generate, reimagine."""
+"""The commands that make pictures: edit, generate and reimagine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_conditioning(parser: argparse.ArgumentParser) -> None:
-    """What only models that start from a picture have."""
+    """Adds the flags that only models which start from a picture have."""
     parser.add_argument(
         "--strength", type=_number, metavar="X", help="how far to move away from the original, 0 to 1, for models that have this control"
     )
@@ -79,7 +79,7 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int | float:
-    """Any number; whether it fits is decided where every request is checked."""
+    """Parses any number. Whether its value is allowed is checked later, where every request is checked."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -136,7 +136,7 @@ def _reimagine(options: argparse.Namespace) -> int:
 
 
 def _values(options: argparse.Namespace) -> dict[str, object]:
-    """Flags by the names that HTTP uses."""
+    """Returns the flags that were given, by the names that the HTTP contract uses."""
     return {name: value for name, value in vars(options).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""What the commands that run or look at models share: their settings, and the service that is built from them."""
+"""What the commands that run or list models share: the flags for settings, and the service that is built from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_service(options: argparse.Namespace) -> Service:
     from inpaint.service import Service
 
     flags = {"device": options.device, "dtype": options.dtype, "data_dir": options.data_dir, "cache_dir": options.cache_dir}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}  # of a server
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}  # Gradio's are for a server
     config = load_config(options.config, flags, environment)
     serve.warn_of_unknown_variables()
     log_errors_to(config.data_dir / "log" / "command-line.log")

@@ -1,4 +1,4 @@
-"""The checks of settings beyond their types. Each error names the place of the value as a person wrote it."""
+"""Checks settings beyond their types. Each error names the place of the value as a person wrote it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_settings(layer: Layer) -> None:
 
 
 def _check_reach(layer: Layer, settings: Settings) -> None:
-    """Checks the settings that decide who reaches the server, and under which name. Raises BadConfig."""
+    """Checks the settings that decide who can reach the server and under which names. Raises BadConfig."""
     if settings.auth is not None and not is_login(settings.auth):
         raise layer.wrong("auth", "must be user:password")
     for name in settings.allowed_hosts:
@@ -52,7 +52,7 @@ def _is_network(text: str) -> bool:
 
 
 def _check_folder(layer: Layer, name: str, chosen: str | None) -> None:
-    """Raises BadConfig for a name that no folder can have, and for the home of a user that does not exist."""
+    """Raises BadConfig if no folder can have this name, or if it names the home of a user that does not exist."""
     try:
         folder_of(chosen)
     except (RuntimeError, ValueError, OSError) as error:

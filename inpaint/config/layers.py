@@ -1,6 +1,7 @@
-"""The layers that settings come from: a file, variables, flags. Each names the place of a wrong value as a person wrote it.
+"""The layers that settings come from: files, environment variables and flags. An error names the place of a wrong value as a
+person wrote it.
 
-Knows no setting by name: the type to validate against is handed in.
+This module knows no setting by name: the caller passes the type to validate against.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ _Valid = TypeVar("_Valid")
 
 @dataclass(frozen=True)
 class FileLayer:
-    """The layer of an app.toml; empty where there is no such file."""
+    """The layer of an app.toml. It is empty if there is no such file."""
 
     path: Path
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the file sets. Raises BadConfig."""
+        """The values that the file sets. Raises BadConfig."""
         return read_toml(self.path)
 
     def wrong(self, key: str, message: str, hint: str = "") -> BadConfig:
         return TomlFile(self.path).wrong(key, message, hint)
 
     def validated(self, kind: type[_Valid]) -> _Valid:
-        """The values as the type `kind`. Raises BadConfig with file, line and key."""
+        """Returns the values as the type `kind`. Raises BadConfig with file, line and key."""
         return TomlFile(self.path).validated(kind, self.values)
 
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """A layer of variables or flags. name: returns what the setting of a key is called there, as INPAINT_PORT or --port."""
+    """A layer of environment variables or flags. name: returns what a setting is called in this layer, as INPAINT_PORT or --port."""
 
     values: Mapping[str, Any]
     name: Callable[[str], str]
@@ -46,7 +47,7 @@ class NamedLayer:
         return BadConfig(f"{self.name(key)}{' ' if message.startswith('must ') else ': '}{message}.", hint)
 
     def validated(self, kind: type[_Valid]) -> _Valid:
-        """The values as the type `kind`; numbers and truth values are read from text. Raises BadConfig with the name."""
+        """Returns the values as the type `kind`; numbers and truth values are read from text. Raises BadConfig with the name."""
         from pydantic import TypeAdapter, ValidationError
 
         try:
@@ -59,7 +60,7 @@ Layer = FileLayer | NamedLayer
 
 
 def merged(layers: list[Layer]) -> dict[str, Any]:
-    """The values of all layers, tables key by key; a later layer wins."""
+    """Returns the values of all layers. A later layer wins; tables are merged key by key."""
     whole: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.values.items():

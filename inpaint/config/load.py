@@ -1,6 +1,7 @@
-"""Reads the settings: configs/, then --config DIR, then INPAINT_* variables, then flags, each over the one before.
+"""Reads the settings: configs/, then --config DIR, then INPAINT_* variables, then flags. Each overrides the ones before.
 
-A wrong value is refused with its place: file, line and key, or the variable, or the flag. Knows no models' code and no page.
+An error names the place of a wrong value: file, line and key, or the variable, or the flag. This module knows no models' code
+and no page.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from inpaint.errors import BadConfig
 def load_config(
     config_dir: Path | None = None, flags: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None
 ) -> AppConfig:
-    """Reads all layers. flags: by the names of the fields of Settings; None = not given. Raises BadConfig."""
+    """Reads all layers into one AppConfig. flags: by the names of the fields of Settings; None = not given. Raises BadConfig."""
     environment = os.environ if environment is None else environment
     chosen = config_dir or (Path(environment["INPAINT_CONFIG"]) if environment.get("INPAINT_CONFIG") else None)
     folders = [DEFAULT_CONFIGS, *([_existing(chosen)] if chosen else [])]
@@ -57,7 +58,10 @@ def _gradio_layer(environment: Mapping[str, str]) -> NamedLayer:
 
 
 def _environment_layer(environment: Mapping[str, str]) -> NamedLayer:
-    """The layer of the variables: INPAINT_DEVICE, INPAINT_DATA_DIR, ... A section's settings have their own name: INPAINT_MAX_SIDE."""
+    """Returns the layer of environment variables: INPAINT_DEVICE, INPAINT_DATA_DIR and so on.
+
+    A setting within a table has no prefix for the table: max_side in [pictures] is INPAINT_MAX_SIDE.
+    """
 
     def given(kind: type[Any]) -> dict[str, Any]:
         names = (field.name for field in dataclasses.fields(kind) if field.name not in SECTIONS)
@@ -73,7 +77,7 @@ def _flags_layer(flags: Mapping[str, object]) -> NamedLayer:
 
 
 def _listed(name: str, value: object) -> object:
-    """The value of a variable or flag, split at its commas where the setting is a list."""
+    """Returns the value of a variable or flag, split at commas if the setting is a list."""
     if name not in LISTS or not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,6 +1,6 @@
-"""Reads models/*.toml into ModelSpec; a wrong file is refused with its name, line and key.
+"""Reads models/*.toml into ModelSpec. A wrong file raises an error with its name, line and key.
 
-Knows no family's code and no settings.
+This module knows no family's code and no settings.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from inpaint.errors import BadConfig
 BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"strength": (0, 1), "guidance_scale": (0, math.inf), "prior_guidance_scale": (0, math.inf)}
 )
-"""The lowest and highest number of a control that is a share or a scale. Every other control counts something, from 1."""
+"""Lowest and highest number of each control that is a share or a scale. Every other control is a count of 1 or more."""
 
 
 def read_models(folder: Path) -> list[ModelSpec]:
-    """The models of a folder, in the order of the file names; none where there is no such folder. Raises BadConfig."""
+    """Returns the models of a folder in the order of their file names; none if the folder does not exist. Raises BadConfig."""
     models: dict[str, ModelSpec] = {}
     for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
         spec = _read(path)
@@ -78,7 +78,7 @@ def _check_source(file: TomlFile, key: str, source: Source) -> None:
 
 
 def _is_repository(name: str) -> bool:
-    """Whether a name is one that a repository on the hub can have."""
+    """Returns whether a repository on the hub can have this name."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -116,7 +116,7 @@ def _check_working(file: TomlFile, working: WorkingLimits) -> None:
 
 
 def _located(source: Source, folder: Path) -> Source:
-    """A source with absolute paths. A local folder and its lock are relative to the model's file that names them."""
+    """Returns a source with absolute paths. A local folder and its lock are given relative to the model's file."""
     if not source.is_local:
         return source
 

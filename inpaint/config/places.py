@@ -1,4 +1,4 @@
-"""Where things lie on this machine: the shipped settings, the data folder, and the cache and lock of each model."""
+"""Finds paths on this machine: the shipped settings, the data folder, and the cache and lock of each model."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from inpaint.errors import BadConfig
 PACKAGE = Path(__file__).resolve().parents[1]
 SHIPPED = PACKAGE / "shipped" / "configs"
 DEFAULT_CONFIGS = SHIPPED if SHIPPED.is_dir() else PACKAGE.parent / "configs"
-"""The settings that came with the app: within the package where it was installed from a wheel, beside it in the repository."""
+"""The settings that the app ships with: inside the package if it was installed from a wheel, beside the package in the repository."""
 
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """Where the downloads of models lie and are locked.
+    """Where downloaded models and their locks are stored.
 
-    flags: those that a command has to repeat to find the same models. has_shell: whether somebody can give commands, as
-    nobody can on a Space.
+    flags: those that a command must repeat to find the same models. has_shell: whether somebody can run commands; nobody can
+    on a Space.
     """
 
     data_dir: Path
@@ -35,7 +35,7 @@ class ModelPlace:
     has_shell: bool
 
     def of(self, spec: ModelSpec) -> ModelSpec:
-        """The model with its place on this machine, and with the command that downloads it."""
+        """Returns the spec with its paths on this machine, and with the command that downloads it."""
         lock = str(self.data_dir / "locks" / f"{quote(spec.name, safe=' ')}.json")
         place = {"cache_dir": str(self.cache_dir) if self.cache_dir else None, "lock": lock}
         command = _shell_line(["python", "-m", "inpaint", "models", "--download", spec.name, *self.flags]) if self.has_shell else ""
@@ -52,14 +52,14 @@ def repeated_flags(config_dir: Path | None, flags: Mapping[str, object]) -> list
 
 
 def _shell_line(words: Sequence[str]) -> str:
-    """Words as a line for the shell of this system, with quotes where they are needed."""
+    """Returns words as one line for this system's shell, quoted if needed."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def data_dir_of(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """The data folder: the setting, else /data on a Space that has it, else the platform's folder for a user's data.
+    """Returns the data folder: the setting, else /data on a Space that has it, else the platform's folder for a user's data.
 
-    Raises BadConfig where this user has no home folder.
+    Raises BadConfig if this user has no home folder.
     """
     if chosen := folder_of(settings.data_dir):
         return chosen
@@ -70,7 +70,7 @@ def data_dir_of(settings: Settings, environment: Mapping[str, str]) -> Path:
 
     try:
         return user_data_path("inpaint", appauthor=False)
-    except RuntimeError as error:  # neither HOME nor an entry among the system's users
+    except RuntimeError as error:  # HOME is not set, and the user is not in the system's list
         raise BadConfig(
             "This user has no home folder to keep data in.", "Name a folder with --data-dir DIR or INPAINT_DATA_DIR."
         ) from error

@@ -1,6 +1,6 @@
-"""The settings as types, with their defaults: what app.toml, the variables and the flags may set.
+"""The settings as types, with their defaults: everything that app.toml, environment variables and flags may set.
 
-Knows neither files nor the environment; config/load.py reads the layers.
+This module reads neither files nor the environment; config/load.py does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from inpaint.errors import BadConfig
 
 @dataclass(frozen=True)
 class PictureLimits:
-    """The largest picture that is taken; checked before it is decoded. max_file_megabytes also bounds an upload."""
+    """The largest picture that is accepted, checked before it is decoded. max_file_megabytes also limits an upload."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -28,10 +28,10 @@ class PictureLimits:
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """How many jobs may wait, and how long one may take. per_person, overall: running jobs count too.
+    """How many jobs may wait, and how long one may take. per_person and overall include running jobs.
 
-    away_seconds: how long the jobs of a person who left are kept; then they are cancelled. stall_seconds: how long a running
-    job may report nothing before it counts as hung, and the server as not ready.
+    away_seconds: how long the jobs of a person who left are kept before they are cancelled. stall_seconds: how long a running
+    job may report nothing before it counts as hung and the server as not ready.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -45,9 +45,9 @@ class QueueLimits:
 
 @dataclass(frozen=True)
 class StorageLimits:
-    """How much a server keeps on its disk, and for how long; what is beyond is removed, the oldest first.
+    """How much a server keeps on its disk, and for how long. Anything beyond is removed, the oldest first.
 
-    Gigabytes are 10**9 bytes. free_megabytes: what the disk must have free before an upload is taken or a run begins.
+    Gigabytes are 10**9 bytes. free_megabytes: what the disk must have free before an upload is accepted or a run begins.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -61,7 +61,9 @@ class StorageLimits:
 
 @dataclass(frozen=True)
 class MemoryLimits:
-    """The memory for models. budget_gb: what they may take on their device, in 10**9 bytes; "auto" = what it has, less a reserve."""
+    """Limits the memory of models. budget_gb: what they may take on their device, in 10**9 bytes; "auto" = the device's memory
+    less a reserve.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -70,7 +72,7 @@ class MemoryLimits:
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """What makes runs faster. compile: whether the UNet of Kandinsky models is compiled, which takes minutes at the first run."""
+    """Settings that make runs faster. compile: whether to compile the UNet of Kandinsky models, which takes minutes at the first run."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -81,12 +83,14 @@ class SpeedSettings:
 class Settings:
     """All settings of an app.toml.
 
-    device, dtype: "auto", or a name that torch knows, as "cuda:1". host: None = 127.0.0.1. port: None = 7860 or the next that
-    is free. open: whether a server without a login may be reached by others. allowed_hosts: names that the server answers to
+    device, dtype: "auto", or a name that torch knows, as "cuda:1". host: None = 127.0.0.1. port: None = 7860 or the next free
+    one. open: whether others may reach a server that asks for no login. allowed_hosts: names that the server answers to
     besides its own, as ("inpaint.example", "*.example.org"). trusted_proxies: addresses and networks whose forwarded headers
-    are believed. data_dir: None = a folder for this user's data. cache_dir: where downloaded weights lie; None = the hub
-    library's own folder (HF_HOME, HF_HUB_CACHE). log: the form of the server's log. page_downloads: whether people may have
-    models downloaded from the page; "auto" = only on a server that nobody but this machine reaches.
+    are believed.
+
+    data_dir: None = a folder for this user's data. cache_dir: where downloaded weights lie; None = the hub library's own
+    folder (HF_HOME, HF_HUB_CACHE). log: the form of the server's log. page_downloads: whether people may download models from
+    the page; "auto" = only on a server that nobody but this machine reaches.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -114,21 +118,21 @@ class Settings:
 SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
     {"pictures": PictureLimits, "queue": QueueLimits, "storage": StorageLimits, "memory": MemoryLimits, "speed": SpeedSettings}
 )
-"""The tables of app.toml, by their names. Every number in them is positive."""
+"""The tables of app.toml by name. Every number in them must be positive."""
 
 ENVIRONMENT_NAMES: Mapping[str, str] = MappingProxyType({"budget_gb": "INPAINT_MEMORY_GB", "trusted_proxies": "FORWARDED_ALLOW_IPS"})
-"""The variables whose names are not INPAINT_ and the setting's own name: that would be unclear, or web servers have another."""
+"""Environment variables that are not named INPAINT_ and the setting's name, because that would be unclear or web servers use another."""
 
 GRADIO_NAMES: Mapping[str, str] = MappingProxyType({"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"})
-"""Gradio's own variables, which a Space and other people's container images set. They are the lowest layer."""
+"""Gradio's own environment variables, which Spaces and some container images set. They are the lowest layer."""
 
 LISTS = frozenset({"allowed_hosts", "trusted_proxies"})
-"""The settings of several values, which a variable or a flag separates by commas."""
+"""Settings that hold several values. A variable or flag separates them by commas."""
 
 
 @dataclass(frozen=True)
 class AppConfig:
-    """Everything that is decided before the start. It is passed to whoever needs it, and never looked up."""
+    """All configuration, decided before the start. It is passed to whoever needs it; there is no global copy."""
 
     settings: Settings
     models: Mapping[str, ModelSpec]
@@ -136,14 +140,16 @@ class AppConfig:
 
 
 def variable_of(key: str) -> str:
-    """The variable of a setting: "pictures.max_side" -> INPAINT_MAX_SIDE. A key within the setting's value is left out."""
+    """Returns the environment variable of a setting: "pictures.max_side" -> INPAINT_MAX_SIDE. A key inside the setting's value
+    is ignored.
+    """
     section, _, below = key.partition(".")
     name = below.partition(".")[0] if section in SECTIONS else section
     return ENVIRONMENT_NAMES.get(name, f"INPAINT_{name.upper()}")
 
 
 def parse_auth(auth: str | None) -> tuple[str, str] | None:
-    """ "user:password" -> (user, password). Raises BadConfig; the message never holds the password."""
+    """Splits "user:password" into (user, password); None stays None. Raises BadConfig; the message never contains the password."""
     if auth is None:
         return None
     if not is_login(auth):
@@ -153,6 +159,6 @@ def parse_auth(auth: str | None) -> tuple[str, str] | None:
 
 
 def is_login(auth: str) -> bool:
-    """Whether a text is user:password with neither part empty."""
+    """Returns whether a text is user:password with neither part empty."""
     user, _, password = auth.partition(":")
     return bool(user and password)

@@ -1,6 +1,6 @@
-"""Reads a TOML file of settings and validates it strictly; an error names file, line and key.
+"""Reads a TOML file of settings and validates it strictly. An error names file, line and key.
 
-Knows neither settings nor models: the type to validate against is handed in.
+This module knows neither settings nor models: the caller passes the type to validate against.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from inpaint.errors import BadConfig
 TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
 KEY = re.compile(r"\s*([\w.\s\"'-]+?)\s*=")
 ALIKE = 0.7
-"""The similarity of two keys, from 0 to 1, from which one is suggested in place of the other."""
+"""Least similarity of two keys, from 0 to 1, at which one is suggested in place of the other."""
 
 _Valid = TypeVar("_Valid")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The values of a file; {} where there is no such file. Raises BadConfig."""
+    """Returns the values of a file; {} if there is no such file. Raises BadConfig."""
     if not path.exists():
         return {}
     try:
@@ -37,17 +37,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A file of settings, for errors that say what is wrong and where."""
+    """A settings file, for errors that say what is wrong and on which line."""
 
     path: Path
 
     def wrong(self, key: str, message: str, hint: str = "", because: str = "") -> BadConfig:
-        """An error about a key. because: the key that requires this one; its line is named where this one is not in the file."""
+        """Returns an error about a key. because: the key that requires this one; its line is named if this key is not in the file."""
         line = self._line(key) or self._line(because)
         return BadConfig(f"{self.path}{f', line {line}' if line else ''}: {key}: {message}.", hint)
 
     def validated(self, kind: type[_Valid], values: Mapping[str, Any]) -> _Valid:
-        """The values as the type `kind`, strictly: no text for a number, no fraction for a count. Raises BadConfig."""
+        """Returns the values as the type `kind`, strictly: text is no number, and a fraction is no count. Raises BadConfig."""
         from pydantic import TypeAdapter, ValidationError
 
         try:
@@ -56,7 +56,7 @@ class TomlFile:
             raise self.wrong(*first_fault(kind, error.errors())) from None
 
     def _line(self, key: str) -> int | None:
-        """The line of a key, else of the first key below it, else of the table above it; None where none is in the file."""
+        """Returns the line of a key, else of the first key below it, else of the table above it; None if none of them is in the file."""
         wanted, table, best, found = key.split("."), list[str](), 0, None
         for number, line in enumerate(self._lines(), start=1):
             if header := TABLE.match(line):
@@ -71,7 +71,7 @@ class TomlFile:
         return found
 
     def _lines(self) -> list[str]:
-        """The lines of the file; none where it has been removed since it was read."""
+        """Returns the lines of the file; none if it has been removed since it was read."""
         try:
             return _text(self.path).splitlines()
         except (OSError, UnicodeDecodeError):
@@ -79,9 +79,10 @@ class TomlFile:
 
 
 def first_fault(kind: type[Any], faults: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
-    """The key, message and hint of the most useful fault.
+    """Returns key, message and hint of the most useful fault.
 
-    That is an unknown key, together with a key that is missing beside it, since it was probably mistyped.
+    An unknown key comes first, together with a key that is missing beside it, since the unknown one is probably a misspelling
+    of it.
     """
     missing = {fault["loc"] for fault in faults if fault["type"] == "missing"}
     for fault in faults:
@@ -93,13 +94,15 @@ def first_fault(kind: type[Any], faults: Sequence[Mapping[str, Any]]) -> tuple[s
 
 
 def _suggestion(kind: type[Any], loc: Sequence[Any]) -> str:
-    """A question that names the key which was probably meant; "" where none is like it."""
+    """Returns a question that names the key which was probably meant; "" if no key is similar."""
     alike = difflib.get_close_matches(str(loc[-1]), _keys_at(kind, loc[:-1]), n=1, cutoff=ALIKE)
     return f"Did you mean {alike[0]}?" if alike else ""
 
 
 def _keys_at(kind: Any, loc: Sequence[Any]) -> list[str]:
-    """The keys that a table may have. loc: where the table stands below `kind`; mappings and optional tables are looked through."""
+    """Returns the keys that a table may have. loc: path of the table below `kind`; mappings and optional tables are followed to
+    their values.
+    """
     for key in loc:
         below = get_type_hints(kind).get(key) if dataclasses.is_dataclass(kind) else None
         kind = kind if below is None else below
@@ -108,7 +111,7 @@ def _keys_at(kind: Any, loc: Sequence[Any]) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """The text of a file, without the byte order mark that editors on Windows write."""
+    """Returns the text of a file, without the byte order mark that editors on Windows write."""
     return path.read_text(encoding="utf-8-sig")
 
 

@@ -1,4 +1,4 @@
-"""Variables that are named like settings of this app and are none: a misspelt one would have no effect, and nobody would know."""
+"""Finds environment variables that are named like settings but are not: a misspelt one has no effect, and nobody would notice."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from inpaint.config.settings import SECTIONS, Settings, variable_of
 
 PREFIX = "INPAINT_"
 OTHERS = frozenset({"INPAINT_CONFIG", "INPAINT_CHROMIUM"})
-"""Known without being a setting: the folder of settings, and the browser that the project's own tests use."""
+"""Known variables that are not settings: the folder of settings, and the browser that the project's own tests use."""
 
 
 def unknown_variables(environment: Mapping[str, str]) -> str:
-    """One line that names every unknown variable with the known one that is spelt most like it; "" where there is none."""
+    """Returns one line that names every unknown variable and the known one with the most similar name; "" if there is none."""
     known = _known()
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     named = ", ".join(f"{ascii(name)[1:-1]}{_closest(name, known)}" for name in unknown)
@@ -28,7 +28,9 @@ def _known() -> frozenset[str]:
 
 
 def _closest(name: str, known: frozenset[str]) -> str:
-    """The prefix is left out: it would make any two names alike."""
+    """Returns a phrase that suggests the known variable most similar to `name`, or "". Prefixes are ignored, since all names
+    share them.
+    """
     endings = sorted(other.removeprefix(PREFIX) for other in known if other.startswith(PREFIX))
     found = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
     return f" (did you mean {PREFIX}{found[0]}?)" if found else ""

@@ -1,1 +1,1 @@
-"""Pure code: geometry, masks, regions, compositing, requests. Knows no files, no torch, no gradio, no clock."""
+"""Pure code: geometry, masks, regions, compositing and requests. It imports no files, no torch, no gradio and no clock."""

@@ -1,6 +1,7 @@
-"""Paste-back: the new picture inside the mask, a soft seam in the blend band, the original everywhere else, and the proof.
+"""Pastes a model's output back into the original picture, and counts the pixels that changed where they must not.
 
-Knows no model and no file.
+Inside the mask the result shows the new picture, in the blend band both are mixed, and everywhere else the original stays.
+This module knows no model and no file.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from inpaint.errors import EmptyMask
 Pixels = NDArray[np.uint8]
 
 UNSEEN_LEVELS = 2
-"""Of 255: smaller than what a screen shows anybody."""
+"""A difference of this many levels (of 255) or fewer cannot be seen on a screen."""
 
 
 def blending_mask(mask: Mask, grow: int, feather: int) -> Mask:
-    """How opaque the new picture is, upload space: 255 inside the grown mask, falling to 0 over `feather` px outside.
+    """Returns how opaque the new picture is at each pixel of the upload: 255 inside the grown mask, falling to 0 over `feather`
+    px outside it.
 
-    grow, feather: upload pixels; a negative grow shrinks. Raises EmptyMask where nothing is painted or nothing is left.
+    grow, feather: upload pixels; a negative grow shrinks the mask. Raises EmptyMask if nothing is painted or shrinking leaves
+    nothing.
     """
     if mask.is_empty:
         raise EmptyMask
@@ -37,16 +40,18 @@ def blending_mask(mask: Mask, grow: int, feather: int) -> Mask:
 
 
 def visible_rgb(picture: Picture) -> Pixels:
-    """uint8 [H, W, 3]: the picture over the backdrop, as a model sees it; colours hidden under transparency stay hidden."""
+    """Returns the picture as a model sees it: uint8 [H, W, 3], mixed over the white backdrop. Colours of fully transparent
+    pixels do not show.
+    """
     if picture.alpha is None:
         return picture.pixels
     return _mix(np.full_like(picture.pixels[..., :3], BACKDROP), picture.pixels[..., :3], picture.alpha)
 
 
 def composite(picture: Picture, painted: Pixels, opacity: Mask, region: Region) -> Picture:
-    """The original with `painted` pasted at the region's crop through `opacity`.
+    """Returns the original with `painted` pasted at the region's crop, mixed according to `opacity`.
 
-    painted: uint8 [h, w, 3] at the crop's extent. opacity: upload space; 0 leaves the pixel untouched, bit for bit.
+    painted: uint8 [h, w, 3] at the crop's extent. opacity: in upload space; where it is 0 the pixel stays exactly as it was.
     """
     rows_columns = region.crop.slices
     share = opacity.pixels[rows_columns]
@@ -59,14 +64,14 @@ def composite(picture: Picture, painted: Pixels, opacity: Mask, region: Region) 
 
 
 def changed_outside(original: Picture, result: Picture, mask: Mask, band: int) -> int:
-    """How many pixels differ (any channel) farther than `band` px from the given mask. Another extent counts every pixel."""
+    """Counts the pixels that differ in any channel and lie farther than `band` px from the mask. If the sizes differ, all pixels count."""
     if original.pixels.shape != result.pixels.shape:
         return result.extent.area
     return int(np.count_nonzero(_differing(original.pixels, result.pixels) & ~mask.within(band)))
 
 
 def looks_the_same(original: Picture, result: Picture) -> bool:
-    """Whether nobody could see a change: what shows over the backdrop, and the alpha, differ by UNSEEN_LEVELS at most."""
+    """Returns whether nobody could see a difference: visible colours and alpha differ by at most UNSEEN_LEVELS."""
     if original.pixels.shape != result.pixels.shape:
         return False
     return bool(cv2.absdiff(_seen(original), _seen(result)).max() <= UNSEEN_LEVELS)
@@ -77,14 +82,19 @@ def _seen(picture: Picture) -> Pixels:
 
 
 def _differing(one: Pixels, other: Pixels) -> NDArray[np.bool_]:
-    """bool [H, W]. Channel by channel: numpy's `any` over an axis of 3 takes three times as long on 12 MP."""
+    """Returns bool [H, W]: where any channel differs. It loops over channels because numpy's `any` over an axis of 3 takes three
+    times as long on 12 MP.
+    """
     channels = (one[..., c] != other[..., c] for c in range(one.shape[2]))
     return functools.reduce(np.logical_or, channels)
 
 
 def _blended(crop: Pixels, painted: Pixels, share: Pixels) -> Pixels:
-    """uint8 [n, 3 or 4], of n pixels. In a picture with transparency the new part is opaque, and what shows through the seam is the
-    visible colour, not the one hidden under alpha 0."""
+    """Mixes n seam pixels and returns uint8 [n, 3 or 4].
+
+    In a picture with transparency the new part becomes opaque. It is mixed with the colour that was visible over the
+    backdrop, not with the colour stored under alpha 0.
+    """
     if crop.shape[1] == 3:
         return _mix(crop, painted, share)
     below = _mix(np.full_like(painted, BACKDROP), crop[..., :3], crop[..., 3])
@@ -93,9 +103,9 @@ def _blended(crop: Pixels, painted: Pixels, share: Pixels) -> Pixels:
 
 
 def _mix(below: Pixels, above: Pixels, opacity: Pixels) -> Pixels:
-    """Integer blend, exact at both ends: opacity 0 gives `below`, 255 gives `above`, equal inputs give themselves.
+    """Blends two images in integers. Opacity 0 gives exactly `below`, 255 gives exactly `above`, and equal inputs stay equal.
 
-    opacity: of each pixel; below and above may have a last axis of channels more.
+    opacity: one value a pixel; `below` and `above` may have one more axis, of channels.
     """
     share = opacity.astype(np.uint16)
     if below.ndim > share.ndim:

@@ -1,4 +1,4 @@
-"""Extents and bounds in whole pixels. Knows no pixels' contents."""
+"""Sizes and rectangles in whole pixels. This module never looks at what the pixels contain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Extent:
 
     @classmethod
     def of(cls, pixels: NDArray[Any]) -> Extent:
-        """The extent of an array laid out [H, W] or [H, W, C]."""
+        """Returns the extent of an array laid out [H, W] or [H, W, C]."""
         return cls(int(pixels.shape[1]), int(pixels.shape[0]))
 
     @property
@@ -53,7 +53,7 @@ class Bounds:
 
     @classmethod
     def around(cls, marked: NDArray[np.bool_]) -> Bounds | None:
-        """The smallest bounds that hold every True of a bool [H, W] array; None where there is none."""
+        """Returns the smallest bounds that hold every True of a bool [H, W] array, or None if there is no True."""
         rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
         if not rows.size:
             return None
@@ -62,7 +62,7 @@ class Bounds:
 
     @classmethod
     def middle(cls, of: Extent, shape: Extent) -> Bounds:
-        """The largest bounds in the middle of an extent that have another one's shape."""
+        """Returns the largest centred bounds in the extent `of` that have the aspect ratio of `shape`."""
         width = max(1, min(of.width, round(of.height * shape.width / shape.height)))
         height = max(1, min(of.height, round(of.width * shape.height / shape.width)))
         return cls((of.width - width) // 2, (of.height - height) // 2, width, height)
@@ -88,13 +88,15 @@ class Bounds:
         return self.left <= other.left and self.top <= other.top and self.right >= other.right and self.bottom >= other.bottom
 
     def expand(self, margin: int, within: Extent) -> Bounds:
-        """Grown by margin px on each side, cut at the edges of `within`."""
+        """Returns the bounds grown by `margin` px on each side and cut at the edges of `within`."""
         left, top = max(0, self.left - margin), max(0, self.top - margin)
         right, bottom = min(within.width, self.right + margin), min(within.height, self.bottom + margin)
         return Bounds(left, top, right - left, bottom - top)
 
     def widen(self, to: Extent, within: Extent) -> Bounds:
-        """At least as large as `to` and never smaller than before, centred where `within` allows, else shifted inward."""
+        """Returns bounds at least as large as `to` and as these bounds, kept centred where `within` leaves room and shifted
+        inward elsewhere.
+        """
         left, width = _widen_side(self.left, self.width, to.width, within.width)
         top, height = _widen_side(self.top, self.height, to.height, within.height)
         return Bounds(left, top, width, height)
@@ -104,7 +106,7 @@ class Bounds:
 
 
 def _widen_side(start: int, length: int, wanted: int, limit: int) -> tuple[int, int]:
-    """One side of Bounds.widen: (new start, new length)."""
+    """Widens one side for Bounds.widen and returns (new start, new length)."""
     new = min(max(length, wanted), limit)
     first = start - (new - length) // 2
     return min(max(first, 0), limit - new), new

@@ -1,6 +1,6 @@
-"""A picture as the app keeps it: 8-bit pixels after EXIF rotation, with what must travel along unchanged.
+"""A picture as the app keeps it: 8-bit pixels after EXIF rotation, with the metadata that the result must carry unchanged.
 
-Knows no file format.
+This module knows no file format.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from inpaint.core.geometry import Extent
 Pixels = NDArray[np.uint8]
 
 BACKDROP = 255
-"""What a model sees behind transparent pixels: white, as most viewers show them."""
+"""The grey level that a model sees behind transparent pixels: white, as most viewers show them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """uint8 [H, W, 3] RGB or [H, W, 4] RGBA (not premultiplied), upload space. The array is made read-only.
 
-    name: the file's own name, for naming results. icc_profile: embedded unchanged. taken: EXIF date "YYYY:MM:DD HH:MM:SS".
-    notices: sentences about what was read otherwise than the file holds it (first frame, 16 bits, CMYK).
+    name: the file's own name, for naming results. icc_profile: embedded unchanged in results. taken: EXIF date "YYYY:MM:DD
+    HH:MM:SS". notices: sentences about what was read differently from how the file stores it (first frame only, 16 bits,
+    CMYK).
     """
 
     pixels: Pixels
@@ -43,5 +44,5 @@ class Picture:
 
     @property
     def alpha(self) -> Pixels | None:
-        """uint8 [H, W], or None for an opaque picture."""
+        """The alpha channel as uint8 [H, W], or None for an opaque picture."""
         return self.pixels[..., 3] if self.pixels.shape[2] == 4 else None

@@ -1,4 +1,4 @@
-"""What is decided of an edit before anything runs. Touches no pixel of the picture; knows no engine."""
+"""Decides how the model will see a picture, before anything runs. It touches no pixel of the picture and knows no engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from inpaint.core.spec import WorkingLimits
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How the model will see a picture, decided before anything runs. region: where it looks.
+    """How the model will see a picture, decided before anything runs.
 
-    limits: the working extents that it was chosen from.
+    region: the crop that the model sees, and its size. limits: the working extents that the size was chosen from.
     """
 
     region: Region
     limits: WorkingLimits
 
     def smaller(self) -> Self | None:
-        """The same crop at half the pixels, or None where the model takes no smaller extent."""
+        """Returns the same crop at half the pixels, or None if the model takes no smaller extent."""
         limits, crop = _halved(self.limits, self.region), self.region.crop
         working = _working_extent(crop.extent, limits)
         return replace(self, region=Region(crop, working), limits=limits) if working.area < self.region.working.area else None
@@ -32,12 +32,16 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class WholePlan(Plan):
-    """picture: all of it, but for what is cut off at two opposite edges so that nothing is squeezed."""
+    """A plan in which the model sees the whole picture. What does not fit the working shape is cut off at two opposite edges, so
+    nothing is distorted.
+
+    picture: the extent of the whole picture.
+    """
 
     picture: Extent
 
     def smaller(self) -> Self | None:
-        """The same picture at half the pixels, cut to that shape, or None where the model takes no smaller extent."""
+        """Returns the same picture at half the pixels, cut to the new shape, or None if the model takes no smaller extent."""
         limits = _halved(self.limits, self.region)
         region = _middle_region(self.picture, limits)
         return replace(self, region=region, limits=limits) if region.working.area < self.region.working.area else None
@@ -45,13 +49,13 @@ class WholePlan(Plan):
 
 @dataclass(frozen=True, eq=False)
 class EditPlan(Plan):
-    """opacity: of the new picture, upload space."""
+    """A plan of an edit. opacity: how opaque the new picture is at each pixel, in upload space."""
 
     opacity: Mask
 
 
 def plan_whole(extent: Extent, limits: WorkingLimits) -> WholePlan:
-    """A picture at the extent that the model paints best, cut to its shape: the model takes few shapes, and squeezes nothing."""
+    """Plans to show the model a whole picture at the extent it paints best. The picture is cut to that shape, and never distorted."""
     return WholePlan(_middle_region(extent, limits), limits, extent)
 
 
@@ -77,7 +81,7 @@ def _middle_region(picture: Extent, limits: WorkingLimits) -> Region:
 
 
 def _working_extent(extent: Extent, limits: WorkingLimits) -> Extent:
-    """For all of an extent, the one nearest to its shape."""
+    """Returns the working extent whose shape is nearest to `extent`, for showing all of it."""
     return plan_region(extent, Bounds.whole(extent), limits, "full").working
 
 

@@ -1,4 +1,4 @@
-"""What an engine reports while it works, and how whoever watches answers: by returning, or by raising."""
+"""What an engine reports while it works. The callback that receives it lets the engine go on by returning, or ends the work by raising."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Stage = Literal["loading", "prior", "encoding", "denoising", "decoding", "fillin
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a job is: step of total within a stage (1-based; 0 = the first has begun; total 0 = not counted), in candidate k of n
-    (1-based).
+    """Where a job is: step `step` of `total` within a stage, in candidate `candidate` of `candidates`.
 
-    preview: uint8 [h, w, 3] RGB of the work area at any small size, or None. notice: what is done otherwise than asked since
-    it began, as a sentence.
+    Steps and candidates count from 1. Step 0 means that the first step has begun; total 0 means that the stage is not
+    counted. preview: uint8 [h, w, 3] RGB of the work area at any small size, or None. notice: a sentence about what has been
+    done differently from the request since the job began, as after a shortage of memory.
     """
 
     stage: Stage
@@ -34,11 +34,12 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-"""Called by an engine between two pieces of its work. It may raise EditCancelled to end the job, or UseAsIs to end it early."""
+"""Called by an engine between two steps of its work. It may raise EditCancelled to cancel the job, or UseAsIs to end it early and keep
+the picture."""
 
 
 class UseAsIs(EditCancelled):
-    """Raised from a progress callback after a step of denoising: the engine then finishes with the picture predicted so far.
+    """Raised from a progress callback after a denoising step: the engine then finishes with the picture predicted so far.
 
     An engine that cannot do so lets the error pass. The job then counts as cancelled, unless other candidates are finished.
     """

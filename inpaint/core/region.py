@@ -1,6 +1,6 @@
-"""The work area: which crop of the picture the model sees, and how large. The only place that converts between the two spaces.
+"""The work area: which crop of the picture the model sees, and at what size. Only this module converts between upload and working space.
 
-`plan_region` decides and touches no pixels; a Region then crops and restores. Knows no model by name.
+`plan_region` decides and touches no pixels; a Region then crops and restores. This module knows no model by name.
 """
 
 from __future__ import annotations
@@ -24,51 +24,55 @@ from inpaint.errors import InvalidRequest
 Pixels = NDArray[np.uint8]
 
 MIN_MARGIN_PX = 32
-"""Even a dot gets this much context, in upload pixels: fewer give the model nothing to continue."""
+"""Least context around a mask, in upload pixels, even around a dot. With less the model sees nothing that it could continue."""
 
 MAX_ASPECT = 2.0
-"""A thin crop is widened to 2:1: models are trained near square and repeat themselves in long strips."""
+"""Longest crop shape: a thinner crop is widened to 2:1. Models are trained on nearly square pictures and repeat content in long strips."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """crop: bounds in upload space. working: the extent at which the model sees that crop."""
+    """The part of the picture that the model sees. crop: bounds in upload space. working: the extent at which the model sees that crop."""
 
     crop: Bounds
     working: Extent
 
     @property
     def stretch(self) -> float:
-        """How much more one side is scaled than the other; 1 = not at all."""
+        """How much more one side is scaled than the other; 1 means that the proportions are kept."""
         across, down = self.working.width / self.crop.width, self.working.height / self.crop.height
         return max(across, down) / min(across, down)
 
     @property
     def scale(self) -> float:
-        """Working pixels for one upload pixel, by the square root of the areas."""
+        """Working pixels per upload pixel along a side, as the square root of the ratio of the areas."""
         return math.sqrt(self.working.area / self.crop.extent.area)
 
     def take_picture(self, pixels: Pixels) -> Pixels:
-        """uint8 [H, W, 3] in upload space -> uint8 [h, w, 3] at the working extent (Lanczos where a size differs)."""
+        """Crops uint8 [H, W, 3] in upload space and returns uint8 [h, w, 3] at the working extent, resized with Lanczos if the
+        sizes differ.
+        """
         return _resized(pixels[self.crop.slices], self.working)
 
     def take_mask(self, mask: Mask) -> Pixels:
-        """Upload space -> uint8 [h, w], only 0 and 255: a working pixel is painted where any of its upload pixels is."""
+        """Returns the mask's crop at the working extent: uint8 [h, w], only 0 and 255. A working pixel is painted if any of its
+        upload pixels is.
+        """
         painted = mask.painted[self.crop.slices].astype(np.uint8) * 255
         for extent in (Extent(self.working.width, painted.shape[0]), self.working):
             painted = _covered(painted, extent)
         return painted
 
     def restore(self, pixels: Pixels) -> Pixels:
-        """uint8 [h, w, 3] at the working extent -> uint8 at the crop's extent, to be pasted at the crop."""
+        """Resizes uint8 [h, w, 3] from the working extent to the crop's extent, so that it can be pasted at the crop."""
         return _resized(pixels, self.crop.extent)
 
 
 def plan_region(picture: Extent, painted: Bounds, limits: WorkingLimits, work_area: WorkArea = "auto") -> Region:
-    """Where the model looks, and how large.
+    """Chooses the crop that the model sees and the extent at which it sees it.
 
-    painted: the smallest bounds that hold every pixel which may change (blend band included), upload space.
-    Raises InvalidRequest where given bounds leave the picture or do not hold `painted`.
+    painted: the smallest bounds in upload space that hold every pixel which may change, blend band included. Raises
+    InvalidRequest if the given work area leaves the picture or does not hold `painted`.
     """
     if work_area == "auto":
         crop = _crop_with_context(picture, painted, limits)
@@ -88,7 +92,7 @@ def _crop_with_context(picture: Extent, painted: Bounds, limits: WorkingLimits) 
 
 
 def _fitting(crop: Extent, limits: WorkingLimits) -> Iterator[Extent]:
-    """The working extents round the crop's shape that the model takes, the nearest first."""
+    """Yields the working extents near the crop's shape that the model takes, the nearest first."""
     wanted = limits.native_pixels or min(crop.area, limits.max_pixels)
     scale = min(math.sqrt(wanted / crop.area), limits.max_upscale)
     sides = (_multiples(side * scale, limits.multiple) for side in (crop.width, crop.height))
@@ -97,7 +101,7 @@ def _fitting(crop: Extent, limits: WorkingLimits) -> Iterator[Extent]:
 
 
 def _multiples(length: float, multiple: int) -> tuple[int, int]:
-    """The two multiples round a length, the nearer one first."""
+    """Returns the multiples just below and just above a length, the nearer one first."""
     below, above = math.floor(length / multiple) * multiple, math.ceil(length / multiple) * multiple
     nearer, other = (below, above) if length - below <= above - length else (above, below)
     return max(multiple, nearer), max(multiple, other)
@@ -111,12 +115,14 @@ def _bounded(extent: Extent, limits: WorkingLimits) -> Extent:
 
 
 def _least_stretched(regions: Iterable[Region]) -> Region:
-    """To the percent; of equals the first, which is nearest to the area that the model paints best at."""
+    """Returns the region whose proportions change least, compared to the percent. Of equals it takes the first, whose area is
+    nearest to the model's best.
+    """
     return min(regions, key=lambda region: round(region.stretch, 2))
 
 
 def _match_aspect(crop: Bounds, working: Extent, picture: Extent) -> Bounds:
-    """The crop, widened on one side so that its shape is the working one: then nothing is stretched."""
+    """Returns the crop widened on one side to the shape of the working extent, so that nothing is distorted."""
     aspect = working.width / working.height
     wanted = Extent(max(crop.width, round(crop.height * aspect)), max(crop.height, round(crop.width / aspect)))
     return crop.widen(wanted, picture)
@@ -146,7 +152,9 @@ def _resized(pixels: Pixels, extent: Extent) -> Pixels:
 
 
 def _covered(painted: Pixels, extent: Extent) -> Pixels:
-    """One side resized: area averaging when shrinking (any coverage counts), nearest when enlarging."""
+    """Resizes one side of a 0/255 mask. Shrinking averages areas and keeps any pixel with some coverage; enlarging takes the
+    nearest pixel.
+    """
     shrinks = extent.area < painted.size
     method = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
     source = painted.astype(np.float32) if shrinks else painted

@@ -1,4 +1,4 @@
-"""What a finished run tells about itself: the JSON report of the HTTP contract and of --json, as a type."""
+"""What a finished run reports about itself: the JSON report of the HTTP contract and of --json, as a type."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from inpaint.core.region import Region
 from inpaint.core.request import SAMPLING_FIELDS, SamplingParams
 from inpaint.core.result import EditResult, StoppedAt
 
-TOLD_SETTINGS = ("prompt", "negative_prompt", "scheduler", *SAMPLING_FIELDS)
+REPORTED_SETTINGS = ("prompt", "negative_prompt", "scheduler", *SAMPLING_FIELDS)
 
 
 @dataclass(frozen=True)
 class PromiseCheck:
-    """What an edit proves of its result. changed_outside: pixels beyond the blend band that differ, the most of any candidate.
+    """Proof that an edit changed nothing but the masked part.
 
-    region: the crop of the picture that the model saw, and the extent at which it saw it. blend_band_px: width of the soft seam.
+    changed_outside: pixels beyond the blend band that differ; the highest count of any candidate. region: the crop of the
+    picture that the model saw, and the extent at which it saw it. blend_band_px: width of the soft seam.
     """
 
     changed_outside: int
@@ -26,15 +27,16 @@ class PromiseCheck:
 
     @property
     def sentence(self) -> str:
-        """What every edit says of itself."""
+        """The sentence with which every edit states how many pixels changed beyond the blend band."""
         return f"{self.changed_outside} px changed beyond the {self.blend_band_px} px blend band."
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """A finished run. outputs: where its files lie; their names alone where nothing is on disk. seconds: by stage.
+    """The report of a finished run.
 
-    check: None for a run that has no mask. downloads: addresses of results that are only in memory, relative to the page's.
+    outputs: paths of its files, or their names alone if the disk did not take them. seconds: time spent in each stage. check:
+    None for a run without a mask. downloads: addresses of results that are only in memory, relative to the page's address.
     """
 
     outputs: tuple[str, ...]
@@ -49,19 +51,19 @@ class RunReport:
 
     @classmethod
     def of(cls, result: EditResult, outputs: tuple[str, ...], notices: tuple[str, ...], check: PromiseCheck | None) -> RunReport:
-        """notices: those that were made after the run; the run's own come first, and each sentence stands once."""
+        """Builds the report of a result. notices: made after the run; the run's own notices come first, and no sentence appears twice."""
         seeds = tuple(candidate.seed for candidate in result.candidates)
         every = tuple(dict.fromkeys((*result.notices, *notices)))
         return cls(outputs, result.model, result.sampling, seeds, result.seconds, result.stopped_at, every, check)
 
     def noted(self, notice: str) -> RunReport:
-        """The same report with one more notice."""
+        """Returns the same report with one more notice."""
         return replace(self, notices=(*self.notices, notice))
 
     def to_json(self) -> dict[str, object]:
-        """The report as plain data, as docs/api.md lists it."""
-        settings = {name: getattr(self.sampling, name) for name in TOLD_SETTINGS}
-        told: dict[str, object] = {
+        """Returns the report as plain data, with the keys that docs/api.md lists."""
+        settings = {name: getattr(self.sampling, name) for name in REPORTED_SETTINGS}
+        facts: dict[str, object] = {
             "outputs": list(self.outputs),
             "model": self.model,
             "seed": self.sampling.seed,
@@ -72,12 +74,12 @@ class RunReport:
             "notices": list(self.notices),
         }
         if self.check is not None:
-            told |= {
+            facts |= {
                 "region": _as_json(self.check.region),
                 "changed_outside": self.check.changed_outside,
                 "blend_band_px": self.check.blend_band_px,
             }
-        return told | ({"downloads": list(self.downloads)} if self.downloads else {})
+        return facts | ({"downloads": list(self.downloads)} if self.downloads else {})
 
 
 def _as_json(region: Region | None) -> dict[str, object] | None:

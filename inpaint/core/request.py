@@ -1,6 +1,7 @@
 """What a person asks for, and its validation against a model's spec.
 
-Every number, prompt and name from outside passes here before anything runs; the page's own checks are a courtesy.
+Every number, prompt and name from outside is checked here before anything runs. The page checks its fields too, but nothing
+relies on that.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SAMPLING_FIELDS = (
     "width",
     "height",
 )
-"""The numbers that exist for a model only where its spec has a limit for them."""
+"""Numeric controls. A model has one of them only if its spec has a limit for it."""
 
 FIELD_TITLES: Mapping[str, str] = {
     "num_inference_steps": "steps",
@@ -49,10 +50,10 @@ FIELD_TITLES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How to sample one candidate. None = the model has no such control.
+    """How to sample one candidate. A field that is None does not exist for the model.
 
-    guidance_scale <= 1 means no guidance. seed: 0 .. 2**32 - 1. scheduler: None = the checkpoint's own.
-    width, height: px, for text-to-image only.
+    guidance_scale: 1 or less turns guidance off. seed: 0 to 2**32 - 1. scheduler: None = the checkpoint's own. width, height:
+    px, for text-to-image only.
     """
 
     prompt: str = ""
@@ -70,7 +71,7 @@ class SamplingParams:
 
 @dataclass(frozen=True, eq=False)
 class EditRequest:
-    """One edit: the whole picture, the mask (both upload space) and how to repaint.
+    """One edit: the whole picture, the mask (both in upload space) and how to repaint.
 
     grow, feather: upload pixels, outward. work_area: "auto", "full" or bounds in upload space.
     """
@@ -87,13 +88,13 @@ class EditRequest:
 
     @property
     def blend_band_px(self) -> int:
-        """How far beyond the given mask a pixel may change."""
+        """How many pixels beyond the given mask may change."""
         return max(self.grow, 0) + self.feather
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """A first picture from text."""
+    """A request for a picture from text alone."""
 
     model: str
     sampling: SamplingParams
@@ -103,7 +104,7 @@ class GenerateRequest:
 
 @dataclass(frozen=True, eq=False)
 class ReimagineRequest:
-    """A picture made anew from a picture and words (image-to-image). The result has the working extent, not the picture's."""
+    """A request for a new picture from a picture and a prompt (image-to-image). The result has the working extent, not the picture's."""
 
     picture: Picture
     model: str
@@ -113,7 +114,7 @@ class ReimagineRequest:
 
 
 def whole_number(field: str, value: object, minimum: int, maximum: int) -> int:
-    """A whole number within limits from anything a client may send. Raises InvalidRequest."""
+    """Returns a whole number within limits, from any value that a client may send. Raises InvalidRequest."""
     number = _number(field, value)
     if not number.is_integer():
         raise InvalidRequest(field, f"{_subject(field)} must be a whole number, not {_shown(value)}.")
@@ -121,12 +122,15 @@ def whole_number(field: str, value: object, minimum: int, maximum: int) -> int:
 
 
 def real_number(field: str, value: object, minimum: float, maximum: float) -> float:
-    """A finite number within limits from anything a client may send. Raises InvalidRequest."""
+    """Returns a finite number within limits, from any value that a client may send. Raises InvalidRequest."""
     return _within(field, _number(field, value), minimum, maximum)
 
 
 def clean_prompt(field: str, value: object) -> str:
-    """Text as `plain_text` makes it: NFC, nothing in it that only hides; spaces alone are an empty prompt. Raises InvalidRequest."""
+    """Returns a prompt cleaned by `plain_text`: NFC, without characters that only hide or reorder text. A prompt of spaces becomes "".
+
+    Raises InvalidRequest.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -141,7 +145,7 @@ def clean_prompt(field: str, value: object) -> str:
 
 
 def resolve_sampling(spec: ModelSpec, seed: int, given: Mapping[str, object]) -> SamplingParams:
-    """Check what was given against the spec and fill the rest from its defaults.
+    """Checks the given values against the spec and fills in its defaults for the others.
 
     given: prompt, negative_prompt, scheduler and SAMPLING_FIELDS; None or absent = not given. Raises InvalidRequest for a
     value out of range and for a control that the model does not have.
@@ -157,7 +161,7 @@ def resolve_sampling(spec: ModelSpec, seed: int, given: Mapping[str, object]) ->
 
 
 def resolve_prompt(spec: ModelSpec, value: object) -> str:
-    """Raises InvalidRequest, also for words given to a model that reads none."""
+    """Returns the cleaned prompt. Raises InvalidRequest, also if a prompt is given to a model that takes none."""
     prompt = clean_prompt("prompt", value)
     if prompt and not spec.prompt:
         raise InvalidRequest(
@@ -169,7 +173,7 @@ def resolve_prompt(spec: ModelSpec, value: object) -> str:
 
 
 def parse_work_area(value: object) -> WorkArea:
-    """ "auto", "full" or "L,T,W,H" in upload pixels. Raises InvalidRequest."""
+    """Parses "auto", "full" or "L,T,W,H" in upload pixels, as "10,20,300,200". Raises InvalidRequest."""
     if value in (None, "", "auto"):
         return "auto"
     if value == "full":
@@ -225,7 +229,7 @@ def _no_such_control(spec: ModelSpec, field: str) -> InvalidRequest:
 
 
 def _number(field: str, value: object) -> float:
-    """bool is a number in Python but never what a person meant."""
+    """Returns the value as a float. Raises InvalidRequest, also for a bool, which is a number in Python but never what a client meant."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest(field, f"{_subject(field)} must be a number, not {_shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
@@ -251,13 +255,16 @@ def _title(field: str) -> str:
 
 
 def _subject(field: str) -> str:
-    """A field at the start of a sentence."""
+    """Returns the title of a field with a capital letter, for the start of a sentence."""
     title = _title(field)
     return title[0].upper() + title[1:]
 
 
 def _shown(value: object) -> str:
-    """A value from outside, short and printable. Only of plain ones is the text asked: a list may be nested without end."""
+    """Returns a value from outside as short printable text.
+
+    Of anything but a plain value only the type is named: formatting a list could recurse without end.
+    """
     plain = value is None or isinstance(value, str | float | bool)
     text = ascii(value) if plain else f"something of type {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,4 +1,4 @@
-"""The finished edit: its candidates and what its report tells. Knows no files."""
+"""The result of a finished run: its candidates and the facts that its report states. Knows no files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from inpaint.core.request import SamplingParams
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One of several results: the full picture in upload space and the seed that made it."""
+    """One of the pictures that a run made.
+
+    picture: the full picture in upload space. seed: the seed that made it. changed_outside: pixels that changed beyond the
+    blend band.
+    """
 
     picture: Picture
     seed: int
@@ -21,7 +25,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class StoppedAt:
-    """Where a candidate was ended early and used as it was: after step of total."""
+    """Where a candidate was ended early and kept: after step `step` of `total`."""
 
     candidate: int
     step: int
@@ -30,7 +34,10 @@ class StoppedAt:
 
 @dataclass(frozen=True, eq=False)
 class EditResult:
-    """A finished edit. region is None for text-to-image. seconds: by stage. stopped_at: of the last candidate; None = it ran to its end."""
+    """A finished run. region: None for text-to-image. seconds: time spent in each stage.
+
+    stopped_at: where the last candidate was ended early; None if it ran to its end.
+    """
 
     candidates: tuple[Candidate, ...]
     model: str

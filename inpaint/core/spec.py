@@ -1,6 +1,6 @@
-"""What a model can do: its tasks, controls, defaults and limits. An absent limit means that the control does not exist.
+"""What a model can do: its tasks, controls, defaults and limits. A control without a limit does not exist for the model.
 
-Capabilities are data. Knows no model by name.
+Capabilities are data. This module knows no model by name.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ DeviceKind = Literal["cpu", "cuda", "mps"]
 SchedulerName = Literal["ddpm", "ddim", "dpm++"]
 
 STRICT: dict[str, Any] = {"extra": "forbid"}
-"""Read by the settings' validator: an unknown key in a model's file is an error, not ignored."""
+"""Configuration for pydantic: an unknown key in a settings file is an error and is not ignored."""
 
 BYTES_PER_PARAMETER: Mapping[str, int] = MappingProxyType({"float32": 4, "float16": 2, "bfloat16": 2})
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A number's default and its inclusive range. A whole-number control has whole bounds and a whole step."""
+    """A number's default and its inclusive range. A control that takes whole numbers has a whole minimum and a whole step."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -38,10 +38,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class WorkingLimits:
-    """Which working extents the model takes, and how much context round the mask it wants.
+    """Which working extents the model takes, and how much context around the mask it needs.
 
     multiple: both sides are multiples of it. native_pixels: the area it paints best at; None = any up to max_pixels.
-    context: margin round the mask as a share of the mask's mean side. max_upscale: the crop is never enlarged more.
+    cpu_pixels: the largest native area on a CPU. context: margin around the mask as a share of the mask's mean side.
+    max_upscale: the most that a crop is enlarged.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -54,7 +55,7 @@ class WorkingLimits:
     max_upscale: float = 4.0
 
     def on(self, device: DeviceKind) -> WorkingLimits:
-        """On a CPU a step costs seconds: the native area is bounded by cpu_pixels there."""
+        """Returns the limits on a device. On a CPU the native area is at most cpu_pixels, because each step takes seconds there."""
         if device != "cpu" or self.cpu_pixels is None:
             return self
         return replace(self, native_pixels=min(self.native_pixels or self.cpu_pixels, self.cpu_pixels))
@@ -62,11 +63,11 @@ class WorkingLimits:
 
 @dataclass(frozen=True)
 class Source:
-    """Where one part of a model comes from. repo_id: a hub repository or a local folder.
+    """Where one part of a model comes from. repo_id: a repository on the hub or a local folder.
 
-    revision: a commit that was seen in public use, or "main" where none is known. cache_dir: filled in by the settings, never by a
-    model's file: the hub cache that it lies in (None = the hub library's own). lock: the file that holds the size and hash of every
-    file (hub/lockfile.py). The settings fill it in for what is downloaded; of a local folder its model's file may name one.
+    revision: a commit that was seen in public use, or "main" if none is known. cache_dir: the hub cache that the part lies in
+    (None = the hub library's own). Only the settings set it, never a model's file. lock: the file that holds the size and
+    hash of every file (hub/lockfile.py). The settings set it for downloads; a model's file may set it for a local folder.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -79,7 +80,7 @@ class Source:
 
     @property
     def is_local(self) -> bool:
-        """Whether repo_id is a path: it starts like one ("./", "../", "/", "~", "C:")."""
+        """Whether repo_id is a path: it starts with ".", "/", "~", a backslash, or a drive letter such as "C:"."""
         return self.repo_id.startswith((".", "/", "~", "\\")) or self.repo_id[1:2] == ":"
 
 
@@ -87,13 +88,18 @@ class Source:
 class ModelSpec:
     """All that the page, the command line and the validation know of a model.
 
-    priority: of models that fit a request that names none, the one with the highest runs. fast_on: the devices on which a run
-    takes seconds to a minute; a model without sources runs on the CPU everywhere, and is fast there.
-    early_stop: a run can be ended early and used as it is. task_limits: controls that exist for one task only.
-    knows: the prompts of a model that knows a few things only, ready to be typed ("a dog"); empty = it takes any words. also_knows:
-    other words for these things. passes_over: words that it was taught to read round a thing ("a photo of", "on a table").
-    file, command: filled in by the settings: where it was read from, and what gets its weights on the command line, with the flags
-    that were given; "" where nobody has one, as on a Space.
+    priority: of the models that fit a request without a model's name, the one with the highest priority runs. fast_on: the
+    devices on which a run takes between seconds and a minute. A model without sources runs on the CPU everywhere, and counts
+    as fast.
+
+    early_stop: whether a run can be ended early and its result kept. task_limits: controls that exist for one task only.
+
+    knows: for a model with a small vocabulary, its prompts, ready to be typed ("a dog"); empty = it takes any words.
+    also_knows: other words for these things. passes_over: words around a thing that the model was trained to ignore ("a photo
+    of", "on a table").
+
+    file: the file that the spec was read from. command: the shell command that downloads the weights, with the flags that
+    were given; "" where nobody can run one, as on a Space. The settings set both.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -127,16 +133,16 @@ class ModelSpec:
         return sum(self.parameters.values())
 
     def weight_bytes(self, dtype: str) -> int:
-        """Memory that the weights take, computed from the parameter counts; activations come on top."""
+        """Returns the memory that the weights take, from the parameter counts. Activations need more on top."""
         return self.parameter_count * BYTES_PER_PARAMETER[dtype]
 
     def can(self, task: Task) -> bool:
         return task in self.tasks
 
     def is_fast_on(self, device: DeviceKind) -> bool:
-        """Whether a run takes seconds to a minute where models compute on this device."""
+        """Returns whether a run takes at most about a minute if models compute on this device."""
         return device in self.fast_on or not self.sources
 
     def on_task(self, task: Task) -> ModelSpec:
-        """The same model with the controls that it has for this task."""
+        """Returns the same model with the controls that it has for this task."""
         return replace(self, limits={**self.limits, **self.task_limits.get(task, {})}, task_limits={})

@@ -1,1 +1,1 @@
-"""One edit, from its plan to its finished picture. Knows no page, no queue and no file."""
+"""Runs one edit, from its plan to its finished picture. Knows no page, no queue and no file."""

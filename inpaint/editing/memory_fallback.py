@@ -1,6 +1,6 @@
-"""What is done, one measure after another, when a device's memory runs out during a job. Knows no device and no model.
+"""Frees memory step by step when the device's memory runs out during a job. Knows no device and no model.
 
-The job never moves to another device silently, and nothing lasts: the next job starts without any measure.
+The job never moves to another device silently. Nothing lasts: the next job starts without any of these measures.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ NOT_EVEN_SMALL = "Nothing more can be given up; close other programs, or choose 
 
 
 class MemoryFallback:
-    """Repeats an attempt with less memory: with the engine's measures, then at smaller extents, then with its slow measures.
+    """Repeats an attempt with less memory: with the engine's measures, then at smaller extents, then with the engine's slow measures.
 
-    view: what the model sees, which can shrink. notify: called with a sentence for each measure. notices: all of them, for
-    the result.
+    view: what the model sees, which can shrink. notify: called with a sentence for each measure. notices: all these
+    sentences, for the result.
     """
 
     def __init__(self, engine: Engine, view: ModelView, notify: Callable[[str], None]) -> None:
@@ -29,17 +29,17 @@ class MemoryFallback:
         self.notices: list[str] = []
 
     def run(self, attempt: Callable[[], EngineOutput], candidate: int = 1) -> EngineOutput:
-        """The output of the first attempt for which the memory is enough. Raises OutOfMemory after the last measure.
+        """Returns the output of the first attempt for which the memory is enough. Raises OutOfMemory after the last measure.
 
-        attempt: reads the view anew each time. candidate: its number, from 1. The notice names it where earlier candidates
-        were made without the measure.
+        attempt: makes one output; it must read the view each time it is called. candidate: the candidate's number, from 1.
+        The notice names it if earlier candidates were made without the measure.
         """
         while True:
             try:
                 return attempt()
             except OutOfMemory:
                 pass
-            # Outside the except block: the traceback would keep the failed attempt's memory from being released.
+            # This is outside the except block, because the traceback would keep the failed attempt's memory in use.
             self._take_measure(candidate)
 
     def _take_measure(self, candidate: int) -> None:
@@ -51,7 +51,7 @@ class MemoryFallback:
         self._notify(self.notices[-1])
 
     def _too_little(self) -> OutOfMemory:
-        """The last error. It names the size that was asked for, since nobody chose the last one that was tried."""
+        """Returns the error for when no measure is left. It names the size that was asked for, and not only the last one that was tried."""
         is_same = self._view.extent == self._asked
         tried = f"{self._asked} pixels" if is_same else f"{self._asked} pixels, and for any size down to {self._view.extent}"
         free = self._engine.free_memory()
@@ -62,6 +62,6 @@ class MemoryFallback:
         )
 
     def _shrink(self) -> str | None:
-        """Halves the pixels that the model sees, and returns what was done; None where there is no smaller extent."""
+        """Halves the pixels that the model sees and returns a phrase that says so; None if there is no smaller extent."""
         before = self._view.extent
         return f"the model saw {self._view.extent} instead of {before} pixels" if self._view.shrink() else None

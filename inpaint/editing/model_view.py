@@ -18,26 +18,28 @@ Pixels = NDArray[np.uint8]
 
 
 SMALLEST_SHARE = 16
-"""Memory may shrink a working extent to one sixteenth of its pixels, a quarter of each side: with less the model sees nothing that it
-could continue, and a result would not be what anybody asked for."""
+"""A shortage of memory may shrink a working extent to one sixteenth of its pixels, which is a quarter of each side. With less the
+model sees too little to continue it, and the result would be useless."""
 
 
 class ModelView(Protocol):
-    """Something of a working extent."""
+    """Anything that has a working extent which may shrink."""
 
     @property
     def extent(self) -> Extent:
-        """The working extent now."""
+        """The current working extent."""
         ...
 
     def shrink(self) -> bool:
-        """From now on at half the pixels. Returns False, and changes nothing, where there is no smaller extent, or it would be too small to
-        be of use."""
+        """Halves the pixels from now on and returns True.
+
+        Returns False and changes nothing if there is no smaller extent, or if it would be too small to be of use.
+        """
         ...
 
 
 class PlannedView:
-    """What a plan shows of a picture. picture: uint8 [h, w, 3] RGB."""
+    """The part of a picture that a plan shows to the model. picture: uint8 [h, w, 3] RGB."""
 
     def __init__(self, whole: Picture, plan: Plan) -> None:
         self._whole = whole
@@ -77,7 +79,7 @@ class EditView(PlannedView):
 
 
 class NewPictureView:
-    """Nothing yet: a picture from words has the size that was asked for, and no other."""
+    """The view of a picture made from text: the model sees nothing, and the size that was asked for cannot shrink."""
 
     def __init__(self, sampling: SamplingParams) -> None:
         self._extent = Extent(sampling.width or 1, sampling.height or 1)

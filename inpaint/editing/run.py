@@ -1,4 +1,7 @@
-"""One edit, told in five steps. Knows no page, no queue and no file."""
+"""Runs an edit, a generation or a reimagination: each candidate by the engine, then pasted, checked and collected into a result.
+
+This module knows no page, no queue and no file.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,16 @@ EVERYTHING_PAINTED = "The whole picture is painted: all of it may change."
 
 
 class EnoughMade(EditCancelled):
-    """Used as it is while a later candidate shows nothing yet: it is left out, and those before it are the result."""
+    """Raised when the person keeps what is there while a later candidate shows nothing yet. That candidate is left out; earlier
+    ones are the result.
+    """
 
 
 class StageClock:
-    """Passes progress on with the candidate it belongs to, and keeps how many seconds each stage took and where an early end was asked for.
+    """Passes progress on with its candidate's number. It also records the seconds of each stage, and where the person ended a
+    candidate early.
 
-    It begins before the engine is opened, so that this counts too.
+    It starts before the engine is opened, so that loading is timed too.
     """
 
     def __init__(self, report: ProgressCallback, candidates: int = 1) -> None:
@@ -48,12 +54,15 @@ class StageClock:
         self._notice = ""
 
     def notice(self, notice: str) -> None:
-        """A sentence for whoever watches, from now on."""
+        """Adds a sentence to every progress report from now on."""
         self._notice = notice
 
     def __call__(self, progress: Progress) -> None:
-        """Raises what the report raises; of a UseAsIs that comes before a later candidate's second step, EnoughMade: after one step
-        there is but a blur."""
+        """Passes progress on, and raises what the callback raises.
+
+        A UseAsIs that comes before the second denoising step of a later candidate becomes EnoughMade: after one step the
+        picture is only a blur.
+        """
         if progress.stage != self._stage:
             self.stop()
             self._stage = progress.stage
@@ -68,7 +77,7 @@ class StageClock:
             raise
 
     def stop(self) -> None:
-        """End the stage that is running and book its time."""
+        """Ends the current stage and adds its time to `seconds`."""
         now = time.perf_counter()
         if self._stage:
             self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
@@ -76,10 +85,11 @@ class StageClock:
 
 
 def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: StageClock) -> EditResult:
-    """Repaint the masked part; each candidate is sampled by itself with its own seed. Used as it is, the others are left out.
+    """Repaints the masked part. Each candidate is sampled by itself, with its own seed; if one is ended early, the remaining
+    ones are left out.
 
-    plan: of plan_request, which is made before the engine is loaded, so that what cannot be is refused at once. clock: of this
-    run, for as many candidates. Raises EditCancelled (from the clock's report), OutOfMemory, BadOutput.
+    plan: made by plan_request before the engine is loaded, so that impossible requests fail at once. clock: of this run, for as
+    many candidates. Raises EditCancelled (from the clock's callback), OutOfMemory, BadOutput.
     """
     view = EditView(request.picture, plan)
 
@@ -96,7 +106,7 @@ def run_edit(request: EditRequest, plan: EditPlan, engine: Inpainter, clock: Sta
 
 
 def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock) -> EditResult:
-    """First pictures from text; each candidate is sampled by itself with its own seed. Raises as run_edit does."""
+    """Makes pictures from text. Each candidate is sampled by itself, with its own seed. Raises EditCancelled, OutOfMemory, BadOutput."""
 
     def keep(painted: Pixels, seed: int, clock: ProgressCallback) -> Candidate:
         return Candidate(Picture(painted, request.model), seed, 0)
@@ -105,8 +115,11 @@ def run_generate(request: GenerateRequest, engine: Generator, clock: StageClock)
 
 
 def run_reimagine(request: ReimagineRequest, plan: Plan, engine: Reimaginer, clock: StageClock) -> EditResult:
-    """Pictures anew from a picture, at its working extent, which is said where it is another; each candidate is sampled by itself
-    with its own seed. Raises as run_edit does."""
+    """Makes new pictures from a picture and a prompt, each sampled by itself with its own seed.
+
+    The result has the plan's working extent; a notice says so if that differs from the picture's. Raises EditCancelled,
+    OutOfMemory, BadOutput.
+    """
     view = PlannedView(request.picture, plan)
 
     def reimagine(sampling: SamplingParams, clock: ProgressCallback) -> EngineOutput:
@@ -127,7 +140,10 @@ def _run(
     attempt: Callable[[SamplingParams, ProgressCallback], EngineOutput],
     finish: Callable[[Pixels, int, ProgressCallback], Candidate],
 ) -> EditResult:
-    """What the three have in common. attempt: one candidate by the engine. finish: from its pixels to the candidate."""
+    """Makes the candidates of an edit, a generation or a reimagination.
+
+    attempt: runs the engine for one candidate. finish: makes the candidate from the engine's pixels.
+    """
     fallback = MemoryFallback(engine, view, clock.notice)
     candidates: list[Candidate] = []
     notices: list[str] = []
@@ -165,7 +181,7 @@ def _noticed(result: EditResult, before: Sequence[str]) -> EditResult:
 
 
 def _size_words(picture: Extent, region: Region) -> list[str]:
-    """That a result has another size than its picture, and what was left out of it."""
+    """Returns a notice if the result has another size than its picture. It also says which part of the picture was seen."""
     if region.working == picture:
         return []
     seen = "" if region.crop.extent == picture else f", of which the middle {region.crop.extent} px is seen"
@@ -173,7 +189,7 @@ def _size_words(picture: Extent, region: Region) -> list[str]:
 
 
 def _check_output(picture: Pixels, working: Extent) -> None:
-    """Nothing that a model may return wrong reaches a person's picture. Raises BadOutput."""
+    """Raises BadOutput if the model returned anything but a picture of the working extent."""
     if picture.dtype != np.uint8 or picture.shape != (*working.shape, 3):
         raise BadOutput(
             f"The model returned {picture.dtype} {picture.shape} instead of a picture of {working}.", "Try another seed or model."

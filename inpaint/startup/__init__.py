@@ -1,1 +1,1 @@
-"""What a program does before anything heavy is loaded: flags, environment variables, the address to listen at."""
+"""What a program does before it loads anything heavy: flags, environment variables and the address to listen at."""

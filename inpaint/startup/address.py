@@ -1,4 +1,4 @@
-"""Whether the server can listen where it was told to, asked before anything heavy is loaded."""
+"""Checks whether the server can listen at its address, before anything heavy is loaded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def check_address(host: str | None, port: int | None) -> None:
-    """host: None = 127.0.0.1. port: None = whichever is free, so that only the host is tried.
+    """Raises an error if the server could not listen at this host and port.
 
-    Raises BadConfig for a host that this machine does not have, AddressTaken for a port that it cannot have now.
+    host: None = 127.0.0.1. port: None = any free port, so only the host is tested. Raises BadConfig for a host that this
+    machine does not have, AddressTaken for a port that is not available.
     """
     name = bare_host(host or LOOPBACK)
     try:
@@ -27,19 +28,19 @@ def check_address(host: str | None, port: int | None) -> None:
 
 
 def bare_host(host: str) -> str:
-    """Without the brackets that an IPv6 address has in a URL."""
+    """Returns the host without the brackets that an IPv6 address has in a URL: "[::1]" -> "::1"."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def in_url(host: str) -> str:
-    """As the host stands in a URL: an IPv6 address in brackets."""
+    """Returns the host as it appears in a URL, with an IPv6 address in brackets: "::1" -> "[::1]"."""
     bare = bare_host(host)
     return f"[{bare}]" if ":" in bare else bare
 
 
 def _try(family: int, kind: int, protocol: int, address: tuple[Any, ...], name: str, port: int | None) -> None:
     with socket.socket(family, kind, protocol) as probe:
-        if os.name == "posix":  # a port whose last connections have just ended is free; elsewhere the option lets two listen
+        if os.name == "posix":  # frees a port whose last connections have just ended; elsewhere the option would let two programs listen
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)

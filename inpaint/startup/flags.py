@@ -10,14 +10,14 @@ from inpaint.errors import InvalidRequest
 
 
 class Parser(argparse.ArgumentParser):
-    """One line instead of argparse's usage dump."""
+    """An argument parser that raises InvalidRequest with one line instead of printing its usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise InvalidRequest("arguments", f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Flags for the settings that every command reads; their names are those of config.Settings."""
+    """Adds the flags for settings that every command reads. Their names are those of config.Settings."""
     parser.add_argument("--device", metavar="D", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
     parser.add_argument("--dtype", metavar="T", help="auto, float16, bfloat16 or float32 (default: auto)")
     parser.add_argument("--config", type=Path, metavar="DIR", help="folder with your own app.toml and models/*.toml")

@@ -1,4 +1,6 @@
-"""Whether the installed package is whole: PyPI has an unrelated one with the same import name. Imports nothing of the package itself."""
+"""Checks that the installed package is complete: PyPI has an unrelated package with the same import name. Imports nothing of
+this package.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ from importlib import metadata
 from pathlib import Path
 
 NAMESAKE = "inpaint"
-"""The other distribution; this one is called inpaint-studio."""
+"""Name of the unrelated distribution; this one is called inpaint-studio."""
 
 
 def check_intact() -> str:
-    """One line with what to do where the namesake lies in this folder, and one of the two has overwritten the other; "" where all is well."""
+    """Returns one line with what to do if the other package is installed in the same folder, so that one has overwritten the
+    other; else "".
+    """
     try:
         other = metadata.distribution(NAMESAKE)
     except metadata.PackageNotFoundError:

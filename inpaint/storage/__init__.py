@@ -1,1 +1,1 @@
-"""People's files: reading pictures safely and writing results atomically. Knows no models and no page."""
+"""People's files: reads pictures safely and writes results atomically. Knows no models and no page."""

@@ -1,6 +1,6 @@
-"""The folders that a server writes to: refused before the start where they cannot be written, and watched while it runs.
+"""Checks the folders that a server writes to: before the start, where an unusable one is refused, and while the server runs.
 
-A folder is tried by writing a file, because permission bits say little: of root, of a read-only disk, of a full one.
+A folder is tested by writing a file, because permission bits say little to root, or about read-only and full disks.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from inpaint.errors import BadConfig, FolderUnusable, InpaintError
 from inpaint.storage.results import FULL, TEMPORARY
 
 PROBE_BYTES = 4096
-"""As much as a file system gives a file at once: an empty file can be made on a full disk too."""
+"""Size of the test file: one block of a file system. An empty file could be created on a full disk too."""
 
 TOLD_FOR_SECONDS = 1.0
-"""An answer holds so long: whoever asks often makes no more writes than that."""
+"""How long an answer is reused, so that frequent questions do not cause frequent writes."""
 
 
 def check_folders(data_dir: Path, uploads: Path) -> None:
-    """Make the folders that are not there, and write to each. Raises BadConfig, FolderUnusable with what to do."""
+    """Creates the folders that are missing, and writes a file to each as a test. Raises BadConfig or FolderUnusable, with what to do."""
     for folder in written_folders(data_dir, uploads):
         try:
             _write_probe(folder)
@@ -34,12 +34,12 @@ def check_folders(data_dir: Path, uploads: Path) -> None:
 
 
 def written_folders(data_dir: Path, uploads: Path) -> Sequence[Path]:
-    """The data folder itself and those in it that a request is served from."""
+    """Returns the folders that a server writes to: the data folder, the results in it, and the uploads."""
     return data_dir, data_dir / "results", uploads
 
 
 class FolderWatch:
-    """Whether the folders can be written now. clock: seconds that only grow."""
+    """Tells whether the folders can be written now. clock: returns seconds that only increase."""
 
     def __init__(self, folders: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
         self._folders, self._clock = folders, clock
@@ -49,7 +49,7 @@ class FolderWatch:
 
     @property
     def is_writable(self) -> bool:
-        """Waits for the disk. A folder that was deleted is made again, as the next request would do."""
+        """Whether all folders can be written. It waits for the disk, and creates a missing folder, as the next request would do."""
         with self._lock:
             now = self._clock()
             if self._asked is None or now - self._asked > TOLD_FOR_SECONDS:
@@ -77,7 +77,7 @@ def _write_probe(folder: Path) -> None:
 
 
 def _refusal(folder: Path, data_dir: Path, error: OSError) -> InpaintError:
-    """One line: what is wrong with the folder, and what to do."""
+    """Returns an error with one line that says what is wrong with the folder, and what to do."""
     other = f"name another with {'--data-dir' if folder.is_relative_to(data_dir) else 'GRADIO_TEMP_DIR'}."
     blocking = next((path for path in (folder, *folder.parents) if os.path.exists(path) and not os.path.isdir(path)), None)
     if blocking is not None:
@@ -93,7 +93,7 @@ def _refusal(folder: Path, data_dir: Path, error: OSError) -> InpaintError:
 
 
 def _ownership(folder: Path) -> str:
-    """Who asks and whose it is, where the system has such numbers; they differ seldom by name and often in a container."""
+    """Returns a phrase with this user's number and the folder's owner's, or "" on Windows. The numbers often differ in a container."""
     there = _nearest(folder)
     return f" (uid {os.getuid()}; {there} belongs to uid {there.stat().st_uid})" if os.name == "posix" else ""
 
@@ -106,7 +106,7 @@ def _give(folder: Path) -> str:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there and can be looked at."""
+    """Returns the folder, or the nearest folder above it that exists and can be looked at."""
     for path in (folder, *folder.parents):
         try:
             path.stat()

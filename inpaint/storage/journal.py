@@ -1,8 +1,8 @@
-"""Which jobs were running, on disk, so that a restart can tell what a crash interrupted. Knows no models and no page.
+"""Records on disk which jobs are running, so that a restart can tell which jobs a crash interrupted. Knows no models and no page.
 
-Each server has a folder of its own, and holds the lock in it as long as its process lives: several may share one data folder.
-In it lies one small file a job, written when it begins and removed when it ends. What lies in a folder whose lock is free was
-interrupted; the system frees the lock of a process however that ends.
+Several servers may share one data folder. Each has its own folder in the journal, and holds the lock in it as long as its
+process lives. The folder has one small file for each running job, written when the job begins and removed when it ends. When
+a process ends, however it ends, the system frees its lock; files in a folder whose lock is free belong to interrupted jobs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inpaint.errors import StorageFull
 from inpaint.storage.results import write_atomically
 
 ENTRANCE = ".lock"
-"""Held for the moment in which a folder is made or cleared, so that nobody takes a new folder for an abandoned one."""
+"""Name of the lock that is held while a folder is created or cleared, so that no server takes a new folder for an abandoned one."""
 
 LOCK = "lock"
 PATIENCE_SECONDS = 10.0
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A job that had begun and never ended. begun: seconds since 1970, UTC."""
+    """A job that began and never ended. begun: when it began, in seconds since 1970, UTC."""
 
     job: str
     model: str
@@ -37,8 +37,10 @@ class Interrupted:
 
 
 class Journal:
-    """The running jobs of one server. folder: of all servers, created on first use; a disk that refuses costs the journal, not
-    the job."""
+    """The running jobs of one server. folder: shared by all servers, created on first use.
+
+    If the disk refuses a write, the journal misses the job, but the job still runs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._all = folder
@@ -46,7 +48,7 @@ class Journal:
         self._lock: FileLock | None = None
 
     def begin(self, job: str, model: str, begun: float) -> None:
-        """job: a name that was never used before."""
+        """Records that a job has begun. job: a name that was never used before."""
         with contextlib.suppress(OSError, StorageFull, Timeout):
             self._move_in()
             write_atomically(self._own / f"{job}.json", json.dumps({"model": model, "begun": begun}).encode())
@@ -56,7 +58,7 @@ class Journal:
             (self._own / f"{job}.json").unlink(missing_ok=True)
 
     def take_interrupted(self) -> list[Interrupted]:
-        """What servers that no longer run left behind, oldest first; each is told once."""
+        """Returns the jobs that servers which no longer run left unfinished, oldest first. Each job is returned only once."""
         found: list[Interrupted] = []
         with contextlib.suppress(OSError, Timeout), self._entrance():
             for folder in sorted(path for path in self._all.iterdir() if path.is_dir()):
@@ -80,7 +82,9 @@ class Journal:
 
 
 def _cleared(folder: Path) -> list[Interrupted]:
-    """The jobs of a server that no longer runs, whose folder is then removed; none, and nothing changes, for one that does."""
+    """Returns the jobs of a server that no longer runs and removes its folder. For a running server it returns none and changes
+    nothing.
+    """
     try:
         with FileLock(folder / LOCK, blocking=False, thread_local=False):
             left = [job for path in sorted(folder.glob("*.json")) if (job := _read(path)) is not None]

@@ -1,4 +1,4 @@
-"""Opening mask files that people hand in: their brightness as a mask, and what was read of them otherwise than it looks.
+"""Reads mask files that people hand in. Their brightness becomes the mask, and notices say what was read differently from how it looks.
 
 Takes bytes, never a path from a request. Knows no models and no page.
 """
@@ -18,8 +18,8 @@ from inpaint.errors import BadMask
 from inpaint.storage.uploads import Upload, eight_bit, opened, reading, upright
 
 LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP", "AVIF": "AVIF", "HEIF": "HEIC"}
-"""Titles by the names that Pillow gives after opening; MPO is a phone's JPEG with a second picture behind the first. A WebP may be
-lossless, which `_is_lossy` finds out; of AVIF and HEIC nothing tells."""
+"""Titles of lossy formats by Pillow's names. MPO is a phone's JPEG with a second picture behind the first. A WebP may also be lossless,
+which `_lossy_title` finds out; AVIF and HEIC always count as lossy, because nothing in Pillow tells."""
 TRANSPARENT_MASK = (
     "The mask is transparent in places; these count as black and stay as they are. If they are what should change, invert the mask, "
     "or save it in black and white."
@@ -29,9 +29,9 @@ LABELS = "The mask holds only 0 and 1, as labels do: 1 was read as white, so tha
 
 
 def read_mask(upload: Upload, picture: Extent, limits: PictureLimits) -> Mask:
-    """Luminance as a mask: white = repaint, grey is soft, transparency counts as black.
+    """Reads a picture's luminance as a mask: white = repaint, grey is soft, transparency counts as black.
 
-    Raises UnreadableImage, ImageTooLarge, BadMask where its extent is not the picture's.
+    Raises UnreadableImage, ImageTooLarge, and BadMask if the mask's extent is not the picture's.
     """
     with reading(upload.name, limits):
         image = opened(upload, limits)
@@ -64,15 +64,19 @@ def _without_coding_noise(pixels: NDArray[np.uint8], title: str, notices: list[s
 
 
 def _lossy_title(image: Image.Image, data: bytes) -> str:
-    """The title of a file's format where that is lossy, else "". Of a WebP, the chunk that holds its first frame tells: "VP8 " is lossy,
-    "VP8L" is lossless."""
+    """Returns the title of the file's format if it is lossy, else "".
+
+    For a WebP the chunk of its first frame decides: "VP8 " is lossy, "VP8L" is lossless.
+    """
     is_lossless = image.format == "WEBP" and b"VP8L" in data and b"VP8 " not in data[: data.index(b"VP8L")]
     return "" if is_lossless else LOSSY_FORMATS.get(image.format or "", "")
 
 
 def _labels_in_white(image: Image.Image) -> Image.Image | None:
-    """A mask whose highest value is 1, as programs write that number things: the same with 255 in the place of 1. None for any other
-    mask. As opacity, 1 of 255 would change nothing that anybody sees, and 1 of 65,535 is nothing at all."""
+    """Returns the mask with 255 in place of 1 if its highest value is 1, as in label images; None for any other mask.
+
+    Read as opacity, 1 of 255 would change nothing visible.
+    """
     if image.has_transparency_data or not (image.mode in ("L", "RGB") or image.mode.startswith("I")):
         return None
     values = np.asarray(image)

@@ -1,4 +1,4 @@
-"""Small JPEGs of pictures, made once and shown many times: what a person sees of a picture on the page."""
+"""Makes the small JPEGs that the page shows of pictures. A preview is made once and can be shown many times."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Pixels = NDArray[np.uint8]
 
 PREVIEW_LONG_SIDE = 1280
 NEUTRAL_GROUND = 214
-"""Grey shown behind transparent pixels: light enough for dark drawings, dark enough for white ones."""
+"""Grey level shown behind transparent pixels: light enough for dark drawings, dark enough for white ones."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture as it is shown. jpeg: the bytes of the file. extent: its size in pixels."""
+    """A small version of a picture for showing. jpeg: the bytes of the file. extent: its size in pixels."""
 
     jpeg: bytes
     extent: Extent
@@ -36,7 +36,7 @@ def preview_of(pixels: Pixels, long_side: int = PREVIEW_LONG_SIDE) -> Preview:
 
 
 def preview_extent(full: Extent, long_side: int = PREVIEW_LONG_SIDE) -> Extent:
-    """Returns the extent at which a picture is shown: never enlarged, no side under 1 px."""
+    """Returns the extent at which a picture is shown. It is never larger than the picture, and no side is under 1 px."""
     if full.long_side <= long_side:
         return full
     scale = long_side / full.long_side

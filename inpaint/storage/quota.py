@@ -1,6 +1,7 @@
-"""Keeps what grows by use within its quota: results and uploads, by bytes and age, the oldest first. Knows no models and no page.
+"""Keeps results and uploads within their quota of bytes and age by removing the oldest first. Knows no models and no page.
 
-Never removed: what a page has open, what was made within FRESH_SECONDS, and what this app did not make.
+Three things are never removed: files that a page has open, files younger than FRESH_SECONDS, and files that this app did not
+make.
 """
 
 from __future__ import annotations
@@ -20,25 +21,28 @@ from inpaint.config.settings import StorageLimits
 from inpaint.storage.results import LITTER_SECONDS
 
 FRESH_SECONDS = 600
-"""What was just made may not have been fetched yet: a program downloads its result after the call has ended."""
+"""How long new files are safe from removal. A program downloads its result only after its call has ended."""
 
 GIGABYTE, DAY = 10**9, 24 * 3600
 RUN_NAME = re.compile(r"\d{8}-\d{6}-\w+")
-"""Of the folder of one run (storage/results.py)."""
+"""Name of the folder of one run, as storage/results.py makes it."""
 
 UPLOAD_NAME = re.compile(r"[0-9a-f]{32,128}|tmp\w+")
-"""Of the folder of one upload, named after its content by Gradio, and of a file that is on its way."""
+"""Name of the folder of one upload, which Gradio names after its content, or of a file that is being uploaded."""
 
 UNFINISHED = re.compile(r"tmp\w+")
-"""Of a file that is on its way, or was when its connection was cut or the server killed."""
+"""Name of a file that is being uploaded, or was when the connection was cut or the server killed."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Quota:
-    """title: of what lies in the folder, for the log. name: what the app calls one such thing; anything else there is left alone.
-    litter: of these names, what nobody writes to any more; it goes after LITTER_SECONDS.
+    """The limits of one folder.
+
+    title: of the folder's contents, for the log. name: pattern of the names that this app gives; anything else in the folder
+    is left alone. most_bytes, most_seconds: size of all contents, and age of each. litter: pattern of names of unfinished
+    files, which are removed after LITTER_SECONDS.
     """
 
     title: str
@@ -51,7 +55,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Kept:
-    """One thing in a folder: all results of a run, or an upload. changed: of its youngest file, in seconds since 1970."""
+    """One thing in a folder: all results of a run, or one upload. changed: when its youngest file changed, in seconds since 1970."""
 
     path: Path
     size: int
@@ -59,7 +63,7 @@ class Kept:
 
 
 class Housekeeper:
-    """Sweeps for one server. in_use: the files that pages have open."""
+    """Removes old results and uploads of one server."""
 
     def __init__(self, data_dir: Path, limits: StorageLimits) -> None:
         self._quotas = (
@@ -72,21 +76,21 @@ class Housekeeper:
         self._sweeping, self._waiting = threading.Lock(), threading.Lock()
 
     def watch(self, in_use: Callable[[], Collection[Path]]) -> None:
-        """in_use is asked at each sweep, on the sweep's thread."""
+        """Sets the function that returns the files which pages have open. It is called at each sweep, on the sweep's thread."""
         self._in_use = in_use
 
     def sweep_soon(self) -> None:
-        """On a thread of its own, so that nobody waits for a disk; one sweep at a time, and at most one that waits."""
+        """Starts a sweep on its own thread, so that the caller does not wait for the disk. At most one sweep runs and one waits."""
         if not self._waiting.acquire(blocking=False):
             return
         try:
             threading.Thread(target=self._sweep_in_turn, name="housekeeper", daemon=True).start()
-        except RuntimeError:  # the system gives no thread now
+        except RuntimeError:  # the system has no thread left
             self._waiting.release()
             log.exception("no sweep could be begun")
 
     def sweep(self) -> None:
-        """Now. Whatever fails is logged: no result is lost because an old one could not be removed."""
+        """Sweeps now. Errors are only logged: no result is lost because an old one could not be removed."""
         try:
             in_use = {os.path.realpath(path.parent) for path in self._in_use()}
             for quota in self._quotas:
@@ -96,7 +100,7 @@ class Housekeeper:
 
     def _sweep_in_turn(self) -> None:
         with self._sweeping:
-            self._waiting.release()  # what is written from now on may not be seen by this sweep
+            self._waiting.release()  # a sweep asked for from now on must run after this one, which may miss new files
             self.sweep()
 
 
@@ -105,7 +109,7 @@ def uploads_folder(data_dir: Path) -> Path:
 
 
 def sweep_one(quota: Quota, in_use: Collection[str], now: float) -> None:
-    """Remove what is too old, then the oldest until the rest fits. in_use: real paths of folders that stay. Raises OSError."""
+    """Removes what is too old, then the oldest until the rest fits the quota. in_use: real paths of folders that stay. Raises OSError."""
     kept = sorted(_things(quota), key=lambda thing: thing.changed)
     size, removed = sum(thing.size for thing in kept), list[Kept]()
     for thing in kept:
@@ -131,19 +135,19 @@ def _things(quota: Quota) -> Iterator[Kept]:
     with os.scandir(quota.folder) as entries:
         for entry in entries:
             if quota.name.fullmatch(entry.name) and not entry.is_symlink():
-                with contextlib.suppress(FileNotFoundError):  # another server on this folder removed it meanwhile
+                with contextlib.suppress(FileNotFoundError):  # another server that uses this folder has just removed it
                     yield _thing(Path(entry.path))
 
 
 def _thing(path: Path) -> Kept:
-    """An empty folder is as old as it is itself."""
+    """Returns the size and age of a folder or file. An empty folder has its own age."""
     inside = [file for file in path.rglob("*") if not file.is_dir()] if path.is_dir() else []
     states = [file.lstat() for file in inside or [path]]
     return Kept(path, sum(state.st_size for state in states), max(state.st_mtime for state in states))
 
 
 def _is_removed(path: Path) -> bool:
-    """Whether it is gone now; on some systems a file that somebody reads stays."""
+    """Removes a path and returns whether it is gone. On some systems a file that is being read cannot be removed."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""Writing results: whole or not at all, and then read back to prove what they hold. Knows no models and no page."""
+"""Writes results completely or not at all, and reads them back to prove what they hold. Knows no models and no page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FORMAT_BY_ENDING: Mapping[str, str] = {
 LOSSLESS = frozenset({"PNG", "TIFF", "BMP"})
 WITHOUT_ALPHA = frozenset({"JPEG", "BMP"})
 MAX_SIDE: Mapping[str, int] = {"WEBP": 16_383}
-"""Smaller than what can be opened; the other formats hold more."""
+"""Formats whose longest side is below the limit for opening pictures. Every other format holds larger pictures than can be opened."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 OPTIONS: Mapping[str, Mapping[str, object]] = {
@@ -47,18 +47,19 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "TIFF": {"compression": "tiff_lzw"},
     "BMP": {},
 }
-"""PNG: on a 12-MP photo level 1 takes 1.0 s and 22 MB, level 4 (3.2 s) saves 13 % of it, level 6 (3.7 s) nothing more."""
+"""Pillow's options by format. PNG uses level 1: a 12 MP photo takes 1.0 s and 22 MB. Level 4 takes 3.2 s and saves 13 %; level 6
+takes 3.7 s and saves no more."""
 
 LITTER_SECONDS = 3600
 MAX_NAME_BYTES = 255
-"""Of UTF-8: what the file systems of Linux and macOS take; Windows counts UTF-16, which is never more."""
+"""Longest file name in bytes of UTF-8 on the file systems of Linux and macOS. Windows counts UTF-16 units, which are never more."""
 
 EXIF_IFD, DATE_TAKEN, DATE_OF_FILE = 0x8769, 36867, 306
 
 
 @dataclass(frozen=True, eq=False)
 class SavedFile:
-    """A file on disk. picture: what a reader of the file sees; None where the format cannot hold the result as it is."""
+    """A file on disk. picture: what a reader of the file sees; None if the format does not store the pixels exactly."""
 
     path: Path
     picture: Picture | None
@@ -66,13 +67,13 @@ class SavedFile:
 
 
 def check_ending(path: Path) -> None:
-    """Raises InvalidRequest for a name whose ending says no format that can be written."""
+    """Raises InvalidRequest if the ending of a name is not that of a format that can be written."""
     if path.suffix.lower() not in FORMAT_BY_ENDING:
         raise InvalidRequest("output", f"The output {path.name} must end in {', '.join(FORMAT_BY_ENDING)}.")
 
 
 def check_output(path: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse before anything runs what could not be written afterwards, and what would replace one of the inputs.
+    """Raises an error before anything runs if the output could not be written, or would replace one of the inputs.
 
     Raises InvalidRequest, StorageFull.
     """
@@ -89,7 +90,7 @@ def check_output(path: Path, inputs: Sequence[Path] = ()) -> None:
 
 
 def check_extent(path: Path, extent: Extent) -> None:
-    """Raises InvalidRequest where the output's format holds no picture of this extent."""
+    """Raises InvalidRequest if the output's format cannot hold a picture of this extent."""
     file_format = FORMAT_BY_ENDING[path.suffix.lower()]
     if extent.long_side > MAX_SIDE.get(file_format, extent.long_side):
         raise InvalidRequest(
@@ -98,7 +99,7 @@ def check_extent(path: Path, extent: Extent) -> None:
 
 
 def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
-    """Paths for the results of one run, in a folder of their own under data_dir/results, named after the original.
+    """Returns paths for the results of one run, named after the original, in a new folder under data_dir/results.
 
     The folder's name cannot be guessed, since the page serves its files. Raises StorageFull.
     """
@@ -112,7 +113,10 @@ def new_results(data_dir: Path, name: str, seeds: Sequence[int]) -> list[Path]:
 
 
 def sweep(data_dir: Path, now: float) -> None:
-    """Remove half-written files that a killed process left in the data folder and among the results; young ones may be being written now."""
+    """Removes half-written files that a killed process left in the data folder and among the results.
+
+    Files younger than LITTER_SECONDS stay, because another process may be writing them now.
+    """
     for litter in (path for place in ("", "*/", "results/*/") for path in data_dir.glob(f"{place}{TEMPORARY}*")):
         with contextlib.suppress(OSError):
             if now - litter.stat().st_mtime > LITTER_SECONDS:
@@ -120,9 +124,10 @@ def sweep(data_dir: Path, now: float) -> None:
 
 
 def save_picture(picture: Picture, path: Path) -> SavedFile:
-    """Write by the path's ending, atomically (a reader sees the old file or the whole new one), and read back.
+    """Writes a picture in the format of the path's ending, atomically, and reads it back.
 
-    Raises InvalidRequest for an unknown ending, StorageFull where the disk refuses.
+    A reader sees the old file or the whole new one. Raises InvalidRequest for an unknown ending, StorageFull if the disk
+    refuses.
     """
     file_format = FORMAT_BY_ENDING[path.suffix.lower()]
     loses_alpha = picture.alpha is not None and file_format in WITHOUT_ALPHA
@@ -137,7 +142,7 @@ def save_picture(picture: Picture, path: Path) -> SavedFile:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a whole file or none: a kill at any moment leaves no half file under the final name. Raises StorageFull."""
+    """Writes a file completely or not at all: if the process is killed, no half-written file has the final name. Raises StorageFull."""
     try:
         replace_file(path, lambda temporary: temporary.write_bytes(data))
     except OSError as error:
@@ -145,7 +150,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def _check_place(path: Path, inputs: Sequence[Path]) -> None:
-    """Raises InvalidRequest; OSError and ValueError where the name itself cannot be looked up."""
+    """Raises InvalidRequest if the output is no plain file, has no folder, or is an input; OSError or ValueError if the name
+    cannot be looked up.
+    """
     try:
         there = path.stat()
     except FileNotFoundError:
@@ -161,7 +168,7 @@ def _check_place(path: Path, inputs: Sequence[Path]) -> None:
 
 
 def result_name(original: str, seed: int) -> str:
-    """Of a result's file, after the original's."""
+    """Returns the name of a result's file, made from the original's name and the seed: "beach" and 42 give "beach-42.png"."""
     ending = f"-{seed}.png"
     return file_stem(original, MAX_NAME_BYTES - len(ending)) + ending
 
@@ -171,12 +178,12 @@ def _full(path: Path, error: OSError) -> StorageFull:
 
 
 def _hint_for(error: OSError) -> tuple[str, bool]:
-    """What to do, and whether it is for want of space."""
+    """Returns what to do, and whether the disk is full."""
     return ("Free some space.", True) if error.errno in FULL else ("", False)
 
 
 def encoded(picture: Picture, file_format: str) -> bytes:
-    """The bytes of a file. file_format: one of FORMAT_BY_ENDING's."""
+    """Returns the bytes of a picture's file. file_format: one of FORMAT_BY_ENDING's values."""
     buffer = io.BytesIO()
     options: dict[str, object] = dict(OPTIONS[file_format])
     if picture.icc_profile and file_format != "BMP":
@@ -188,10 +195,10 @@ def encoded(picture: Picture, file_format: str) -> bytes:
 
 
 def _exif_with_date(taken: str, file_format: str) -> bytes:
-    """The date alone: the place (GPS), the camera and the orientation, which the pixels already have, stay behind.
+    """Returns EXIF that holds only the date. Place (GPS), camera and orientation are left out; the pixels are already upright.
 
-    As bytes: an Exif object that holds nothing but a sub-folder counts as empty for PNG and AVIF. Pillow's compressed TIFF
-    has no such sub-folder, so there the plain date of the file says it.
+    The result is bytes, because PNG and AVIF treat an Exif object with nothing but a sub-folder as empty. Pillow's compressed
+    TIFF has no such sub-folder, so a TIFF gets the plain date of the file.
     """
     exif = Image.Exif()
     if file_format == "TIFF":

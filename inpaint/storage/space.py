@@ -1,4 +1,4 @@
-"""How much room the disk has left: asked before work begins, so that a result has a place when it is done. Knows no models and no page."""
+"""Checks how much room the disk has before work begins, so that a finished result has a place. Knows no models and no page."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ MEGABYTE = 10**6
 
 
 class Space:
-    """folders: where is written. megabytes: what their disks must have free."""
+    """Compares the free space of some folders with a minimum. folders: written to by the server. megabytes: what their disks
+    must have free.
+    """
 
     def __init__(self, folders: Sequence[Path], megabytes: float) -> None:
         self._folders, self._floor = folders, megabytes * MEGABYTE
 
     @property
     def shortage(self) -> str:
-        """One sentence that names no place of this machine; "" where there is room, and where nobody can say."""
+        """One sentence that names no path of this machine; "" if there is room or the system does not say."""
         free = min((free for folder in self._folders if (free := free_bytes(folder)) is not None), default=None)
         if free is None or free >= self._floor:
             return ""
         return f"The server's disk is almost full: {free / MEGABYTE:,.0f} MB are free, and {self._floor / MEGABYTE:,.0f} MB have to be."
 
     def check(self) -> None:
-        """Raises StorageFull where a result might find no room."""
+        """Raises StorageFull if a result might find no room."""
         if shortage := self.shortage:
             raise StorageFull(shortage, "Free some space there.")
 
 
 def free_bytes(folder: Path) -> int | None:
-    """For this user, on the disk of a folder or of the nearest one above it that is there; None where the system does not say."""
+    """Returns the bytes that this user may still write on the folder's disk; None if the system does not say.
+
+    If the folder does not exist, the nearest existing folder above it is asked.
+    """
     for place in (folder, *folder.parents):
         try:
             return shutil.disk_usage(place).free

@@ -1,4 +1,4 @@
-"""Results that the disk did not take, in memory: the newest few, for a while, so that they can still be downloaded. Knows no page."""
+"""Keeps the newest results in memory for a while if they could not be written to disk, so that they can be downloaded. Knows no page."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from inpaint.storage.results import SavedFile, encoded
 
 KEPT_SECONDS = 900.0
 MOST_BYTES = 512 * 10**6
-"""Of files; the newest run's stay even where they alone are more."""
+"""Size limit of all kept files. The newest run's files stay even if they alone exceed it."""
 
 
 @dataclass(frozen=True)
 class Unsaved:
-    """A file that lies nowhere. key: cannot be guessed; whoever has it may download the file."""
+    """A file that exists only in memory. key: cannot be guessed; whoever has it may download the file."""
 
     key: str
     name: str
@@ -34,12 +34,12 @@ class Unsaved:
 
     @property
     def address(self) -> str:
-        """Relative to the page's."""
+        """The file's address, relative to the page's."""
         return f"kept/{self.key}/{quote(self.name)}"
 
 
 class Shelf:
-    """Used from several threads. clock: seconds that only grow."""
+    """Holds unsaved files; threads may share it. clock: returns seconds that only increase."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_BYTES) -> None:
         self._clock, self._most = clock, most_bytes
@@ -47,7 +47,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     def take(self, files: list[tuple[str, bytes]]) -> list[Unsaved]:
-        """Keep the files (name, content) of one run; older ones leave for them."""
+        """Keeps the files (name, content) of one run, and drops older ones to make room."""
         new = [Unsaved(secrets.token_urlsafe(24), name, data, self._clock()) for name, data in files]
         with self._lock:
             self._drop_old()
@@ -67,7 +67,7 @@ class Shelf:
 
 
 def encode_result(picture: Picture, path: Path) -> tuple[SavedFile, bytes]:
-    """As `save_picture` writes a result, without a disk: what a reader of the file sees, and the file."""
+    """Encodes a result as `save_picture` would, but in memory. Returns what a reader of the file sees, and the file's bytes."""
     data = encoded(picture, "PNG")
     with Image.open(io.BytesIO(data)) as image:
         return SavedFile(path, Picture(np.array(image), picture.name)), data

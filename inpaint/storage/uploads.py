@@ -1,4 +1,4 @@
-"""Opening pictures and masks that people hand in: limits before decoding, EXIF rotation, every mode to 8-bit RGB or RGBA.
+"""Opens pictures and masks that people hand in: checks limits before decoding, rotates by EXIF, and converts every mode to 8-bit RGB(A).
 
 Takes bytes, never a path from a request. Knows no models and no page.
 """
@@ -25,11 +25,11 @@ from inpaint.core.picture import Picture
 from inpaint.errors import ImageTooLarge, InpaintError, OutOfMemory, UnreadableImage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "DIB", "GIF")
-"""Tried in turn by content, never by the file's name."""
+"""Formats that Pillow tries in turn. The file's content decides, never its name."""
 
 READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF"
 CONVERTED_MODES = frozenset({"CMYK", "LAB"})
-"""Their colours are converted to sRGB, so an embedded profile, whatever it is, says nothing of the result any more."""
+"""Modes whose colours are converted to sRGB. An embedded profile then no longer describes the result."""
 
 EXIF_IFD, DATE_TAKEN, DATE_CHANGED, ORIENTATION = 0x8769, 36867, 306, 274
 XMP = ("xmp", "XML:com.adobe.xmp")
@@ -42,7 +42,10 @@ SCALED_TO_EIGHT = "The picture was scaled from more than 8 bits a channel to 8."
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it was handed in, kept whole. name: for display and for naming results, never used as a path. path: where it was read."""
+    """A file as it was handed in, unchanged.
+
+    name: for display and for naming results, never used as a path. path: where the file was read from, if known.
+    """
 
     name: str
     data: bytes
@@ -50,12 +53,14 @@ class Upload:
 
     @classmethod
     def own(cls, path: Path) -> Upload:
-        """A file that this app wrote, as a PNG larger than the file that was handed in. Raises UnreadableImage."""
+        """Reads a file that this app wrote. No size limit applies, since a result's PNG may be larger than the upload. Raises
+        UnreadableImage.
+        """
         return cls.from_path(path, PictureLimits(max_file_megabytes=sys.maxsize))
 
     @classmethod
     def handed_in(cls, path: Path, limits: PictureLimits) -> Upload:
-        """A file among the uploads; nobody is told where those lie. Raises UnreadableImage, ImageTooLarge."""
+        """Reads a file from the uploads. Errors do not reveal where uploads are stored. Raises UnreadableImage, ImageTooLarge."""
         try:
             return cls.from_path(path, limits)
         except UnreadableImage as error:
@@ -64,21 +69,21 @@ class Upload:
 
     @classmethod
     def from_path(cls, path: Path, limits: PictureLimits) -> Upload:
-        """Raises UnreadableImage, ImageTooLarge."""
+        """Reads a file. Raises UnreadableImage, and ImageTooLarge if the file has more bytes than the limits allow."""
         try:
             if not path.is_file():
                 raise UnreadableImage(f"{path} is not a file." if path.exists() else f"There is no file {path}.")
             size = path.stat().st_size
             if size > limits.max_file_megabytes * 1_000_000:
                 raise ImageTooLarge(f"{path.name} has {size / 1e6:.0f} MB; the limit is {limits.max_file_megabytes} MB.")
-            # Some kernel files call themselves empty and then never end.
+            # Some kernel files report a size of 0 and then never end.
             return cls(unicodedata.normalize("NFC", path.name), path.read_bytes() if size else b"", path)
         except (OSError, ValueError) as error:
             raise UnreadableImage(f"{path} cannot be read: {_reason(error)}.") from None
 
 
 def read_picture(upload: Upload, limits: PictureLimits) -> Picture:
-    """The picture as 8-bit RGB or RGBA, upright. Raises UnreadableImage, ImageTooLarge."""
+    """Returns the picture as 8-bit RGB or RGBA, upright. Raises UnreadableImage, ImageTooLarge."""
     notices: list[str] = []
     with reading(upload.name, limits):
         image = opened(upload, limits)
@@ -93,10 +98,10 @@ def read_picture(upload: Upload, limits: PictureLimits) -> Picture:
 
 @contextlib.contextmanager
 def reading(name: str, limits: PictureLimits) -> Generator[None]:
-    """Whatever a reader raises becomes one sentence: on damaged files Pillow's readers raise nearly every built-in error.
+    """Turns every error of a picture reader into one of ours with one sentence, and hides the readers' warnings.
 
-    Seen in 6,000 files with flipped or missing bytes: OSError, SyntaxError, ValueError, RuntimeError, IndexError, KeyError,
-    TypeError, struct.error. Their warnings say nothing that a person could act on.
+    On 6,000 files with flipped or missing bytes, Pillow's readers raised OSError, SyntaxError, ValueError, RuntimeError,
+    IndexError, KeyError, TypeError and struct.error.
     """
     try:
         with warnings.catch_warnings():
@@ -114,7 +119,7 @@ def reading(name: str, limits: PictureLimits) -> Generator[None]:
 
 
 def opened(upload: Upload, limits: PictureLimits) -> Image.Image:
-    """The first frame, its size checked; its pixels are not decoded yet."""
+    """Opens the first frame and checks its size. Its pixels are not decoded yet."""
     if not upload.data:
         raise UnreadableImage(f"{upload.name} is empty (0 bytes).")
     _register_heif()
@@ -128,12 +133,17 @@ def opened(upload: Upload, limits: PictureLimits) -> Image.Image:
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
-    """Whether Pillow will take 16-bit colours for 8-bit ones as it decodes; only the raw mode of what is not loaded yet tells."""
+    """Returns whether Pillow will reduce 16-bit colours to 8 bits while decoding. Only the raw mode of an image that is not
+    loaded yet shows it.
+    """
     return image.mode in ("RGB", "RGBA") and any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
 
 
 def _has_more_frames(image: Image.Image) -> bool:
-    """Not for MPO, a phone's JPEG with a depth map or a twin behind the picture. A damaged second frame counts."""
+    """Returns whether a file has more than one frame; a damaged second frame counts.
+
+    MPO, a phone's JPEG with a depth map or a second picture behind the first, counts as one frame.
+    """
     try:
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
     except Exception:
@@ -157,8 +167,10 @@ def _check_size(name: str, size: tuple[int, int], limits: PictureLimits) -> None
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """By the EXIF orientation; a damaged EXIF block counts as none. What no browser turns a picture by is not heeded: XMP, and EXIF
-    that lies in a PNG's text."""
+    """Returns the image rotated by its EXIF orientation. A damaged EXIF block counts as none.
+
+    Like browsers, it ignores an orientation in XMP, and EXIF stored in a PNG's text.
+    """
     _forget_xmp(image)
     try:
         alone = Image.Exif()
@@ -171,7 +183,9 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def _forget_xmp(image: Image.Image) -> None:
-    """Pillow would turn a picture by it where EXIF says nothing: a TIFF while it is decoded, a PNG by what stands behind its pixels."""
+    """Removes XMP, which Pillow would otherwise use to rotate a picture without EXIF orientation: a TIFF during decoding, a PNG
+    after its pixels.
+    """
     for key in XMP:
         image.info.pop(key, None)
 
@@ -186,14 +200,16 @@ def _date_taken(image: Image.Image) -> str | None:
 
 
 def _kept_profile(image: Image.Image) -> bytes | None:
-    """The profile, where it still describes the pixels after they became RGB."""
+    """Returns the colour profile if it still describes the pixels after conversion to RGB."""
     profile = image.info.get("icc_profile")
     fits = isinstance(profile, bytes) and profile[16:20] == b"RGB " and image.mode not in CONVERTED_MODES
     return profile if fits else None
 
 
 def eight_bit(image: Image.Image, notices: list[str]) -> Image.Image:
-    """Any mode that Pillow reads -> RGB, or RGBA where there is transparency."""
+    """Converts any mode that Pillow reads to RGB, or to RGBA if there is transparency. It appends a notice for each conversion
+    that loses something.
+    """
     if image.mode in ("RGB", "RGBA") and not image.has_transparency_data:
         return image.convert("RGB") if image.mode == "RGB" else image
     if image.mode.startswith(("I", "F")):
@@ -209,7 +225,9 @@ def eight_bit(image: Image.Image, notices: list[str]) -> Image.Image:
 
 
 def _scaled_to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """[H, W] of any integer or float range -> uint8: 16-bit by 257, floats from 0..1, anything larger by its maximum."""
+    """Scales [H, W] of any integer or float range to uint8: 16-bit values from 0..65535, floats from 0..1 or 0..255, larger ones
+    by their maximum.
+    """
     numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     highest = float(numbers.max())
     if np.issubdtype(values.dtype, np.floating):
@@ -220,7 +238,7 @@ def _scaled_to_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
-    """Through the embedded profile where there is a usable one, else by Pillow's plain formula."""
+    """Converts by the embedded profile if there is a usable one, else by Pillow's plain formula."""
     profile = image.info.get("icc_profile")
     if isinstance(profile, bytes):
         with contextlib.suppress(ImageCms.PyCMSError, OSError):

@@ -1,1 +1,1 @@
-"""The page. The only room that imports gradio."""
+"""The web page. Only this room imports gradio."""

@@ -1,4 +1,4 @@
-"""The page's own kinds of components: a gr.HTML whose events are declared, and controls that take one file. Knows no jobs."""
+"""Base classes for the page's own components: a gr.HTML with declared events, and controls that take one file. Knows no jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradio.data_classes import FileData, ListFiles
 
 
 class NoStub(ComponentMeta):
-    """Gradio's metaclass writes a .pyi file beside every component's source at import; a program must not edit itself."""
+    """A metaclass that writes no stub files. Gradio's own metaclass writes a .pyi file beside every component's source at import."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> NoStub:
         if "__init__" in attrs:
@@ -20,11 +20,12 @@ class NoStub(ComponentMeta):
 
 
 class OwnComponent(gr.HTML, metaclass=NoStub):
-    """A gr.HTML that answers to its declared events alone.
+    """A gr.HTML that has only its declared events.
 
-    gr.HTML answers to every word that is quoted in its script with a method bound to itself. Gradio asks each component for its
-    parameters by name to build the page's configuration, and copies that at every visit: a method found there reaches the whole page,
-    the service behind it and the weights of its models, which would be copied too.
+    Gradio's gr.HTML returns an event method for every word that is quoted in its script. Gradio also asks each component for
+    its parameters by name to build the page's configuration, and copies the values at every visit. A method found that way is
+    bound to the component and through it to the whole page, the service and the weights of its models, which would all be
+    copied.
     """
 
     OWN_EVENTS: ClassVar[tuple[str, ...]] = ()
@@ -42,7 +43,9 @@ class OwnComponent(gr.HTML, metaclass=NoStub):
 
 
 class FileField(gr.File, metaclass=NoStub):
-    """A gr.File that takes one file of a call as the path of its upload. Gradio's own leaves an empty temporary file for each."""
+    """A gr.File that gives a call's handler the path of one upload. Gradio's own class leaves an empty temporary file behind for
+    each call.
+    """
 
     is_template = True
 
@@ -51,7 +54,7 @@ class FileField(gr.File, metaclass=NoStub):
 
 
 class FileButton(gr.UploadButton, metaclass=NoStub):
-    """A gr.UploadButton that takes one file of the page in the same way."""
+    """A gr.UploadButton that gives a handler the path of one upload. Gradio's own class leaves an empty temporary file behind."""
 
     is_template = True
 
@@ -60,13 +63,13 @@ class FileButton(gr.UploadButton, metaclass=NoStub):
 
 
 def _path(payload: ListFiles | FileData | None) -> str | None:
-    """Of several files, the first."""
+    """Returns the path of a file, or of the first of several; None if there is none."""
     file = next(iter(payload.root), None) if isinstance(payload, ListFiles) else payload
     return None if file is None else file.path
 
 
 def sent_with(event: gr.EventData, name: str) -> Any:
-    """What the page has sent with an event of one of its components; None where nothing of that name came: any program may send events."""
+    """Returns the value that the page sent with an event under a name; None if it is missing, since any program may send events."""
     try:
         return getattr(event, name)
     except (AttributeError, TypeError):

@@ -1,4 +1,4 @@
-"""Examples: photos with their ready masks, freely licensed (examples/CREDITS.md), and ready words. Knows no widgets."""
+"""Examples: freely licensed photos with masks (examples/CREDITS.md), and prompts ready to use. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ FOLDER = Path(__file__).parent / "examples"
 
 @dataclass(frozen=True)
 class Words:
-    """A ready prompt with what goes with it. model: used where there is such a model. size: "WxH". given: other values by field."""
+    """A prompt ready to use, with its settings.
+
+    model: selected if there is such a model. size: "WxH". given: other values by field.
+    """
 
     title: str
     prompt: str
@@ -32,7 +35,8 @@ class Words:
 class Shot:
     """A photo and one of the masks that go with it, by file name.
 
-    words: None = filled from the picture itself. only_fills: the words are put into the form, and the person runs them.
+    words: the prompt; None = the area is filled from the picture itself. only_fills: True if the example only fills in the
+    form, and the person then presses Run.
     """
 
     name: str
@@ -76,7 +80,7 @@ DRAWING_SHOTS = (
     Shot("strawberry", "A strawberry on the table", "coffee", Words("A strawberry", "a strawberry")),
     Shot("balloon", "A balloon in the sky", "rocket", Words("A balloon", "a balloon")),
 )
-"""For a model that knows a few things only: shown where those are among them."""
+"""Examples for a model with a small vocabulary. Each is shown only if a model on this machine knows its prompt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ class Example:
 
 
 def load_examples(limits: PictureLimits, known: Collection[str]) -> dict[str, Example]:
-    """All examples by name. known: the prompts that a model here knows, for those that need it."""
+    """Returns all examples by name. known: prompts of the small-vocabulary models on this machine; examples that draw need one of them."""
     drawing = (shot for shot in DRAWING_SHOTS if shot.words and shot.words.prompt in known)
     return {shot.name: _load(shot, limits) for shot in (*drawing, *ERASE_SHOTS, FILLING_SHOT)}
 

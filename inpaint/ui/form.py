@@ -1,6 +1,6 @@
-"""The settings of a run as widgets: one table maps a control to its field, to read the form and to fit it to a model.
+"""The controls of a run as widgets. One table maps each widget to its field, to read the form and to adapt it to a model.
 
-A control shows because the spec has a limit for it. Compares no model names.
+A control is visible if the model's spec has a limit for it. This module compares no model names.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from inpaint.ui.downloads.line import FetchLine
 OF_EVERY_MODEL = ("seed", "count")
 CANDIDATES_ON_PAGE = 4
 SEED_DIGITS = 20
-"""More digits are left to the request's check: Python itself refuses to read thousands of them."""
+"""Longest seed that is read here. Longer text is left to the request's check, since Python refuses to read thousands of digits."""
 
 NOTHING: Mapping[str, Component] = MappingProxyType({})
 
 Chosen = Mapping[tuple[str, str], float]
-"""(model, field) -> the number that the person set."""
+"""Maps (model, field) to the number that the person set."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """One number that some models have. more: what more of it does, in plain words."""
+    """A numeric control that some models have. more: says what a higher value does, in plain words."""
 
     field: str
     label: str
@@ -50,7 +50,7 @@ CONTROLS = (
 
 @dataclass(frozen=True)
 class SettingControls:
-    """The folded settings of one tab. widgets: field name -> widget."""
+    """The settings of one tab, which are folded at first. widgets: field name -> widget."""
 
     widgets: Mapping[str, Component]
     scheduler: gr.Dropdown
@@ -59,19 +59,23 @@ class SettingControls:
         return [*self.widgets.values(), self.scheduler]
 
     def fitted(self) -> list[Component]:
-        """What `fit` may change. An event that lists more as outputs can undo what is being typed there (seen with the seed)."""
+        """Returns the widgets that `fit` may change.
+
+        An event with more outputs than these can undo what is being typed in them, as has happened with the seed.
+        """
         return [*(widget for field, widget in self.widgets.items() if field not in OF_EVERY_MODEL), self.scheduler]
 
     def read(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[str, object]:
-        """Field name -> value, for the controls that the model has."""
+        """Returns field name -> value, for the controls that the model has."""
         fields = {name: values[widget] for name, widget in self.widgets.items() if name in spec.limits or name in OF_EVERY_MODEL}
         fields["seed"] = _typed_number(fields["seed"])
         return fields | ({"scheduler": values[self.scheduler]} if spec.schedulers else {})
 
     def fit(self, spec: ModelSpec, shown: str, chosen: Chosen) -> dict[Component, Any]:
-        """Updates that show what `spec` has; none where it is shown already, so that a late event cannot undo a new one.
+        """Returns updates that show the controls of `spec`, or none if they are shown already, so that a late event cannot undo
+        a newer one.
 
-        shown: the model that the widgets show now. A model's numbers come back as the person left them.
+        shown: the model whose controls are shown now. Each model's numbers return to what the person last set for it.
         """
         if spec.name == shown:
             return {}
@@ -87,7 +91,9 @@ class SettingControls:
         return updates
 
     def restore(self, spec: ModelSpec, given: Mapping[str, Any]) -> dict[Component, Any]:
-        """Updates that show `spec` with the values of `given` (as `read` gave them); what is not given stands at its default."""
+        """Returns updates that show `spec` with the values of `given`, as `read` returned them. Values that are missing become
+        defaults.
+        """
         updates = self.fit(spec, "", {(spec.name, field): given[field] for field in self.widgets if given.get(field) is not None})
         updates[self.widgets["seed"]] = "" if given.get("seed") is None else str(given["seed"])
         updates[self.widgets["count"]] = given.get("count") or 1
@@ -96,10 +102,10 @@ class SettingControls:
         return updates
 
     def bind(self, shown: gr.State, chosen: gr.State) -> None:
-        """Keep what the person sets, by model. Called inside the Blocks context.
+        """Remembers the numbers that the person sets, for each model. Called inside the Blocks context.
 
-        The numbers are kept here rather than read when a model changes: by then a widget's old value may lie outside its
-        new limits, which Gradio refuses before any handler runs.
+        They are remembered at once and not read when the model changes: by then an old value may lie outside the new limits,
+        and Gradio would refuse it before any handler runs.
         """
         for field, widget in self.widgets.items():
             if isinstance(widget, gr.Slider):
@@ -114,12 +120,12 @@ class SettingControls:
 
 
 def able(specs: Iterable[ModelSpec], task: Task) -> list[ModelSpec]:
-    """Those that can, with the controls that they have for it."""
+    """Returns the specs that can do a task, with the controls that they have for it."""
     return [spec.on_task(task) for spec in specs if spec.can(task)]
 
 
 def build_sliders(specs: Iterable[ModelSpec], shown: ModelSpec, controls: Iterable[Control]) -> dict[str, Component]:
-    """A slider for every control that one of the specs has, fitted to the one shown first. Returns them by field."""
+    """Returns, by field, a slider for every control that one of the specs has. They start with the values of the model shown first."""
     sliders: dict[str, Component] = {}
     for control in controls:
         having = [spec for spec in specs if control.field in spec.limits]
@@ -130,7 +136,10 @@ def build_sliders(specs: Iterable[ModelSpec], shown: ModelSpec, controls: Iterab
 
 
 def build_settings(specs: Iterable[ModelSpec], shown: ModelSpec, apart: Mapping[str, Component] = NOTHING) -> SettingControls:
-    """Widgets for every control that one of the specs has, fitted to the one shown first. apart: sliders that stand elsewhere."""
+    """Builds widgets for every control that one of the specs has, with the values of the model shown first.
+
+    apart: sliders that are placed elsewhere on the page.
+    """
     folded = build_sliders(list(specs), shown, [control for control in CONTROLS if control.field not in apart])
     widgets: dict[str, Component] = {**apart, **folded}
     scheduler = gr.Dropdown(
@@ -167,7 +176,9 @@ def _remember(field: str, value: float, shown: str, chosen: Chosen) -> Chosen:
 
 
 def _typed_number(text: Any) -> object:
-    """None for nothing typed; text that is no number is left for the request's own check to refuse."""
+    """Returns what was typed as a whole number, or None if nothing was typed. Other text is returned as it is, for the request's
+    check to refuse.
+    """
     typed = str(text or "").strip().replace(",", "")
     return int(typed) if typed.removeprefix("-").isdecimal() and len(typed) <= SEED_DIGITS else typed or None
 
@@ -178,9 +189,10 @@ def _scheduler_choices(spec: ModelSpec) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class WordsForm:
-    """What a run should make: words, a model and its settings. shown: the model that the settings show now.
+    """The form of a run: prompt, model and settings.
 
-    chosen: the numbers that the person set, by model. refusals: where the negative words stand, shown for models that read them.
+    refusals: the box with the negative prompt, shown for models that read one. shown: the model whose settings are shown.
+    chosen: the numbers that the person set, by model.
     """
 
     prompt: gr.Textbox
@@ -194,23 +206,25 @@ class WordsForm:
     chosen: gr.State
 
     def inputs(self) -> list[Component]:
-        """All that a run reads."""
+        """Returns all widgets that a run reads."""
         return [self.prompt, self.negative, self.model, *self.settings.all()]
 
     def note_parts(self) -> list[Any]:
-        """The line about the model, and its Download button."""
+        """Returns the line about the model, and its Download button."""
         return [self.note, self.fetch.button]
 
     def fitted(self) -> list[Any]:
-        """What `fit` may change, and what is told of the model."""
+        """Returns the widgets that `fit` may change, and those that describe the model."""
         return [self.shown, self.refusals, *self.note_parts(), *self.settings.fitted()]
 
     def filled(self) -> list[Any]:
-        """What `restore` may change. An event that lists these must come seldom: a late answer undoes what is being typed."""
+        """Returns the widgets that `restore` may change. Events should list them rarely, since a late answer undoes what is
+        being typed.
+        """
         return [*self.fitted(), *self.inputs(), self.chosen]
 
     def fit(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[Any, Any]:
-        """Show what `spec` has."""
+        """Returns updates that show the controls of `spec`."""
         return {
             **self.settings.fit(spec, values[self.shown], values[self.chosen]),
             self.shown: spec.name,
@@ -218,15 +232,18 @@ class WordsForm:
         }
 
     def read(self, spec: ModelSpec, values: Mapping[Component, Any]) -> dict[str, object]:
-        """Field name -> value, for what the model has."""
+        """Returns field name -> value, for the fields that the model has."""
         negative = {"negative_prompt": values[self.negative]} if spec.negative_prompt else {}
         return {"prompt": values[self.prompt], "model": spec.name, **negative, **self.settings.read(spec, values)}
 
     def restore(
         self, spec: ModelSpec, given: Mapping[str, Any], chosen: Chosen, model: str | None = None, typed: str = ""
     ) -> dict[Any, Any]:
-        """Put back what `read` gave. model: what the box of models said, where that was not the spec's name. typed: words that
-        stand in the prompt by now, and stay."""
+        """Returns updates that put back what `read` returned.
+
+        model: what the model dropdown showed, if that was not the spec's name. typed: a prompt that was typed since, and
+        stays.
+        """
         negative = {self.negative: given["negative_prompt"]} if "negative_prompt" in given else {}
         numbers = {(spec.name, field): given[field] for field in spec.limits if given.get(field) is not None}
         return {

@@ -1,4 +1,4 @@
-"""Pictures as data URLs, for the page's own components."""
+"""Encodes pictures as data URLs, for the page's own components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole page: bar, tabs, HTTP endpoints, and how it is served. Knows no engine's insides."""
+"""The whole page: bar, tabs and HTTP endpoints, and how it is served. Knows nothing of how engines work."""
 
 from __future__ import annotations
 
@@ -54,14 +54,15 @@ HERE = Path(__file__).parent
 THUMBNAIL_SIDE = 240
 
 QUICK_EVENTS = 16
-"""Events that only open, plan or show something run side by side: one person's large photo must not hold up another's brush."""
+"""How many events that only open, plan or show something may run at once, so that one person's large photo does not delay another's
+brush."""
 
 MOST_EVENTS = 1000
-"""That wait in Gradio's own queue; jobs wait in ours. Unless it is said, a ZeroGPU Space has room for one."""
+"""How many events may wait in Gradio's own queue; jobs wait in the app's queue. Without it a ZeroGPU Space has room for only one."""
 
 
 class Page(gr.Blocks):
-    """Blocks that know how they are to be served, so that `demo.launch()` alone gives the whole app (a Space does that)."""
+    """Gradio Blocks that know how they must be served. `demo.launch()` alone starts the whole app, as a Space does."""
 
     fetches: FetchHandlers
 
@@ -72,26 +73,31 @@ class Page(gr.Blocks):
         service.housekeeper.watch(self.open_files)
 
     def open_files(self) -> set[Path]:
-        """What the pages of this server have open, on any thread: uploads, results and chains, in the states that Gradio keeps."""
-        holder = getattr(self, "state_holder", None)  # there is none before the launch
+        """Returns the files that pages of this server have open: uploads, results and chains, from the states that Gradio keeps.
+        Any thread may call it.
+        """
+        holder = getattr(self, "state_holder", None)  # it does not exist before the launch
         sessions = list(holder.session_data.values()) if holder else []
         states = [state for session in sessions for state in list(session.state_data.values())]
         return {path for state in states if isinstance(state, (Session, Chain)) for path in state.files}
 
     def get_config_file(self) -> Any:
-        """Without the heartbeat, a stream that every tab holds: a browser has six connections to a server, and each run needs one."""
+        """Returns Gradio's configuration with the heartbeat turned off. The heartbeat is a stream held open by every tab.
+
+        A browser has only six connections to a server, and each run needs one.
+        """
         return {**super().get_config_file(), "connect_heartbeat": False}
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
-        """Gradio's own, which takes no file but an upload; its refusal of a call becomes a sentence for the caller."""
+        """Calls Gradio's method, which accepts no file but an upload, and turns what it refuses into a sentence for the caller."""
         if block_fn.fn is None:
-            raise gr.Error(NO_CALL, print_exception=False)  # it is done in the browser alone
+            raise gr.Error(NO_CALL, print_exception=False)  # this function runs only in the browser
         with refusals(block_fn.inputs, inputs):
             refuse_addresses(inputs)
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
 
     async def call_function(self, *given: Any, **options: Any) -> Any:
-        """Gradio's own. What an event of the page is refused with is told to its sender, and is no fault for the log."""
+        """Calls Gradio's method. An error of this app goes to the sender of the event, and not into the log."""
         try:
             return await super().call_function(*given, **options)
         except InpaintError as error:
@@ -99,14 +105,16 @@ class Page(gr.Blocks):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for the last answer of an event: Gradio keeps its number until that was sent."""
+        """Whether somebody still waits for the last answer of an event. Gradio keeps an event's id until its answer was sent."""
         return any(list(self._queue.pending_event_ids_session.values()))
 
     def launch(self, *args: Any, **options: Any) -> Any:
-        """Gradio's launch with this app's settings, login, look, limits and routes; every option given wins. Raises BadConfig where others
-        would reach the server without a login, and nobody said that it is meant."""
+        """Calls Gradio's launch with this app's settings, login, look, limits and routes. Options that are given override them.
+
+        Raises BadConfig if others could reach the server without a login and the settings do not allow that.
+        """
         config = self.service.config
-        gr.set_static_paths(config.data_dir / "results")  # else Gradio would copy each result that it serves into its cache
+        gr.set_static_paths(config.data_dir / "results")  # otherwise Gradio copies each result that it serves into its cache
         settings = replace(
             config.settings, host=options.get("server_name", config.settings.host), share=bool(options.get("share", config.settings.share))
         )
@@ -151,21 +159,21 @@ class Page(gr.Blocks):
         return launched
 
     def has_call(self, name: str) -> bool:
-        """Whether programs may call it."""
+        """Returns whether programs may call a function of this name."""
         return any(function.api_name == name and function.api_visibility != "private" for function in self.fns.values())
 
     def has_event(self, event: str) -> bool:
-        """Whether an event waits or runs, or its answer was not fetched yet."""
+        """Returns whether an event waits or runs, or its answer has not been fetched yet."""
         pending = list(self._queue.pending_event_ids_session.values())
         return event in self._queue.event_ids_to_events or any(event in events for events in pending)
 
     def has_session(self, session: str) -> bool:
-        """Whether anything was asked for in a session, whose answers it may wait for."""
+        """Returns whether a session has asked for anything and may wait for answers."""
         return session in self._queue.pending_messages_per_session
 
 
 def build_page(service: Service, fetcher: Fetcher | None = None) -> Page:
-    """The app, ready to launch. Loads no model. fetcher: for tests, which download nothing."""
+    """Builds the app, ready to launch, without loading a model. fetcher: replaced by tests, which download nothing."""
     models, settings = service.models, service.config.settings
     known = [words for spec in models.specs.values() if spec.knows and models.is_available(spec, "inpaint") for words in spec.knows]
     generating, reimagining = (able(models.ranked(task), task) for task in ("generate", "image-to-image"))
@@ -208,7 +216,7 @@ def _build_edit(service: Service, first: Choice, examples: Mapping[str, Example]
 
 
 def _shown_first(models: Models) -> Choice:
-    """The model of an edit without words; where none is on this machine, the one that could be got."""
+    """Returns the model of an edit without a prompt. If none is on this machine, it is one that could be downloaded."""
     try:
         return models.default("inpaint", has_prompt=False)
     except ModelUnavailable:
@@ -216,7 +224,7 @@ def _shown_first(models: Models) -> Choice:
 
 
 def _known_at_first(models: Models) -> Mapping[str, str]:
-    """By model, what is said of the one that would read words if it knows a few things only: as the page says after it has loaded."""
+    """Returns, by model name, the line about a small vocabulary. It is shown if the default model for prompts has one."""
     with contextlib.suppress(ModelUnavailable):
         reader = models.default("inpaint", has_prompt=True).spec
         if reader.knows:

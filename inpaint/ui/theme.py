@@ -1,4 +1,4 @@
-"""Gradio's theme brought to this app's colours and sizes; the rest of the look stands in style.css."""
+"""Gradio's theme with this app's colours and sizes. style.css defines the rest of the look."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SYSTEM_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sa
 
 
 def build_theme() -> gr.themes.Base:
-    """No font from outside. Colours are variables of style.css, which has a light and a dark set of them."""
+    """Returns the theme. It loads no font from outside; its colours are variables that style.css defines for light and for dark."""
     theme = gr.themes.Base(
         font=SYSTEM_FONT,
         font_mono=SYSTEM_MONO,

@@ -1,4 +1,4 @@
-"""The sentences of the page that depend on a state: progress, plan, model line. Knows no widgets."""
+"""The page's sentences that depend on a state: progress, plan and the line about the model. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -32,23 +32,28 @@ STAGES: Mapping[str, str] = {
 }
 
 REFUSED_LINE = '<p class="ip-message ip-error ip-refused" role="alert"></p>'
-"""Where refusals.html tells what the server, or a proxy before it, refused. No event's output: Gradio leaves it alone."""
+"""The place where refusals.html shows what the server, or a proxy in front of it, refused. No event has it as an output, so Gradio
+does not change it."""
 
 THEME_BUTTON = """<button type="button" id="theme-button" onclick="inpaintToggleTheme()">
 <span class="ip-when-light">Dark</span><span class="ip-when-dark">Light</span></button>"""
-"""Both names stand in the page and the style sheet shows one: Gradio writes a button's own text anew when it likes."""
+"""The theme button. Both labels are in the page and the style sheet shows one, because Gradio may rewrite a button's own text."""
 
 ENDINGS: Mapping[str, str] = {"cancel": "Stopping after this step.", "keep": "Finishing with what is there."}
 
 QUOTED = 40
-"""Characters of a prompt that a sentence repeats."""
+"""How many characters of a prompt a sentence repeats."""
 
 SLOW_HERE = "Without a GPU a run takes minutes."
-"""Said of models that bound their working extent on a CPU because a step takes seconds there."""
+"""Shown for models whose working extent is limited on a CPU because a step takes seconds there."""
 
 
 def progress_sentence(progress: Progress | None, before: int, gone: float, left: float | None, ending: str = "") -> str:
-    """before: jobs of others that run first. gone, left: seconds; left is None where nothing is known yet. ending: of jobs.Job."""
+    """Returns the sentence about a job's progress.
+
+    before: jobs of others that run first. gone, left: seconds; left is None if it is unknown. ending: how the job is being
+    ended, as jobs.Job names it.
+    """
     if ending:
         return f"{ENDINGS[ending]} {gone:.0f} s elapsed."
     if progress is None and before:
@@ -62,7 +67,7 @@ def progress_sentence(progress: Progress | None, before: int, gone: float, left:
 
 
 def _counted(step: int, total: int) -> str:
-    """Before the first one is done, how many there will be."""
+    """Returns the step of the total. Before the first step is done it returns only the total."""
     return f"step {step} of {total}" if step else "1 step" if total == 1 else f"{total} steps"
 
 
@@ -77,13 +82,13 @@ def _seconds(seconds: float) -> str:
 
 
 def preview_html(url: str) -> str:
-    """A frame of a picture in the making. url: made here, as a data URL."""
+    """Returns a frame of a picture that is being made. url: a data URL made by this app."""
     return f'<img src="{url}" alt="The picture so far">'
 
 
 def error_html(error: InpaintError) -> str:
     hint = f"<p>{escape(error.hint)}</p>" if error.hint else ""
-    kind = "ip-error ip-stopped" if isinstance(error, EditCancelled) else "ip-error"  # the title of a hidden tab tells them apart
+    kind = "ip-error ip-stopped" if isinstance(error, EditCancelled) else "ip-error"  # head.html sets the tab's title by this class
     return f'<div class="ip-message {kind}" role="alert"><strong>{escape(error.message)}</strong>{hint}</div>'
 
 
@@ -92,7 +97,7 @@ def notice_html(notices: Sequence[str]) -> str:
 
 
 def downloads_html(addresses: Sequence[str]) -> str:
-    """Links to results that are in memory only."""
+    """Returns links to results that are only in memory."""
     links = " ".join(
         f'<a href="{escape(address)}" download>Download{f" {k}" if len(addresses) > 1 else ""}</a>'
         for k, address in enumerate(addresses, start=1)
@@ -101,12 +106,12 @@ def downloads_html(addresses: Sequence[str]) -> str:
 
 
 def reason_html(reason: str) -> str:
-    """Why Run is disabled."""
+    """Returns the line that says why Run is disabled."""
     return f'<p class="ip-note">{escape(reason)}</p>'
 
 
 def plan_html(region: Region) -> str:
-    """What will happen when Run is pressed, before it happens."""
+    """Returns the line that says what will happen when Run is pressed."""
     size = "its own size" if region.scale == 1 else f"{region.working} px ({region.scale:.2g}x)"
     return (
         f'<p class="ip-plan"><strong>Plan.</strong> The model sees {region.crop.width} x {region.crop.height} px around your mask, '
@@ -115,7 +120,7 @@ def plan_html(region: Region) -> str:
 
 
 def made_line(title: str, seed: int, report: RunReport) -> str:
-    """Says which seed, steps, time and model made a picture. title: the model's."""
+    """Returns a line with the seed, steps, time and model that made a picture. title: the model's title."""
     steps, stopped = report.sampling.num_inference_steps, report.stopped_at
     if stopped and report.seeds[stopped.candidate - 1] == seed:
         counted = f"{stopped.step} of {stopped.total} steps, "
@@ -129,7 +134,10 @@ def line_html(line: str) -> str:
 
 
 def model_html(spec: ModelSpec, models: Models, task: Task, reason: str = "", by_button: bool = False) -> str:
-    """Which model runs, where, why, and what it costs; computed figures say so. by_button: a Download button stands beside it."""
+    """Returns the line about a model: what runs where, why, and what it costs; estimates are marked.
+
+    by_button: whether a Download button is beside the line.
+    """
     why = f" {escape(reason[:1].upper() + reason[1:])}." if reason else ""
     if not models.is_available(spec, task):
         return f'<p class="ip-note">{escape(_offer(spec, task, by_button))}</p>'
@@ -140,12 +148,12 @@ def model_html(spec: ModelSpec, models: Models, task: Task, reason: str = "", by
 
 
 def missing_html(error: InpaintError) -> str:
-    """How to get a model; that there is none is told beside Run."""
+    """Returns the line that says how to get a model. The line beside Run already says that there is none."""
     return f'<p class="ip-note">{escape(error.hint)}</p>'
 
 
 def knows_html(spec: ModelSpec, prompt: str, models: Models) -> str:
-    """What a model that knows a few things only is good for, and whether the prompt names one of them."""
+    """Returns the lines about a model with a small vocabulary: what it is good for, and whether it knows the prompt."""
     better = next((other for other in models.specs.values() if other.can("inpaint") and other.prompt and not other.knows), None)
     lines = [f"{spec.title} is a small demonstration model: it draws {len(spec.knows)} things, as simple drawings."]
     if better:
@@ -174,13 +182,13 @@ def _cost(spec: ModelSpec, models: Models, task: Task) -> str:
 
 
 def download_label(spec: ModelSpec, task: Task) -> str:
-    """Short: the whole of it stands in the line above the button."""
+    """Returns the short label of the Download button. The line above the button has the details."""
     count = bytes_to_fetch(spec, task)
     return f"Download ({', '.join([*([_about(count)] if count else []), spec.licence or 'licence not stated'])})"
 
 
 def fetch_html(fetch: Fetch) -> str:
-    """How far a download is."""
+    """Returns how far a download is."""
     if not fetch.all_bytes:
         return _bar("", f"Asking the hub what {fetch.spec.title} consists of.")
     done, whole = (f"{number / 1e9:.2f}" for number in (fetch.done_bytes, fetch.all_bytes))
@@ -193,13 +201,13 @@ def _bar(value: str, sentence: str) -> str:
 
 
 def _gigabytes(spec: ModelSpec, task: Task, dtype: str) -> str:
-    """Of what this task needs, where the family says which parts those are; else of all."""
+    """Returns the size of the weights that a task needs if the family says which parts those are, else of all weights."""
     names = {name for turn in FAMILIES[spec.family][task].turns for name in turn.parts} or set(spec.parameters)
     return f"{sum(spec.parameters.get(name, 0) for name in names) * BYTES_PER_PARAMETER[dtype] / 1e9:.1f} GB"
 
 
 def _about(count: int) -> str:
-    """Computed, so not to the last byte."""
+    """Returns an estimated size, rounded."""
     return f"about {size_text(count)}"
 
 
@@ -208,5 +216,5 @@ def _offer(spec: ModelSpec, task: Task, by_button: bool) -> str:
         return f"{spec.title} is not complete in its folder on this machine."
     count = bytes_to_fetch(spec, task)
     size = f"{_about(count)} to download" if count else "its size is not stated"
-    way = "" if by_button else f" {how_to_get(spec)}"
-    return f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}.{way}"
+    how = "" if by_button else f" {how_to_get(spec)}"
+    return f"{spec.title} is not on this machine: {size}, {spec.licence or 'licence not stated'}.{how}"

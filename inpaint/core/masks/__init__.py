@@ -1,1 +1,1 @@
-"""The mask, its operations, and what makes a mask that was handed in doubtful."""
+"""The mask, its operations, and the checks that find masks which were probably given by mistake."""

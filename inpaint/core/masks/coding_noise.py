@@ -1,6 +1,7 @@
-"""What a lossy format leaves in a mask beside its edges, and the mask without it. Pure pixels; knows no format.
+"""Removes from a mask the noise that a lossy image format adds near edges. Works on pixels alone and knows no format.
 
-Encoders answer a hard edge with waves on both sides of it ("ringing"), which in a mask would mark pixels that nobody painted.
+Lossy encoders turn a hard edge into faint waves on both sides of it ("ringing"). In a mask these waves would mark pixels that
+nobody painted.
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from inpaint.core.masks.mask import ANTIALIAS_PX
 Pixels = NDArray[np.uint8]
 
 NOISE = 8
-"""Values this near to 0 and 255 are noise wherever they lie."""
+"""Values within this distance of 0 or 255 are treated as exactly 0 or 255, wherever they lie."""
 
 REACH_PX = 16
-"""How far ringing is seen: in a JPEG over the diagonal of a block (10 px), in WebP, AVIF and HEIC farther."""
+"""How far from an edge ringing is found: up to 10 px in a JPEG (the diagonal of a block), farther in WebP, AVIF and HEIC."""
 
 FAINTEST = 32
-"""Of a solid part whose ringing rises over the noise."""
+"""Lowest value of a solid part whose ringing can exceed NOISE; fainter parts need no cleaning."""
 
 EDGE_HIGH, EDGE_LOW, CUT = 0.56, 0.16, 0.6
-"""Shares of the solid part. An edge is hard where it falls from EDGE_HIGH to EDGE_LOW within ANTIALIAS_PX; what is under CUT beside
-one is not painted. A little over half: at JPEG quality 30 the waves reach half. Measured on 24 shapes, JPEG from 30, WebP, AVIF and
-HEIC: nothing is left outside the shape, and of a soft edge (a blur from 3 px on) nothing is lost."""
+"""Shares of the value of the solid part beside an edge. An edge is hard if it falls from EDGE_HIGH to EDGE_LOW within ANTIALIAS_PX.
+Beside a hard edge, pixels under CUT count as unpainted. CUT is a little over half because the waves reach half at JPEG quality 30.
+Measured on 24 shapes in JPEG (quality 30 and up), WebP, AVIF and HEIC: nothing is left outside the shape, and soft edges (blurs of
+3 px and more) lose nothing."""
 
 
 def without_coding_noise(pixels: Pixels) -> Pixels:
-    """uint8 [H, W] -> the same without noise and ringing. Soft edges keep their values, and so does a grey part's inside."""
+    """Returns a mask (uint8 [H, W]) without noise and ringing. Soft edges and the inside of grey parts keep their values."""
     cleaned = np.where(pixels > 255 - NOISE, np.uint8(255), pixels)
     cleaned[pixels < NOISE] = 0
     found = Bounds.around(cleaned > 0)
@@ -41,7 +43,7 @@ def without_coding_noise(pixels: Pixels) -> Pixels:
 
 
 def _is_ringing(pixels: Pixels) -> NDArray[np.bool_]:
-    """bool [H, W]: faint beside a hard edge that is nearer than any soft one."""
+    """Returns bool [H, W]: faint pixels within REACH_PX of a hard edge that are not nearer to a soft edge."""
     around = np.ones((2 * REACH_PX + 1, 2 * REACH_PX + 1), np.uint8)
     solid_value = np.asarray(cv2.dilate(pixels, around), np.uint8)
     solid = pixels >= np.maximum(_share(solid_value, 0.5), NOISE)
@@ -60,10 +62,10 @@ def _beside_hard_edge(pixels: Pixels, solid_value: Pixels) -> NDArray[np.bool_]:
 
 
 def _share(values: Pixels, share: float) -> Pixels:
-    """By a table of 256: 64 MP take no more memory than one byte a pixel."""
+    """Multiplies every value by `share`, rounded up. A table of 256 entries keeps memory at one byte a pixel, even for 64 MP."""
     return np.asarray(cv2.LUT(values, np.ceil(np.arange(256) * share).astype(np.uint8)), np.uint8)
 
 
 def _distance_to(chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """px to the nearest chosen pixel; far beyond any reach where none is chosen."""
+    """Returns the distance in px from each pixel to the nearest chosen one. If none is chosen, the distances exceed any reach used here."""
     return np.asarray(cv2.distanceTransform((~chosen).astype(np.uint8), cv2.DIST_L2, 5), np.float32)

@@ -1,7 +1,7 @@
-"""Finds masks that are probably not what was meant. They are used as they are, and the report says so. Knows no file.
+"""Finds masks that are probably not what the person meant. They are used as they are, and the report mentions the doubt. Knows no file.
 
-A soft mask is no mistake: a blurred brush and a gradient are smooth, where a photo is not. The limits were measured on 20 photos and 20
-soft masks; one photo out of focus and one of the night sky pass for masks, and no mask for a photo.
+A soft mask is not a mistake: blurred brushes and gradients are smooth, photos are not. The limits were measured on 20 photos
+and 20 soft masks. Two photos (one out of focus, one of the night sky) pass for masks, and no mask passes for a photo.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ Pixels = NDArray[np.uint8]
 
 HALF = 128
 NEARLY_PURE = 16
-"""This near to 0 and 255 a value counts as black or white."""
+"""A value within this distance of 0 or 255 counts as black or white."""
 
 GREY_SHARE = 2 / 3
-"""A mask is held against a photo only where more of its pixels than this are neither black nor white."""
+"""Only a mask with at least this share of grey pixels (neither black nor white) is tested for looking like a photo."""
 
 COARSE_PX = 96
-"""Long side at which a photo's content is still seen, and a soft mask's grain no more."""
+"""Long side, in px, to which a mask is shrunk before the test: a photo's content is still visible, the grain of a soft mask is not."""
 
 SMOOTHEST_PHOTO = 5.0
-"""Mean of the absolute second difference of the grey parts, at that size: photos have 6 and more, soft masks up to 4.8."""
+"""From this value on a mask looks like a photo: the mean absolute second difference of the grey parts at a long side of COARSE_PX.
+Photos measure 6 and more, soft masks at most 4.8."""
 
 COLOURED, BRIGHT, COLOURED_SHARE = 48, 32, 0.01
-"""A mask is in colour where in more than this share of its bright pixels the channels lie so far apart: not by a JPEG's noise."""
+"""A mask is in colour if the channels differ by more than COLOURED in more than COLOURED_SHARE of the pixels brighter than BRIGHT.
+JPEG noise alone stays below that."""
 
 DARK = (
     "The mask's brightest value is {greatest} of 255, so the new picture is mixed in at {percent:.2g} % at most. A mask repaints where "
@@ -41,7 +43,7 @@ LIKE_A_PHOTO = (
 
 
 def mask_doubts(mask: Mask) -> tuple[str, ...]:
-    """Sentences that name the likely mistake; none for an ordinary mask and none for a soft one."""
+    """Returns sentences that name the likely mistake, or none for an ordinary or soft mask."""
     if mask.is_empty:
         return ()
     greatest = int(mask.pixels.max())
@@ -51,7 +53,10 @@ def mask_doubts(mask: Mask) -> tuple[str, ...]:
 
 
 def is_coloured(pixels: Pixels) -> bool:
-    """Whether what was handed in as a mask is in colour. pixels: uint8 [H, W, 3]; channel by channel, since numpy is slow along an axis of 3."""
+    """Returns whether an image that was given as a mask is in colour. pixels: uint8 [H, W, 3].
+
+    It works channel by channel, since numpy is slow along an axis of 3.
+    """
     red, green, blue = (pixels[..., channel] for channel in range(3))
     highest = np.maximum(np.maximum(red, green), blue)
     spread = highest - np.minimum(np.minimum(red, green), blue)

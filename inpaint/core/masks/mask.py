@@ -1,6 +1,6 @@
-"""The mask and its operations. 255 = repaint, everywhere, always; values between are soft.
+"""The mask and its operations. In every mask of the app 255 means repaint and 0 means keep; values between are soft.
 
-Knows no model: what a model needs of a mask is made from it in the engines' room.
+This module knows no model. The engines convert a mask into what their model expects.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from inpaint.errors import EmptyMask
 Pixels = NDArray[np.uint8]
 
 ANTIALIAS_PX = 2
-"""How wide the soft rim of a drawn edge is: within it a soft value is taken for antialiasing, not for opacity."""
+"""Width of the soft rim that antialiasing leaves at a drawn edge. Soft values within it are not taken for opacity."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
     """uint8 [H, W], 255 = repaint, 0 = keep. The array is made read-only.
 
-    notices: sentences about what was read otherwise than the file holds it.
+    notices: sentences about what was read differently from how the file stores it.
     """
 
     pixels: Pixels
@@ -46,7 +46,7 @@ class Mask:
 
     @property
     def painted(self) -> NDArray[np.bool_]:
-        """bool [H, W]: every pixel that may change at all."""
+        """bool [H, W]: True for every pixel that may change at all."""
         return self.pixels > 0
 
     @property
@@ -58,7 +58,7 @@ class Mask:
         return bool(self.pixels.all())
 
     def bounds(self) -> Bounds:
-        """The smallest bounds round the painted pixels. Raises EmptyMask."""
+        """Returns the smallest bounds around the painted pixels. Raises EmptyMask."""
         found = Bounds.around(self.painted)
         if found is None:
             raise EmptyMask
@@ -68,9 +68,10 @@ class Mask:
         return Mask(np.subtract(np.uint8(255), self.pixels))
 
     def grow(self, radius: int) -> Mask:
-        """Outward by radius px (Euclidean), each new pixel as opaque as the nearest painted one; negative shrinks.
+        """Returns the mask grown by `radius` px (Euclidean); a negative radius shrinks it.
 
-        The picture's own edge never eats into the mask.
+        Each new pixel is as opaque as the nearest painted one. When the mask shrinks, the picture's border does not count as
+        an edge of the mask.
         """
         if radius == 0 or self.is_empty:
             return self
@@ -78,23 +79,25 @@ class Mask:
         return self._changed_near(abs(radius), step)
 
     def feather(self, width: int) -> Mask:
-        """A soft rim of `width` px outside the mask (smoothstep of the Euclidean distance); inside nothing is thinned.
+        """Returns the mask with a soft rim of `width` px outside it (smoothstep of the Euclidean distance). Values inside are not reduced.
 
-        A painted edge's own antialiasing is filled first, so that the seam falls from the full value.
+        Antialiased pixels at a painted edge are made solid first, so that the rim falls from the full value.
         """
         if width == 0 or self.is_empty:
             return self
         return self._changed_near(width, lambda box: _feathered(box, width))
 
     def within(self, distance: int) -> NDArray[np.bool_]:
-        """bool [H, W]: the painted pixels and all that lie at most `distance` px (Euclidean) from one."""
+        """Returns bool [H, W]: the painted pixels and all pixels at most `distance` px (Euclidean) from one."""
         if distance == 0 or self.is_empty:
             return self.painted
         near = self._changed_near(distance, lambda box: (_distance_to_painted(box) <= distance).astype(np.uint8))
         return near.painted
 
     def _changed_near(self, reach: int, change: Callable[[Pixels], Pixels]) -> Mask:
-        """`change` runs on the painted bounds and reach + 1 px round them only: a stroke on 64 MP stays cheap."""
+        """Returns the mask with `change` applied to the painted bounds plus `reach` + 1 px around them. A stroke on a 64 MP
+        picture stays cheap.
+        """
         near = self.bounds().expand(reach + 1, self.extent).slices
         pixels = self.pixels.copy()
         pixels[near] = change(self.pixels[near])
@@ -127,7 +130,7 @@ def _distance_to_painted(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _nearest_painted(pixels: Pixels) -> tuple[NDArray[np.float32], Pixels]:
-    """Distance in px to the nearest painted pixel, and that pixel's value; both [H, W]."""
+    """Returns the distance in px to the nearest painted pixel, and that pixel's value; both are [H, W]."""
     unpainted = (pixels == 0).astype(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(unpainted, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     values = np.zeros(int(labels.max()) + 1, np.uint8)
@@ -136,7 +139,7 @@ def _nearest_painted(pixels: Pixels) -> tuple[NDArray[np.float32], Pixels]:
 
 
 def _without_antialiasing(pixels: Pixels) -> Pixels:
-    """Soft values within ANTIALIAS_PX of a more opaque one take its value; unpainted pixels stay unpainted."""
+    """Returns the mask in which soft values within ANTIALIAS_PX of a more opaque pixel take its value. Unpainted pixels stay unpainted."""
     side = 2 * ANTIALIAS_PX + 1
     raised = cv2.dilate(pixels, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return np.where(pixels > 0, raised, 0).astype(np.uint8)

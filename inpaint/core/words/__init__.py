@@ -1,1 +1,1 @@
-"""Prompts as text, and what a model with a small vocabulary takes from them."""
+"""Prompts as text, and how a model with a small vocabulary reads them."""

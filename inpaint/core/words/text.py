@@ -1,6 +1,6 @@
-"""Text that people hand in: what of it carries something, and what of it may stand in a file's name.
+"""Cleans text that people enter: removes characters that carry nothing, and makes names that are safe for files.
 
-Knows no prompt's limits, no model and no file.
+This module knows no limits of prompts, no model and no file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ UNNAMED = "picture"
 _CURSIVE = r"[\p{Joining_Type=Dual_Joining}\p{Joining_Type=Right_Joining}\p{Joining_Type=Left_Joining}]\p{M}*"
 _INDIC = r"(?:(?=[\p{L}\p{M}])\P{Indic_Syllabic_Category=Other})"
 _SHAPED = rf"(?:{_CURSIVE}|{_INDIC})"
-"""Letters whose form depends on their neighbours: Arabic, Syriac, Mongolian and the like, and the scripts of India and around it."""
+"""Letters whose form depends on their neighbours: Arabic, Syriac, Mongolian and similar scripts, and the Indic scripts."""
 
 _UNSPACED = r"\p{Line_Break=Complex_Context}"
-"""Thai, Lao, Khmer, Burmese: written without spaces, so that a zero-width space is what parts words."""
+"""Thai, Lao, Khmer and Burmese letters. These scripts have no spaces, so a zero-width space separates words."""
 
 _EMOJI = r"[\p{Extended_Pictographic}\p{Emoji_Modifier}]"
 _CARRIES = "|".join(
@@ -36,7 +36,7 @@ _CARRIES = "|".join(
         r"(?<=[\u1100-\u115f])\u1160",
     )
 )
-"""Invisible characters where they change what is read: joiners, the choice of a form, the flags of England, Scotland and Wales."""
+"""Invisible characters in places where they change what is read: joiners, variation selectors, the flags of England, Scotland and Wales."""
 
 _INVISIBLE = regex.compile(rf"({_CARRIES})|[\p{{Default_Ignorable_Code_Point}}\ufff9-\ufffb]")
 _LINE_BREAK = regex.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
@@ -44,7 +44,7 @@ _UNFIT_FOR_A_NAME = regex.compile(rf"[^\p{{L}}\p{{M}}\p{{N}}\-_ {_EMOJI[1:-1]}\p
 
 
 def visible_text(text: str) -> str:
-    """NFC, without invisible characters that carry nothing: "a\u200b red\u200d apple" -> "a red apple".
+    """Returns the text in NFC, without invisible characters that carry nothing: "a\u200b red\u200d apple" -> "a red apple".
 
     Joiners stay in an emoji and in scripts that need them. A character that only orders or hides text (bidi controls, tags,
     soft hyphens, a byte order mark) never stays.
@@ -55,21 +55,23 @@ def visible_text(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Visible text without control characters; line breaks of every kind become a newline. Spaces round it go."""
+    """Returns visible text without control characters and without spaces around it. Every kind of line break becomes a newline."""
     lines = visible_text(_LINE_BREAK.sub("\n", text))
     return "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) != "Cc").strip()
 
 
 def file_stem(name: str, most_bytes: int) -> str:
-    """A name that every file system takes, once something that begins with "-" or "." follows it: letters with their marks, digits,
-    emoji, "-", "_" and spaces stay as they are, any other character becomes "_". UTF-8, at most `most_bytes` of it.
+    """Returns a name that every file system takes, of at most `most_bytes` bytes in UTF-8.
+
+    Letters with their marks, digits, emoji, "-", "_" and spaces stay; any other character becomes "_". The caller must append
+    a part that begins with "-" or ".", such as "-42.png".
     """
     fit = _UNFIT_FOR_A_NAME.sub("_", visible_text(name))
     return cut_to_bytes(regex.sub(r"^[\p{M}\s]+", "", fit), most_bytes).strip() or UNNAMED
 
 
 def cut_to_bytes(text: str, most_bytes: int) -> str:
-    """As many whole graphemes (what a person calls a character) as fit."""
+    """Returns as many whole graphemes from the start of a text as fit in `most_bytes`. A grapheme is what a person calls a character."""
     kept, room = "", most_bytes
     for grapheme in regex.findall(r"\X", text):
         room -= len(grapheme.encode("utf-8", "surrogatepass"))
@@ -80,6 +82,6 @@ def cut_to_bytes(text: str, most_bytes: int) -> str:
 
 
 def first_graphemes(text: str, count: int) -> str:
-    """The first so many graphemes."""
+    """Returns the first `count` graphemes of a text."""
     found = regex.match(rf"\X{{0,{count}}}", text)
     return found.group() if found else ""

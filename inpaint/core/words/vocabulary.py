@@ -1,4 +1,4 @@
-"""What a model that knows a few things only makes of a prompt: which of its things the prompt names. Knows no model by name."""
+"""For a model with a small vocabulary: finds which of its known things a prompt names. Knows no model by name."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from inpaint.core.spec import ModelSpec
 
 ARTICLES = frozenset({"a", "an", "the", "some", "one"})
 LINKS = frozenset({"and", "or", "with", "of", "at", "to", "is", "are", "its", "this", "that"})
-"""Words that stand between things and are none."""
+"""Words that may stand between the names of things and name nothing themselves."""
 
 EXAMPLES = 3
-"""Things that a notice names, of those that the model knows."""
+"""How many of the things that a model knows a notice names as examples."""
 
 
 def names_known(prompt: str, known: Iterable[str]) -> bool:
-    """Whether one of the ready prompts ("a red apple") stands in the prompt, with any article or none."""
+    """Returns whether the prompt names one of the known things. Articles do not matter: "red apple" names "a red apple"."""
     return bool(_named(prompt, known)[0])
 
 
 def vocabulary_notices(spec: ModelSpec, prompt: str) -> tuple[str, ...]:
-    """What is said of a prompt of which the model knows nothing, or only a part; nothing for a model that takes any words."""
+    """Returns a notice if the model knows nothing of the prompt, or only a part of it. Returns none for a model that takes any words."""
     if not spec.knows or not prompt:
         return ()
     named, rest = _named(prompt, (*spec.knows, *spec.also_knows))
@@ -36,7 +36,10 @@ def vocabulary_notices(spec: ModelSpec, prompt: str) -> tuple[str, ...]:
 
 
 def _named(prompt: str, known: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The known things in a prompt, as they follow there, and its other words. The longest name wins: "a green apple" names no second apple."""
+    """Returns the known things that a prompt names, in its order, and the prompt's other words.
+
+    The longest name wins: "a green apple" does not also name "an apple".
+    """
     words = f" {_plain_words(prompt)} "
     rest, named = words, list[str]()
     for thing in sorted(known, key=len, reverse=True):

@@ -1,1 +1,1 @@
-"""The line under a model that is not on disk, and the download it starts."""
+"""The page's downloads of models: the line with its button, and the download that it starts."""

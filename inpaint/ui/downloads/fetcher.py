@@ -1,4 +1,4 @@
-"""Downloads that a person asks for on the page: one at a time over all people, on a thread of its own. Knows no widgets."""
+"""Downloads models that people ask for on the page: one at a time for all people, on its own thread. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ from inpaint.models.families import FAMILIES
 from inpaint.ui.security.hosts import is_private
 
 TELLING_SHARE = 0.01
-"""Of what is to be fetched: before so much of it has come, its pace tells nothing."""
+"""Share of the missing bytes that must be transferred before the time left is estimated."""
 
 
 def may_download(settings: Settings, environment: Mapping[str, str]) -> bool:
-    """The setting; where it is auto, only a server that nobody but this machine reaches fills its disk for whoever asks."""
+    """Returns whether people may download models from the page.
+
+    The setting decides. If it is "auto", they may only on a server that nobody but this machine reaches.
+    """
     if settings.page_downloads != "auto":
         return settings.page_downloads == "on"
     return is_private(settings, environment)
 
 
 class Fetch:
-    """One download. done_bytes of all_bytes; all_bytes is 0 until the hub was asked. error: what it ended with, if badly.
+    """One download of a model's files.
 
-    fetched_bytes: of missing_bytes, what came since it began; what was here is only checked, which takes no transfer. person: who began it. number: from 1, in the order of beginning.
+    done_bytes: how many of all_bytes are here; all_bytes is 0 until the hub has answered. fetched_bytes: how many of
+    missing_bytes were transferred since it began; files that were here are only checked. person: who began it. number: counts
+    downloads from 1. error: what the download failed with, if it failed.
     """
 
     def __init__(self, spec: ModelSpec, task: Task, person: str = "", number: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +44,7 @@ class Fetch:
         self.task: Task = task
         self.done_bytes, self.all_bytes = 0, 0
         self.fetched_bytes, self.missing_bytes = 0, 0
-        self._fetching_seconds, self._heard = 0.0, clock()
+        self._fetching_seconds, self._last_report = 0.0, clock()
         self._clock = clock
         self.error: InpaintError | None = None
         self._finished, self._cancelled = threading.Event(), threading.Event()
@@ -50,7 +55,7 @@ class Fetch:
 
     @property
     def seconds_left(self) -> float | None:
-        """From what was fetched up to now; None where that is too little to tell, and where nothing more is to be fetched."""
+        """Seconds left at the pace so far. None if too little was transferred to tell, or nothing is left."""
         left = self.missing_bytes - self.fetched_bytes
         if left <= 0 or self.fetched_bytes < self.missing_bytes * TELLING_SHARE:
             return None
@@ -64,14 +69,14 @@ class Fetch:
         return (self.spec.name, self.parts) == (spec.name, FAMILIES[spec.family][task].parts)
 
     def cancel(self) -> None:
-        """Takes effect at the next report, every few megabytes."""
+        """Stops the download at its next report, which comes every few megabytes."""
         self._cancelled.set()
 
     def report(self, transfer: Transfer) -> None:
         now = self._clock()
         if transfer.fetched_bytes > self.fetched_bytes:
-            self._fetching_seconds += now - self._heard
-        self._heard, self.fetched_bytes = now, transfer.fetched_bytes
+            self._fetching_seconds += now - self._last_report
+        self._last_report, self.fetched_bytes = now, transfer.fetched_bytes
         self.done_bytes, self.all_bytes = transfer.done_bytes, transfer.all_bytes
         if self._cancelled.is_set():
             raise EditCancelled("The download was stopped.", "What is complete stays; starting it again goes on from there.")
@@ -82,14 +87,14 @@ class Fetch:
             self.missing_bytes = decided.missing_bytes
             self.report(Transfer("", 0, decided.all_bytes))
             fetch(decided, self.report)
-        except BaseException as error:  # a thread of its own: whoever follows is told
+        except BaseException as error:  # nothing above this thread would catch it; whoever follows the download reads it
             self.error = as_user_error(error, "a download")
         finally:
             self._finished.set()
 
 
 class Fetcher:
-    """order, fetch: order_download and download of hub/, or what a test puts in their place."""
+    """Runs downloads one at a time. order, fetch: order_download and download of hub/; tests replace them."""
 
     def __init__(self, order: Callable[..., Any] = order_download, fetch: Callable[..., object] = download) -> None:
         self._order, self._fetch = order, fetch
@@ -97,7 +102,7 @@ class Fetcher:
         self._lock = threading.Lock()
 
     def start(self, spec: ModelSpec, task: Task, person: str = "") -> Fetch:
-        """Begin, or join the download of the same parts that is going. Raises Busy."""
+        """Starts a download, or joins the running one of the same parts. Raises Busy if another download is running."""
         with self._lock:
             going = self.current
             if going is not None and going.brings(spec, task):
@@ -114,6 +119,6 @@ class Fetcher:
         return fetch if fetch is not None and not fetch.is_finished else None
 
     def numbered(self, number: int) -> Fetch | None:
-        """The latest download, going or ended, if that is its number."""
+        """Returns the latest download, running or ended, if it has this number; else None."""
         fetch = self._latest
         return fetch if fetch is not None and fetch.number == number else None

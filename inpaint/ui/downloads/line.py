@@ -1,6 +1,6 @@
 """The line under a model that is not on disk: its Download button, progress and Stop. Layout and events.
 
-One download goes on at a time, over all people: every line of every page shows it, and who began it can stop it.
+One download runs at a time for all people. Every line of every page shows it, and the person who began it can stop it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 @dataclass(frozen=True)
 class FetchLine:
-    """The widgets. Hidden until a model is chosen that could be downloaded."""
+    """The widgets of a download line. They are hidden unless the chosen model can be downloaded."""
 
     button: gr.Button
     progress: gr.HTML
@@ -49,7 +49,7 @@ class FetchLine:
 
 @dataclass(frozen=True)
 class Look:
-    """What a tab tells anew once a model may have come."""
+    """A handler of a tab that runs after a download, to show the models that are now available."""
 
     handler: Callable[..., Any]
     reads: set[Any]
@@ -57,9 +57,10 @@ class Look:
 
 
 class FetchHandlers:
-    """models: where the weights show up once they are there. allowed: whether this server downloads for whoever opens its page.
+    """Handlers of the download lines.
 
-    going: state; the number of the download that this page follows.
+    models: shows which weights are on disk. allowed: whether this server lets people download models. going: state with the
+    number of the download that a page follows.
     """
 
     def __init__(self, models: Models, fetcher: Fetcher, allowed: bool) -> None:
@@ -69,14 +70,17 @@ class FetchHandlers:
         self._looks: list[Look] = []
 
     def offer(self, line: FetchLine, spec: ModelSpec | None, task: Task) -> Updates:
-        """The button, with size and licence, where that model could be downloaded; not to be pressed while another is."""
+        """Returns an update that shows the Download button, with size and licence, if the model can be downloaded.
+
+        The button is disabled while another download runs.
+        """
         going = self.fetcher.current
         can = spec is not None and self.can_fetch(spec, task) and not (going and going.brings(spec, task))
         label = words.download_label(spec, task) if spec and can else "Download"
         return {line.button: gr.update(visible=can, value=label, interactive=going is None)}
 
     def status(self, note: gr.HTML, line: FetchLine, spec: ModelSpec, task: Task, reason: str = "") -> Updates:
-        """What runs where, or how to get it. reason: why this model."""
+        """Returns updates that say what runs where, or how to get the model. reason: why this model was chosen."""
         by_button = self.can_fetch(spec, task)
         return {note: words.model_html(spec, self.models, task, reason, by_button), **self.offer(line, spec, task)}
 
@@ -85,7 +89,7 @@ class FetchHandlers:
         return self.allowed and is_remote and not self.models.is_available(spec, task)
 
     def begin(self, line: FetchLine, task: Task, wanted: Wanted, values: Mapping[Component, Any], request: gr.Request) -> Updates:
-        """Start the download; `going` then follows it."""
+        """Starts the download. The change of `going` then follows it."""
         spec = wanted(values)
         try:
             if spec is None or not self.can_fetch(spec, task):
@@ -95,11 +99,11 @@ class FetchHandlers:
             return {line.progress: words.error_html(error)}
 
     def find_again(self) -> int:
-        """The page was opened: the download that goes on, if one does."""
+        """Returns the number of the running download, or 0. Called when a page opens."""
         return self.fetcher.current.number if self.fetcher.current else 0
 
     async def follow(self, number: int, request: gr.Request) -> AsyncIterator[Updates]:
-        """Tell how far it is, on every line; the page may be closed meanwhile."""
+        """Shows a download's progress on every line until it ends. The page may be closed meanwhile."""
         fetch = self.fetcher.numbered(number)
         if fetch is None:
             yield self._quiet()
@@ -128,21 +132,23 @@ class FetchHandlers:
             going.cancel()
 
     def bind(self, line: FetchLine, task: Task, wanted: Wanted, reads: set[Any], look: Look) -> None:
-        """Connect a line's buttons. look: what comes after a download. Called inside the Blocks context."""
+        """Connects a line's buttons. look: what to update after a download. Called inside the Blocks context."""
         self._lines[task] = line
         self._looks.append(look)
 
-        def begin(values: Mapping[Component, Any], request: gr.Request) -> Updates:  # Gradio finds no request in a partial's hints
+        def begin(
+            values: Mapping[Component, Any], request: gr.Request
+        ) -> Updates:  # not a partial: Gradio looks for `request` in the annotations
             return self.begin(line, task, wanted, values, request)
 
         line.stop.click(self.stop, None, None, queue=False, **QUIET)
         line.button.click(begin, reads, [line.progress, self.going], **QUIET)
 
     def bind_page(self, page: gr.Blocks) -> None:
-        """Once all lines are bound."""
+        """Connects the page's events. Called after all lines are bound."""
         page.load(self.find_again, None, self.going, **QUIET)
         parts = [part for line in self._lines.values() for part in line.parts()]
-        # "multiple": a second download may begin before this page has heard that the first one's event has ended.
+        # "multiple": a second download may begin before this page knows that the first one's event has ended.
         followed = self.going.change(self.follow, self.going, parts, trigger_mode="multiple", concurrency_limit=None, **QUIET)
         for look in self._looks:
             followed.then(look.handler, look.reads, look.shows, **QUIET)

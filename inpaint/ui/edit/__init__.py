@@ -1,1 +1,1 @@
-"""The Edit tab."""
+"""The Edit tab: its layout, and the handlers of its events."""

@@ -28,14 +28,14 @@ Values = Mapping[Component, Any]
 
 PAINT_FIRST = "Paint the part to change first."
 NOT_RUNNING: Mapping[str, Any] = {"running": {}, "preview": {}}
-"""The stage's props once no run goes on any more."""
+"""The stage's props while no run is going on."""
 
 
 @dataclass(frozen=True, eq=False)
 class OpenEdit(OpenRun):
     """An edit that was started. It holds no pixels: the picture is read again from the session's upload.
 
-    mask_url: the painted mask in upload space, a PNG data URL. region: where the model looks.
+    mask_url: the painted mask in upload space, as a PNG data URL. region: the work area of the edit.
     """
 
     session: Session
@@ -48,8 +48,12 @@ class OpenEdit(OpenRun):
 
 @dataclass(frozen=True, eq=False)
 class EditContext:
-    """session, held, found, asked: states of each page: what is open, the stage's latest value, the number of the run that was found again,
-    and the example that was opened (its name and a token, so that the same one twice is a change)."""
+    """The service, the widgets and the states that the Edit tab's handlers work on.
+
+    The gr.State fields exist once per page. session: what is open. held: the stage's latest value. found: the number of the
+    run that was found again. asked: the example that was opened, as its name and a token, so that opening the same one twice
+    is a change.
+    """
 
     service: Service
     tab: EditTab
@@ -63,11 +67,11 @@ class EditContext:
     runs: OpenRuns[OpenEdit] = field(default_factory=OpenRuns[OpenEdit])
 
     def nothing(self) -> Updates:
-        """An answer that changes nothing. A generator that ends without one would have Gradio empty every output."""
+        """Returns an answer that changes nothing. If a generator ended without one, Gradio would empty every output."""
         return {self.tab.message: gr.skip()}
 
     def idle(self) -> Updates:
-        """The buttons while nothing runs."""
+        """Returns the buttons' updates for a page on which nothing runs."""
         return {
             self.tab.run: gr.update(visible=True),
             self.tab.cancel: gr.update(visible=False),
@@ -76,11 +80,11 @@ class EditContext:
         }
 
     def failed(self, error: InpaintError) -> Updates:
-        """The error's sentence and what to do; picture and mask stay."""
+        """Returns updates that show an error and what to do. Picture and mask stay."""
         return self.idle() | {self.tab.message: words.error_html(error), self.tab.stage: gr.update(**NOT_RUNNING)}
 
     def claim(self, request: gr.Request) -> None:
-        """From now on no earlier run takes this page over."""
+        """Notes that this page has begun something of its own, so that no earlier run is restored into it."""
         self.runs.claim(person_of(request), str(request.session_hash))
 
     def own_job(self, request: gr.Request) -> Job[Any] | None:
@@ -90,5 +94,5 @@ class EditContext:
 
 
 def area_of(crop: Bounds) -> dict[str, Any]:
-    """The stage's prop that outlines the work area."""
+    """Returns the stage's prop that outlines the work area."""
     return {"bounds": crop.as_list(), "label": "work area"}

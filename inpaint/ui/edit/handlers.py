@@ -1,4 +1,4 @@
-"""The Edit tab's events: the handlers by purpose, and which widget calls which."""
+"""Connects the Edit tab's events: which widget calls which handler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inpaint.ui.edit.running import Running
 
 
 class EditHandlers:
-    """The handlers of one Edit tab, by purpose."""
+    """The handlers of one Edit tab, grouped by purpose."""
 
     def __init__(self, page: EditContext) -> None:
         self.page = page
@@ -27,12 +27,12 @@ class EditHandlers:
 
 
 def pick_known_thing(prompt: str | None) -> Any:
-    """One of the things that a small model knows, into the prompt."""
+    """Puts the thing that was picked from a small model's vocabulary into the prompt."""
     return prompt or gr.skip()
 
 
 def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
-    """Connect the Edit tab's events. Called inside the Blocks context."""
+    """Connects the Edit tab's events. Called inside the Blocks context."""
     shared, opening, readiness, running, results = handlers.page, handlers.opening, handlers.readiness, handlers.running, handlers.results
     tab, session, form = shared.tab, shared.session, shared.tab.form
     view = [session, tab.stage, tab.actions, tab.message, tab.plan, tab.run, tab.download, tab.cancel, tab.as_is, tab.progress]
@@ -44,7 +44,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
         form.chosen,
         form.prompt,
         form.model,
-    }  # without the stage: the mask stays where it is
+    }  # the stage is left out, so that the mask is not sent
     seen: set[Block] = {*typed, tab.stage}
     changed = [*view, *fits, shared.held]
     reads: set[Block] = {session, shared.held, *tab.inputs()}
@@ -59,7 +59,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
 
     fresh(tab.upload.upload(opening.open_upload, tab.upload, view, **quiet))
     tab.stage.stroke(readiness.refresh, seen, changed, trigger_mode="always_last", **quiet)
-    # Not input: Gradio tells of it only for keys that write a letter, not for Backspace, cut or paste.
+    # "change" and not "input": Gradio sends "input" only for keys that write a letter, not for Backspace, cut or paste.
     form.prompt.change(readiness.refresh, typed, changed, trigger_mode="always_last", **quiet)
     form.model.input(readiness.refresh, typed, changed, trigger_mode="always_last", **quiet)
     for vocabulary in tab.vocabularies.values():
@@ -68,7 +68,7 @@ def bind_edit(handlers: EditHandlers, page: gr.Blocks) -> None:
     tab.another.click(running.another, reads, view, **long)
     tab.cancel.click(running.cancel, None, None, queue=False, **quiet)
     tab.as_is.click(running.use_as_is, None, None, queue=False, **quiet)
-    # Opened and run in two events: an answer that comes while the run's own begins would take Cancel and progress away again.
+    # Opening and running are two events: the answer of one event, arriving while the run starts, would hide Cancel and progress again.
     tab.stage.example(opening.open_example, None, [*view, form.prompt, form.model, shared.asked], **quiet)
     fresh(shared.asked.change(running.run_example, {session, shared.asked}, view, **long))
     fresh(tab.stage.filling(opening.fill, {form.chosen}, [*view, *form.filled()], **quiet))

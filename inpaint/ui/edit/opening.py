@@ -1,4 +1,4 @@
-"""Opening a picture on the Edit tab: a file, an example, or one that another tab hands over."""
+"""Opens a picture on the Edit tab: a file, an example, or a picture that another tab hands over."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from inpaint.ui.runs.session import Session
 
 
 class Opening:
-    """Each public method answers one event, or builds the updates that show a picture."""
+    """Handlers that open a picture. Each public method answers one event, or builds the updates that show a picture."""
 
     def __init__(self, page: EditContext, readiness: Readiness) -> None:
         self.page, self.readiness = page, readiness
 
     def open_upload(self, path: str | None, request: gr.Request) -> Updates:
-        """A file came through the upload control; it is kept as it is, and the stage gets a proxy."""
+        """Opens a file that came through the upload control. The file is kept unchanged, and the stage gets a smaller copy."""
         self.page.claim(request)
         try:
             if path is None:
@@ -38,16 +38,18 @@ class Opening:
             limits = self.page.service.config.settings.pictures
             return self.opened(Upload.handed_in(Path(path), limits))
         except InpaintError as error:
-            told = {"id": secrets.token_hex(8), "text": "Not opened."}
-            return {self.page.tab.message: words.error_html(error), self.page.tab.stage: gr.update(notice=told)}
+            notice = {"id": secrets.token_hex(8), "text": "Not opened."}
+            return {self.page.tab.message: words.error_html(error), self.page.tab.stage: gr.update(notice=notice)}
 
     def opened(self, upload: Upload) -> Updates:
-        """The stage shows the picture, with nothing painted yet. Raises UnreadableImage, ImageTooLarge."""
+        """Returns updates that show the picture with nothing painted. Raises UnreadableImage, ImageTooLarge."""
         picture = read_picture(upload, self.page.service.config.settings.pictures)
         return self._shown(upload, picture)
 
     def open_example(self, event: gr.EventData, request: gr.Request) -> Updates:
-        """A photo with its ready mask and its words; `asked` then runs it. An example without words leaves what is typed."""
+        """Opens an example: photo, mask and prompt. The change of `asked` then runs it. An example without a prompt leaves what
+        is typed.
+        """
         example = self.page.examples.get(str(sent_with(event, "name")))
         if example is None:
             return self.page.nothing()
@@ -60,7 +62,7 @@ class Opening:
         return opened | said | {self.page.asked: (example.shot.name, secrets.token_hex(8))}
 
     def fill(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
-        """A photo with its ready mask, and the words for it; nothing runs."""
+        """Opens a photo with its mask and fills in the prompt for it. Nothing runs."""
         example = self.page.examples.get(str(sent_with(event, "name")))
         ready = example.shot.words if example else None
         if example is None or ready is None:
@@ -79,14 +81,16 @@ class Opening:
         )
 
     def _words_of_example(self, prompt: str) -> Updates:
-        """An example's words in the form, and the model that will paint them where Automatic would take another, or none."""
+        """Returns updates with an example's prompt. They also select the model that knows it, if Automatic would choose another
+        or none.
+        """
         spec, automatic = self.readiness.model_knowing(prompt), None
         with contextlib.suppress(ModelUnavailable):
             automatic = self.page.service.models.default("inpaint", bool(prompt)).spec.name
         return {self.page.tab.form.prompt: prompt, self.page.tab.form.model: AUTOMATIC if spec.name == automatic else spec.name}
 
     def reopened(self, run: OpenEdit) -> Updates:
-        """Shows the picture and the mask of an edit that was left running, as they were."""
+        """Returns updates that show the picture and the mask of an edit that was left running."""
         upload = run.session.upload()
         picture = read_picture(upload, self.page.service.config.settings.pictures)
         return self._with_mask(self._shown(upload, picture), run.mask_url, {"grow": run.grow, "feather": run.feather})

@@ -1,4 +1,4 @@
-"""Whether Run can be pressed on the Edit tab, and what will happen when it is: the model that runs, the plan, the reason why not."""
+"""Decides whether Run can be pressed on the Edit tab, and shows what will happen: the model, the plan, or the reason why not."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from inpaint.ui.stage.stage import HeldValue, StageValue, decode, receive
 
 
 class Readiness:
-    """Answers every event after which something else could run: a stroke, a prompt, another model."""
+    """Answers every event that may change what Run does: a stroke, a prompt, another model."""
 
     def __init__(self, page: EditContext) -> None:
         self.page = page
 
     def refresh(self, values: Values) -> Updates:
-        """The plan, the model line and whether Run can be pressed, for what is painted, typed and chosen now.
+        """Updates the plan, the model line and the Run button to what is painted, typed and chosen now.
 
-        values: without the stage where only words or a model changed; the mask that the server holds counts then.
+        values: without the stage if only the prompt or the model changed; the mask that the server holds is used then.
         """
         session: Session = values[self.page.session]
         choice, missing = self.choice(values)
@@ -44,12 +44,12 @@ class Readiness:
         return updates | {self.page.tab.stage: updates[self.page.tab.stage] | held}
 
     def received(self, values: Values) -> HeldValue:
-        """Returns the stage's value as it is now, with its mask, or the one that the server holds where none was sent. Raises BadMask."""
+        """Returns the stage's value with its mask. If the stage was not sent, it is the value that the server holds. Raises BadMask."""
         held: HeldValue = values[self.page.held]
         return receive(values[self.page.tab.stage], held) if self.page.tab.stage in values else held
 
     def choice(self, values: Values, has_prompt: bool = False) -> tuple[Choice | None, InpaintError | None]:
-        """Returns the model that would run, and why none would. has_prompt: as if words were given, also where there are none."""
+        """Returns the model that would run, and the reason why none would. has_prompt: True to choose as if there were a prompt."""
         models = self.page.service.models
         try:
             name, prompt = values[self.page.tab.form.model], clean_prompt("prompt", values[self.page.tab.form.prompt])
@@ -67,41 +67,45 @@ class Readiness:
         return choice, None
 
     def to_fetch(self, values: Values) -> ModelSpec | None:
-        """The model to download for what is chosen: it, or the first that paints from words where none is here."""
+        """Returns the model to download: the chosen one, or the best that paints from prompts if there is no choice; None if
+        there is none.
+        """
         choice, _ = self.choice(values)
         painters = (spec for spec in self.page.service.models.ranked("inpaint") if self.page.fetches.can_fetch(spec, "inpaint"))
         return choice.spec if choice else next(painters, None)
 
     def model_knowing(self, prompt: str) -> ModelSpec:
-        """A model here that has the prompt among the few things it knows, else the one that would run anyway."""
+        """Returns a model on this machine that has the prompt in its small vocabulary, else the default model."""
         models = self.page.service.models
         knowing = (spec for spec in models.specs.values() if prompt in spec.knows and models.is_available(spec, "inpaint"))
         return next(knowing, None) or models.default("inpaint", bool(prompt)).spec
 
     def painted(self, values: Values) -> StageValue:
-        """Returns what is painted on the picture that is open here; a mask of another picture counts as none. Raises BadMask."""
+        """Returns what is painted on the picture that is open here. A mask of another picture counts as none. Raises BadMask."""
         session: Session = values[self.page.session]
         return decode(self.received(values), session.picture_id, session.proxy, session.full)
 
     def _model_updates(self, choice: Choice | None, missing: InpaintError | None, values: Values) -> Updates:
         form = self.page.tab.form
-        told = self._vocabulary_updates(values)
+        vocabulary = self._vocabulary_updates(values)
         if choice is None:
             return {
                 form.note: words.missing_html(missing) if missing else "",
-                **told,
+                **vocabulary,
                 **self.page.fetches.offer(form.fetch, self.to_fetch(values), "inpaint"),
             }
         return {
             **form.fit(choice.spec, values),
-            **told,
+            **vocabulary,
             **self.page.fetches.status(form.note, form.fetch, choice.spec, "inpaint", choice.reason),
             self.page.chip: words.chip_html(choice.spec, self.page.service.models, "inpaint"),
         }
 
     def _vocabulary_updates(self, values: Values) -> Updates:
-        """The list of what a small model knows shows where that model would read the words. The list itself is never an output:
-        somebody may be typing in it."""
+        """Returns updates that show a small model's vocabulary if that model would read the prompt, and hide it otherwise.
+
+        The list itself is never an output, because somebody may be typing in it.
+        """
         reader, _ = self.choice(values, has_prompt=True)
         spec = reader.spec if reader else None
         line = words.knows_html(spec, values[self.page.tab.form.prompt], self.page.service.models) if spec else ""
@@ -123,7 +127,7 @@ class Readiness:
         }
 
     def _blocked(self, reason: str) -> Updates:
-        """Run is disabled with the reason beside it."""
+        """Returns updates that disable Run and show the reason beside it."""
         return {
             self.page.tab.run: gr.update(interactive=False),
             self.page.tab.plan: words.reason_html(reason),

@@ -1,4 +1,4 @@
-"""What a person does with a result on the Edit tab: go back to painting, go on from it, look at another candidate."""
+"""What a person does with a result on the Edit tab: return to painting, continue with it, or look at another candidate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from inpaint.ui.runs.session import Session
 
 
 class Results:
-    """Each public method answers one event."""
+    """Handlers of a result's buttons. Each public method answers one event."""
 
     def __init__(self, page: EditContext, opening: Opening) -> None:
         self.page, self.opening = page, opening
 
     def back(self) -> Updates:
-        """Away from the result; the mask is still there."""
+        """Hides the result. The mask is still there."""
         return {
             self.page.tab.stage: gr.update(result={}),
             self.page.tab.actions: gr.update(visible=False),
@@ -32,14 +32,14 @@ class Results:
         }
 
     def keep(self, values: Values) -> Updates:
-        """The chosen result becomes the picture to edit."""
+        """Makes the chosen result the picture to edit."""
         try:
             return self.opening.opened(Upload.own(self.chosen_result(values)))
         except InpaintError as error:
             return {self.page.tab.message: words.error_html(error)}
 
     def choose_candidate(self, values: Values, event: gr.EventData) -> Updates:
-        """Another candidate is shown: Download and what follows take its file."""
+        """Selects the candidate that is shown, so that Download and later steps use its file."""
         session: Session = values[self.page.session]
         if not session.results:
             return {self.page.tab.download: gr.skip()}

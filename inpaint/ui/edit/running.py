@@ -1,4 +1,4 @@
-"""Running an edit from the Edit tab: start it, follow it, show its result, stop it; and find it again after a reload."""
+"""Runs an edit from the Edit tab: starts it, follows it, shows its result, stops it, and finds it again after a reload."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from inpaint.ui.runs.updates import RepeatedUpdates
 
 
 class Running:
-    """Each public method answers one event. Generators yield updates until the run has ended."""
+    """Handlers of a run. Each public method answers one event. Generators yield updates until the run has ended."""
 
     def __init__(self, page: EditContext, readiness: Readiness, opening: Opening) -> None:
         self.page, self.readiness, self.opening = page, readiness, opening
 
     async def run(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        """One edit, watched: preview frames while it runs, then the result beside the original."""
+        """Runs one edit and shows preview frames while it runs, then the result beside the original."""
         try:
             edit, form = await asyncio.to_thread(self._request, values)
             async for updates in self._run(edit, form, values[self.page.session], request):
                 yield updates
-        except Busy as error:  # two buttons pressed at once: the run that came first is still shown, and can be stopped
+        except Busy as error:  # two buttons were pressed at once: the first run is still shown, and can be stopped
             yield {self.page.tab.message: words.error_html(error)} if self.page.own_job(request) else self.page.failed(error)
         except Exception as error:
             yield self.page.failed(as_user_error(error, "an edit"))
 
     async def another(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        """What the form and the mask say now, with a seed drawn anew; a seed that is typed stays typed."""
+        """Runs the form and the mask once more with a random seed. The seed that is typed in the form is ignored, and stays there."""
         async for updates in self.run({**values, self.page.tab.form.settings.widgets["seed"]: ""}, request):
             yield updates
 
     async def run_example(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        """The example that was opened: a result in one click."""
+        """Runs the example that was opened, so that one click gives a result."""
         example = self.page.examples.get(values[self.page.asked][0])
         if example is None:
             yield self.page.nothing()
@@ -67,19 +67,22 @@ class Running:
             yield self.page.failed(as_user_error(error, "an edit"))
 
     def cancel(self, request: gr.Request) -> None:
-        """Stop this page's job; the handler that follows it tells the page."""
+        """Stops this page's job. The handler that follows the job updates the page."""
         job = self.page.own_job(request)
         if job is not None:
             job.cancel()
 
     def use_as_is(self, request: gr.Request) -> None:
-        """End this page's job early and show what is there."""
+        """Ends this page's job early and keeps the picture made so far."""
         job = self.page.own_job(request)
         if job is not None:
             job.keep()
 
     async def find_again(self, request: gr.Request) -> Updates:
-        """The page was opened: the picture and the mask of an edit that this person left running. `found` then brings the rest."""
+        """Shows the picture and the mask of an edit that this person left running. Called when a page opens.
+
+        The change of `found` then restores the form and follows the run.
+        """
         run = await self.page.runs.wait_and_adopt(person_of(request), str(request.session_hash))
         try:
             if run is None:
@@ -89,7 +92,7 @@ class Running:
             return self.page.failed(error)
 
     async def follow_again(self, values: Values, request: gr.Request) -> AsyncIterator[Updates]:
-        """Watch the run that was found again."""
+        """Follows the run that was found again."""
         person, page_id = person_of(request), str(request.session_hash)
         run = self.page.runs.of(person, page_id)
         if run is None:
@@ -102,7 +105,7 @@ class Running:
             yield self.page.failed(as_user_error(error, "finding an edit again"))
 
     def restore(self, values: Values, request: gr.Request) -> Updates:
-        """The words and settings of the run that was found again."""
+        """Restores the prompt and settings of the run that was found again."""
         run = self.page.runs.of(person_of(request), str(request.session_hash))
         if run is None or not run.form:
             return {self.page.tab.message: gr.skip()}
@@ -112,7 +115,7 @@ class Running:
         )
 
     def _request(self, values: Values) -> tuple[EditRequest, Mapping[str, Any]]:
-        """From the widgets as they are now; the job keeps this and sees no later change. With what the widgets said."""
+        """Returns the request from the widgets' current values, and these values. The job keeps the request and sees no later change."""
         session: Session = values[self.page.session]
         if not session.picture_id:
             raise InvalidRequest("image", OPEN_FIRST)
@@ -137,9 +140,11 @@ class Running:
             yield updates
 
     async def _followed(self, run: OpenEdit, person: str, page_id: str) -> AsyncIterator[Updates]:
-        """Progress while the job runs, then its result. Raises what the job ended with. The run is left until that was shown."""
+        """Yields progress while the job runs, then its result. Raises what the job ended with. The run is forgotten once the
+        result was shown.
+        """
         repeated = RepeatedUpdates()
-        with run.job.watched():  # from end to end: between its last look and its result another page would take it for left
+        with run.job.watched():  # until the result is shown, since another page of this person would otherwise adopt the run
             yield repeated(self._started(run))
             async for running in follow(run.job):
                 sentence, preview = status_html(self.page.service.worker, running), running.progress.preview if running.progress else None
@@ -176,7 +181,7 @@ class Running:
         }
 
     def _finished(self, saved: Saved, session: Session) -> Updates:
-        """Shows a result, which the worker has saved already."""
+        """Returns updates that show a result. The worker has already saved it."""
         report = saved.report
         title = self.page.service.models.specs[report.model].title
         items = [

@@ -20,9 +20,10 @@ OPEN_FIRST = "Open a picture first."
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What is said of a model that knows a few things only, and the list to pick one from. The list shows while there is a line.
+    """The line about a model with a small vocabulary, and the list to pick from. The list is shown while there is a line.
 
-    (By the style sheet: a list that is taken out of the page and put back loses its props, and a column does not hide.)
+    The style sheet hides the list, because a list that Gradio removes and adds again loses its props, and a column cannot be
+    hidden.
     """
 
     line: gr.HTML
@@ -51,14 +52,18 @@ class EditTab:
     message: gr.HTML
 
     def inputs(self) -> list[Any]:
-        """All that a run reads."""
+        """Returns all widgets that a run reads."""
         return [self.stage, *self.form.inputs()]
 
 
 def build_edit_tab(
-    specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str, told: Mapping[str, str], can_reimagine: bool
+    specs: Iterable[ModelSpec], shown: ModelSpec, stage: Stage, model_note: str, vocabulary_lines: Mapping[str, str], can_reimagine: bool
 ) -> EditTab:
-    """specs: those that inpaint. shown: the one that runs while nothing is typed. told: by model, what is said of what it knows."""
+    """Builds the Edit tab.
+
+    specs: the models that inpaint. shown: the one that runs while no prompt is typed. vocabulary_lines: the line about each model's
+    vocabulary, by model name.
+    """
     known = list(specs)
     with gr.Row(elem_classes="ip-page", equal_height=False):
         with gr.Column(elem_classes="ip-picture"):
@@ -88,7 +93,7 @@ def build_edit_tab(
                 gr.HTML(REFUSED_LINE, elem_classes="ip-refusal")
                 plan = gr.HTML(f'<p class="ip-note">{OPEN_FIRST}</p>', elem_id="plan")
             with gr.Column(elem_classes="ip-details"):
-                vocabularies = {spec.name: _build_vocabulary(spec, told.get(spec.name, "")) for spec in known if spec.knows}
+                vocabularies = {spec.name: _build_vocabulary(spec, vocabulary_lines.get(spec.name, "")) for spec in known if spec.knows}
                 with gr.Accordion(
                     "What should not be there", open=False, visible=shown.negative_prompt, elem_classes="ip-fold", elem_id="negative-box"
                 ) as negative_box:
@@ -116,8 +121,8 @@ def build_edit_tab(
     )
 
 
-def _build_vocabulary(spec: ModelSpec, told: str) -> Vocabulary:
+def _build_vocabulary(spec: ModelSpec, first_line: str) -> Vocabulary:
     with gr.Column(elem_classes="ip-knows"):
-        line = gr.HTML(told)
+        line = gr.HTML(first_line)
         pick = gr.Dropdown(list(spec.knows), value=None, label="Objects it can draw", filterable=True, elem_id=f"knows-{spec.name}")
     return Vocabulary(line, pick)

@@ -1,4 +1,4 @@
-"""The chain of the Generate tab: what was generated, opened and reimagined, in order, as files on disk. Knows no widgets."""
+"""The chain of the Generate tab: pictures that were generated, opened or reimagined, in order, as files on disk. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHAIN_KEPT = 12
-"""More steps than a person compares; the files of those that leave the chain stay where they are."""
+"""How many pictures a chain keeps, which is more than a person compares. Files of pictures that leave the chain stay on disk."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """One picture. number: 1-based place in all that was ever made here. thumbnail: JPEG data URL. made: how, in words.
+    """One picture of the chain.
 
-    line: seed, steps, seconds and model, where this app made it.
+    number: its place, from 1, among all pictures that this page has had. thumbnail: JPEG data URL. made: how it was made, in
+    words. line: seed, steps, seconds and model if this app made it.
     """
 
     number: int
@@ -36,15 +37,15 @@ class Chain:
 
     @property
     def files(self) -> list[Path]:
-        """All on disk that the page has open."""
+        """The paths of all files that the chain has open."""
         return [Path(link.path) for link in self.links]
 
     def grown(self, pictures: Iterable[tuple[str, str, str]], made: str) -> Chain:
-        """pictures: (path, thumbnail, line) of each new one."""
+        """Returns the chain with new pictures at its end. pictures: (path, thumbnail, line) of each."""
         first = self.links[-1].number + 1 if self.links else 1
         new = (Link(first + k, path, thumbnail, made, line) for k, (path, thumbnail, line) in enumerate(pictures))
         return Chain((*self.links, *new)[-CHAIN_KEPT:])
 
     def find(self, number: object) -> Link | None:
-        """The link of that number, or None: what a client sends may be anything, or gone."""
+        """Returns the link with a number. Returns None if there is none, since a client may send anything, or a link that is gone."""
         return next((link for link in self.links if link.number == number), None)

@@ -1,4 +1,4 @@
-"""The chain's events: showing one of its pictures, opening one of the person's own, handing one to the Edit tab."""
+"""Handles the chain's events: showing one of its pictures, opening a file, and handing a picture to the Edit tab."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ STILL_GOING = ("Your last run is still going.", "Wait for it, or cancel it first
 
 
 class ChainHandlers:
-    """Each public method answers one event. chain, shown: states: all pictures, and the number of the one that is looked at.
+    """Handlers of the chain. Each public method answers one event, or builds the updates that show the chain.
 
-    editor: where "Edit this" puts the picture. desks: the pictures that are being made, by page.
+    chain, shown: states of a page: all its pictures, and the number of the one that is shown. editor: the Edit tab's
+    handlers, to which "Edit this" hands a picture. runs: the pictures that are being made, by page.
     """
 
     def __init__(self, service: Service, tab: GenerateTab, tabs: gr.Tabs, editor: EditHandlers) -> None:
@@ -42,29 +43,31 @@ class ChainHandlers:
         self.runs: OpenRuns[Any] = OpenRuns()
 
     def view(self) -> list[Any]:
-        """What `grown` and `showing` may change."""
+        """Returns the widgets and states that `grown`, `restored` and `choose` may change."""
         tab = self.tab
         return [self.chain, self.shown, tab.empty, tab.picture, tab.line, tab.strip, tab.again, tab.edit, tab.download, tab.message]
 
     def grown(self, chain: Chain, paths: Sequence[Path], made: str, lines: Sequence[str] = ("",)) -> Updates:
-        """The chain with new pictures, which are on disk already; the first of them is shown. lines: what is told of each."""
+        """Returns updates that add pictures, which are on disk already, to the chain and show the first of them. lines: a line
+        about each picture.
+        """
         grown = chain.grown([(str(path), self._thumbnail(path), line) for path, line in zip(paths, lines, strict=True)], made)
         return self.restored(grown, grown.links[-min(len(paths), len(grown.links))].number)
 
     def restored(self, chain: Chain, number: int) -> Updates:
-        """All of a chain, with one picture shown; nothing for an empty one."""
+        """Returns updates that show a whole chain with one of its pictures. For an empty chain they change nothing."""
         link = chain.find(number)
         if link is None:
             return {self.tab.message: gr.skip()}
         return {self.chain: chain, **self._showing(link), self.tab.strip: gr.update(links=strip_links(chain), shown=link.number)}
 
     def choose(self, values: Values, event: gr.EventData) -> Updates:
-        """Show another picture of the chain."""
+        """Shows another picture of the chain."""
         link = values[self.chain].find(sent_with(event, "number"))
         return {self.tab.message: gr.skip()} if link is None else self._showing(link)
 
     def open(self, values: Values, request: gr.Request) -> Updates:
-        """A picture of the person's own joins the chain."""
+        """Adds a file that the person opens to the chain."""
         try:
             self._claim_page(request)
             path = values[self.tab.open]
@@ -78,7 +81,7 @@ class ChainHandlers:
             return {self.tab.message: words.error_html(error)}
 
     def take_result(self, values: Values, request: gr.Request) -> Updates:
-        """The Edit tab's chosen result joins the chain."""
+        """Adds the Edit tab's chosen result to the chain, and switches to the Generate tab."""
         try:
             self._claim_page(request)
             path = self.editor.results.chosen_result(values)
@@ -90,7 +93,7 @@ class ChainHandlers:
             return {self.editor.page.tab.message: words.error_html(error)}
 
     def edit_this(self, values: Values, request: gr.Request) -> Updates:
-        """The shown picture becomes the Edit tab's; not while a run there would end on another picture."""
+        """Opens the shown picture in the Edit tab. Refused while this page has a run, which would end on another picture."""
         try:
             self._claim_page(request)
             upload = Upload.own(Path(self.shown_link(values).path))
@@ -100,7 +103,7 @@ class ChainHandlers:
             return {self.tab.message: words.error_html(error)}
 
     def shown_link(self, values: Values) -> Link:
-        """Raises InvalidRequest where nothing is shown."""
+        """Returns the picture that is shown. Raises InvalidRequest if there is none."""
         link = values[self.chain].find(values[self.shown])
         if link is None:
             raise InvalidRequest("image", NO_PICTURE)
@@ -123,7 +126,9 @@ class ChainHandlers:
         return thumbnail_url(read_picture(Upload.own(path), limits).pixels, THUMBNAIL_SIDE)
 
     def _claim_page(self, request: gr.Request) -> None:
-        """From now on no earlier run takes this page over. Raises Busy where one of its own is going."""
+        """Notes that this page has begun something of its own, so that no earlier run is restored into it. Raises Busy if the
+        page has a run.
+        """
         person, page_id = person_of(request), str(request.session_hash)
         if (
             self.editor.page.own_job(request)

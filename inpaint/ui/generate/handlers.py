@@ -1,4 +1,6 @@
-"""The Generate tab's two forms: words to a picture, and a picture with words to the next one. Knows no engine's insides."""
+"""The handlers of the Generate tab's two forms: a picture from text, and a new picture from a picture and text. Knows no
+engine's insides.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,17 @@ Updates = dict[Any, Any]
 Values = Mapping[Component, Any]
 
 NAME_CHARACTERS = 40
-"""Of the prompt that name a picture."""
+"""How many characters of the prompt a picture's file is named after."""
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOW_PICTURE = "() => document.querySelector('#generated')?.scrollIntoView({block: 'nearest'})"
-"""On a phone the form lies below the picture that it changes."""
+"""Scrolls to the new picture. On a phone the form is below the picture."""
 
 SHOW_FOLD = "() => { setTimeout(() => document.querySelector('#reimagine')?.scrollIntoView({block: 'start'}), 300); return []; }"
 
 
 class MakingHandlers(ABC):
-    """One of the forms. Each public method that takes values answers one event with updates by widget."""
+    """The handlers of one form. Each public method that takes values answers one event with updates by widget."""
 
     task: Task
 
@@ -47,31 +49,31 @@ class MakingHandlers(ABC):
         self.service, self.chain = panel.service, panel.chain
 
     def of_size(self, spec: ModelSpec, wanted: str) -> Updates:
-        """The sizes of a model; a form without them has nothing to show."""
+        """Returns updates with the sizes that a model offers, or none for a form without sizes."""
         return {}
 
     @abstractmethod
     def readiness(self, values: Values) -> Updates:
-        """Whether its button can be pressed, with the reason beside it where it cannot."""
+        """Returns updates that enable the form's button, or disable it and show the reason beside it."""
 
     @abstractmethod
     def start(self, values: Values, account: str, page_id: str) -> OpenGeneration:
-        """Queue what the form asks for. Raises InpaintError."""
+        """Queues what the form asks for. Raises InpaintError."""
 
     def spec(self, values: Values) -> ModelSpec:
         return self.service.models.spec(values[self.form.model], self.task)
 
     def look(self, values: Values) -> Updates:
-        """What is told of the chosen model now: it may have come to this machine since the page was built."""
+        """Updates the line about the chosen model, which may have been downloaded since the page was built."""
         return self._model_status(self.spec(values)) | self.readiness(values)
 
     def choose(self, values: Values) -> Updates:
-        """Show the controls and sizes that the model has."""
+        """Shows the controls and sizes that the chosen model has."""
         spec = self.spec(values)
         return self.form.fit(spec, values) | self._model_status(spec) | self.of_size(spec, "") | self.readiness(values)
 
     def fill(self, ready: Words, values: Values) -> Updates:
-        """Ready words into the form; nothing runs."""
+        """Fills an example's prompt into the form. Nothing runs."""
         known = self.service.models.specs.get(ready.model)
         spec = known.on_task(self.task) if known and known.can(self.task) else self.spec(values)
         given = {"prompt": ready.prompt, **({"negative_prompt": ready.negative} if ready.negative else {}), **ready.given}
@@ -83,7 +85,7 @@ class MakingHandlers(ABC):
             yield updates
 
     def restore(self, values: Values, request: gr.Request) -> Updates:
-        """The words and settings of the run that was found again."""
+        """Restores the prompt and settings of the run that was found again."""
         given = self.panel.form_of(request, self.task)
         if given is None:
             return {self.making.run: gr.skip()}
@@ -93,7 +95,7 @@ class MakingHandlers(ABC):
         return restored | self._model_status(spec) | self.of_size(spec, size) | self.readiness({**values, self.form.model: spec.name})
 
     def missing(self, values: Values) -> str:
-        """Why the chosen model cannot run, if it cannot."""
+        """Returns why the chosen model cannot run, or "" if it can."""
         spec = self.spec(values)
         return "" if self.service.models.is_available(spec, self.task) else f"{spec.title} is not on this machine."
 
@@ -105,7 +107,7 @@ class MakingHandlers(ABC):
 
 
 class Generating(MakingHandlers):
-    """Words to a picture. chip: says what runs where, while this tab is in front."""
+    """Makes a picture from text. chip: the badge in the page's bar that says what runs where."""
 
     task = "generate"
 
@@ -135,7 +137,7 @@ class Generating(MakingHandlers):
 
 
 class Reimagining(MakingHandlers):
-    """A picture with words to the next picture."""
+    """Makes a new picture from a picture and text."""
 
     task = "image-to-image"
 
@@ -155,7 +157,7 @@ class Reimagining(MakingHandlers):
 
 
 def bind_generate(panel: RunPanel, fetches: FetchHandlers, chip: gr.HTML, page: gr.Blocks) -> None:
-    """Connect the Generate tab's events. Called inside the Blocks context."""
+    """Connects the Generate tab's events. Called inside the Blocks context."""
     tab, chain, editor = panel.tab, panel.chain, panel.chain.editor.page
     panel.service.worker.every_look(panel.runs.drop_old)
     looks: set[Block] = {chain.chain, chain.shown}
@@ -173,7 +175,7 @@ def bind_generate(panel: RunPanel, fetches: FetchHandlers, chip: gr.HTML, page: 
 
 
 def _bind_making(handlers: MakingHandlers, sizes: list[Any], can_run: list[Any], page: gr.Blocks) -> None:
-    """sizes, can_run: what `of_size` and `readiness` may change."""
+    """Connects the events of one form. sizes, can_run: the widgets that `of_size` and `readiness` may change."""
     form, chain = handlers.form, handlers.chain
     chooses: set[Block] = {form.prompt, form.model, form.shown, form.chosen, chain.chain}
     seen = [*form.note_parts(), *can_run]

@@ -1,4 +1,4 @@
-"""Pictures in the making: what the Generate tab shows while one is made, when it is there, and when a page comes back for it."""
+"""What the Generate tab shows while a picture is made, when it is finished, and when a page comes back to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ Updates = dict[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class OpenGeneration(OpenRun):
-    """A picture that is being made. chain, shown: what was there when it was started. made: how, in words."""
+    """A picture that is being made.
+
+    chain, shown: the chain and its shown picture when the run was started. made: how the picture is made, in words.
+    """
 
     task: Task
     chain: Chain
@@ -37,7 +40,10 @@ class OpenGeneration(OpenRun):
 
 
 class RunPanel:
-    """found: state; the number of a job that was found again, so that its words are put back once."""
+    """Starts, follows and stops the runs of the Generate tab.
+
+    found: state with the number of a run that was found again, so that its form is restored once.
+    """
 
     def __init__(self, chain: ChainHandlers) -> None:
         self.chain, self.tab, self.service = chain, chain.tab, chain.service
@@ -45,37 +51,43 @@ class RunPanel:
         self.runs: OpenRuns[OpenGeneration] = chain.runs
 
     def view(self) -> list[Any]:
-        """What a run may change."""
+        """Returns the widgets and states that a run may change."""
         tab = self.tab
         reasons = [making.reason for making in (tab.generate, tab.reimagine) if making]
         return [*self.chain.view(), *tab.runs(), *reasons, tab.preview, tab.as_is, tab.cancel, tab.progress]
 
     async def make(self, start: Callable[[str, str], OpenGeneration], reason: gr.HTML, request: gr.Request) -> AsyncIterator[Updates]:
-        """start: queues the job, given account and page_id. reason: where it is told why nothing was made."""
+        """Starts a run and yields updates until it has ended.
+
+        start: queues the job; it gets account and page_id. reason: the widget that shows why nothing was made.
+        """
         person, page_id = person_of(request), str(request.session_hash)
         try:
             run = await asyncio.to_thread(start, account_of(request), page_id)
             self.runs.record(person, page_id, run)
             async for updates in self._followed(run, person, page_id, {reason: ""}):
                 yield updates
-        except Busy as error:  # two buttons pressed at once: the run that came first is still shown, and can be stopped
+        except Busy as error:  # two buttons were pressed at once: the first run is still shown, and can be stopped
             idle = {} if self.runs.unfinished(person, page_id) else self._busy(False)
             yield idle | {reason: words.error_html(error)}
         except Exception as error:
             yield self._busy(False) | {reason: words.error_html(as_user_error(error, "making a picture"))}
 
     def cancel(self, request: gr.Request) -> None:
-        """Stop this page's job; the handler that follows it tells the page."""
+        """Stops this page's job. The handler that follows the job updates the page."""
         if job := self._own_job(request):
             job.cancel()
 
     def use_as_is(self, request: gr.Request) -> None:
-        """End this page's job early and show what is there."""
+        """Ends this page's job early and keeps the picture made so far."""
         if job := self._own_job(request):
             job.keep()
 
     async def find_again(self, request: gr.Request) -> Updates:
-        """The page was opened: the chain of a picture that this person left being made. `found` then brings the rest."""
+        """Shows the chain of a picture that this person left being made. Called when a page opens.
+
+        The change of `found` then restores the form and follows the run.
+        """
         run = await self.runs.wait_and_adopt(person_of(request), str(request.session_hash))
         if run is None:
             return {self.tab.message: gr.skip()}
@@ -83,7 +95,7 @@ class RunPanel:
         return opened | {self.found: run.job.number, self.chain.tabs: gr.Tabs(selected="generate")}
 
     async def follow_again(self, request: gr.Request) -> AsyncIterator[Updates]:
-        """Watch the run that was found again."""
+        """Follows the run that was found again."""
         person, page_id = person_of(request), str(request.session_hash)
         run = self.runs.of(person, page_id)
         if run is None:
@@ -96,7 +108,7 @@ class RunPanel:
             yield self._busy(False) | {self.tab.message: words.error_html(as_user_error(error, "finding a picture again"))}
 
     def form_of(self, request: gr.Request, task: Task) -> Mapping[str, Any] | None:
-        """What the form said of this page's run, if it is of that task."""
+        """Returns the form's values when this page's run was started, if the run is of that task; else None."""
         run = self.runs.of(person_of(request), str(request.session_hash))
         return run.form if run is not None and run.task == task else None
 
@@ -105,9 +117,11 @@ class RunPanel:
         return self.runs.unfinished(person, page_id) or self.service.worker.current(account_of(request), page_id)
 
     async def _followed(self, run: OpenGeneration, person: str, page_id: str, started: Updates) -> AsyncIterator[Updates]:
-        """started: what else changes now."""
+        """Yields progress while the job runs, then its pictures. Raises what the job ended with. started: updates to add to the
+        first answer.
+        """
         repeated = RepeatedUpdates()
-        with run.job.watched():  # from end to end: between its last look and its result another page would take it for left
+        with run.job.watched():  # until the result is shown, since another page of this person would otherwise adopt the run
             yield repeated(self._busy(True) | self._early(run) | started)
             async for running in follow(run.job):
                 sentence, preview = status_html(self.service.worker, running), running.progress.preview if running.progress else None
@@ -120,7 +134,10 @@ class RunPanel:
             self.runs.forget(person, page_id)
 
     def _finished(self, run: OpenGeneration, saved: Saved) -> Updates:
-        """Shows pictures that the worker has saved. The chain holds files on disk; what the disk did not take can only be downloaded."""
+        """Returns updates that show pictures which the worker has saved.
+
+        The chain holds files on disk. Pictures that the disk did not take can only be downloaded.
+        """
         report = saved.report
         message = words.notice_html(report.notices) + words.downloads_html(report.downloads)
         if not saved.paths:
@@ -130,7 +147,7 @@ class RunPanel:
         return self.chain.grown(run.chain, saved.paths, run.made, lines) | {self.tab.message: message}
 
     def _early(self, run: OpenGeneration) -> Updates:
-        """Whether the run can be ended with the picture of that moment."""
+        """Returns an update that shows the button for ending early if this run can be ended that way."""
         spec = self.service.models.spec(run.form["model"], run.task)
         return {self.tab.as_is: gr.update(visible=spec.early_stop and self.service.worker.executor.can_end_early)}
 

@@ -1,4 +1,4 @@
-// Draws the chain's thumbnails; a press tells the server which one is wanted.
+// Draws the chain's thumbnails. A press on one tells the server to show that picture.
 // Must not know what the pictures are for.
 
 const strip = element.querySelector(".ip-chain");
@@ -23,7 +23,7 @@ function thumbnail({ number, label, url }) {
   return button;
 }
 
-// In place, so that the focus stays where it is.
+// Marks the shown picture without building the buttons again, so that the focus stays where it is.
 function mark() {
   for (const button of strip.children) button.setAttribute("aria-pressed", Number(button.dataset.number) === props.shown);
 }

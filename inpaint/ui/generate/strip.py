@@ -1,4 +1,4 @@
-"""The chain as a strip of thumbnails: a gr.HTML component of our own. Knows no jobs and no files."""
+"""The chain as a strip of thumbnails: a gr.HTML component of this app. Knows no jobs and no files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SCRIPT = Path(__file__).with_name("strip.js")
 
 
 class Strip(OwnComponent):
-    """links: number, label and thumbnail of each picture. shown: number of the one that is looked at.
+    """The strip of thumbnails. links: number, label and thumbnail of each picture. shown: number of the picture that is shown.
 
-    Gradio builds the component anew with all props at each update, so each prop is a parameter here.
+    Gradio builds the component again with all props at each update, so each prop is a parameter here.
     """
 
     OWN_EVENTS: ClassVar[tuple[str, ...]] = ("choose",)

@@ -21,7 +21,10 @@ NO_PICTURE = "Generate or open a picture first."
 
 @dataclass(frozen=True)
 class Making:
-    """One way to the next picture. words: ready words and the buttons that fill them in. reason: why `run` cannot be pressed."""
+    """The form for one way to make a picture.
+
+    words: example prompts and the buttons that fill them in. reason: why `run` cannot be pressed.
+    """
 
     form: WordsForm
     run: gr.Button
@@ -31,7 +34,7 @@ class Making:
 
 @dataclass(frozen=True)
 class GenerateTab:
-    """The widgets of the Generate tab, by name. reimagine: None where no model makes a picture from a picture."""
+    """The widgets of the Generate tab, by name. reimagine: None if no model makes a picture from a picture."""
 
     empty: gr.HTML
     picture: gr.Image
@@ -57,7 +60,10 @@ class GenerateTab:
 
 
 def size_choices(spec: ModelSpec) -> list[tuple[str, str]]:
-    """Shapes with about as many pixels as the model's own size, within its limits, as ("640 x 448 (landscape)", "640x448")."""
+    """Returns sizes in several shapes, within the model's limits and with about as many pixels as its own size.
+
+    They are (label, value) pairs, as ("640 x 448 (landscape)", "640x448").
+    """
     width, height = spec.limits["width"], spec.limits["height"]
     sizes: dict[str, str] = {}
     for name, ratio in SHAPES:
@@ -67,14 +73,18 @@ def size_choices(spec: ModelSpec) -> list[tuple[str, str]]:
 
 
 def _side(limit: Limit, factor: float) -> int:
-    """The allowed side that is nearest to the default times factor."""
+    """Returns the allowed side that is nearest to the default times `factor`."""
     steps = round((limit.default * factor - limit.minimum) / limit.step)
     most = (limit.maximum - limit.minimum) // limit.step
     return int(limit.minimum + limit.step * min(max(steps, 0), most))
 
 
 def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[ModelSpec]) -> GenerateTab:
-    """The specs that generate (at least one), and those that make a picture from a picture; the first is chosen at first."""
+    """Builds the Generate tab.
+
+    generating: models that generate, at least one. reimagining: models that make a picture from a picture. The first of each
+    is selected.
+    """
     shown = generating[0]
     with gr.Row(elem_classes="ip-page", equal_height=False):
         with gr.Column(elem_classes="ip-picture"):
@@ -134,7 +144,7 @@ def build_generate_tab(generating: Sequence[ModelSpec], reimagining: Sequence[Mo
 
 
 def _build_picture() -> gr.Image:
-    """The picture that is looked at."""
+    """Builds the widget that shows the chosen picture of the chain."""
     return gr.Image(
         type="filepath",
         format="png",
@@ -197,6 +207,6 @@ def _models(specs: Iterable[ModelSpec], name: str) -> tuple[gr.Dropdown, gr.HTML
 
 
 def _word_buttons(ready: Iterable[Words], name: str) -> list[tuple[Words, gr.Button]]:
-    """Quiet buttons that fill the form in; nothing runs."""
+    """Builds buttons that fill an example prompt into the form. Nothing runs."""
     with gr.Row(elem_classes="ip-words", elem_id=name):
         return [(words, gr.Button(words.title, size="sm", elem_classes="ip-word")) for words in ready]

@@ -1,1 +1,1 @@
-"""A run as a page follows it: who asks, what is open, how progress is shown."""
+"""How a page follows a run: who started it, what is open, and how progress is shown."""

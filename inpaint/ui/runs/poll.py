@@ -16,16 +16,17 @@ from inpaint.ui import words
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.15
-"""Between looks at a job: quick enough for preview frames, slow enough to cost nothing."""
+"""Seconds between looks at a job: short enough for preview frames, long enough to cost nothing."""
 
 RELOAD_SECONDS = 20.0
-"""How long the server may take to notice that a page was closed; until then its job looks watched."""
+"""How long the server may take to notice that a page was closed. Until then its job counts as watched."""
 
 
 async def follow(job: Job[Result]) -> AsyncGenerator[Job[Result]]:
-    """Yield the job whenever it is time to look, until it has finished.
+    """Yields the job at regular intervals until it has finished.
 
-    Leaving early (a closed tab) leaves the job alone: whoever comes back in time finds it, else it ends by itself.
+    Leaving early, as when a tab is closed, does not stop the job. A page that comes back in time finds it; otherwise the job
+    is cancelled.
     """
     with job.watched():
         while not job.is_finished:
@@ -39,22 +40,26 @@ def status_html(worker: Worker, job: Job[Any]) -> str:
 
 
 async def until_listened(job: Job[Any]) -> None:
-    """Until the caller of the event that is handled here has opened its stream of answers, or the job has ended.
+    """Waits until the caller of the current event has opened its stream of answers, or the job has ended.
 
-    Nobody watches the job meanwhile: a caller that never listens is one that has gone.
+    The job does not count as watched meanwhile, so that it is abandoned if the caller never listens.
     """
     while not job.is_finished and not _has_listened():
         await asyncio.sleep(POLL_SECONDS)
 
 
 def is_listening() -> bool:
-    """Whether the caller still waits. Gradio marks an event once its stream of answers is closed, not before one was opened."""
+    """Returns whether the caller still waits. Gradio marks an event when its open stream of answers is closed, but not if none
+    was opened.
+    """
     event = _event()
     return event is None or event.alive
 
 
 def _has_listened() -> bool:
-    """Gradio lays a first message into the session's line before it calls a handler, and only a stream takes messages out."""
+    """Returns whether the caller has read a message. Gradio queues a first message before it calls a handler, and only a stream
+    takes it out.
+    """
     blocks, event = LocalContext.blocks.get(None), _event()
     if blocks is None or event is None:
         return True
@@ -63,7 +68,7 @@ def _has_listened() -> bool:
 
 
 def _event() -> Event | None:
-    """The event that is handled here; None outside Gradio's queue."""
+    """Returns the event that is being handled, or None outside Gradio's queue."""
     blocks = LocalContext.blocks.get(None)
     if blocks is None:
         return None

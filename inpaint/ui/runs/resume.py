@@ -1,4 +1,4 @@
-"""The runs that pages follow, so that a reload finds its own again: still running, or finished while nobody looked. Knows no widgets."""
+"""Remembers the runs that pages follow, so that a reloaded page finds its run: running, or finished unseen. Knows no widgets."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from inpaint.saving import Saved
 from inpaint.ui.runs.poll import POLL_SECONDS, RELOAD_SECONDS
 
 RUNS_KEPT = 64
-"""How many runs are remembered. The result of an older one is on disk; a reload only does not show it by itself."""
+"""How many runs are remembered. The result of an older run stays on disk, but a reloaded page does not show it."""
 
 RESULT_SECONDS = 3600.0
-"""How long the result of a run that finished unseen is shown to its person's next page: a phone may sleep through its run."""
+"""How long a run that finished unseen is kept for its person's next page. A phone, for example, may sleep while its run finishes."""
 
 ADOPTION_SECONDS = 20.0
-"""How long a page that found a run has until it follows it. No other page of the same person takes the run meanwhile."""
+"""How long a page that found a run may take until it follows it. No other page of the same person gets the run meanwhile."""
 
 PageKey = tuple[str, str]
-"""person, page_id"""
+"""A person and one of their pages: (person, page_id)."""
 
 
 @dataclass(frozen=True, eq=False)
 class OpenRun:
-    """A run that a page follows. form: what the widgets said when it was started (a seed that was not typed is None)."""
+    """A run that a page follows. form: the widgets' values when it was started; a seed that was not typed is None."""
 
     job: Job[Saved]
     form: Mapping[str, Any]
@@ -39,7 +39,7 @@ R = TypeVar("R", bound=OpenRun)
 
 
 class OpenRuns(Generic[R]):
-    """One tab's runs, by page. Used from several threads. clock: seconds that only grow.
+    """The runs of one tab, by page. Threads may share it. clock: returns seconds that only increase.
 
     A run is forgotten when its page has shown the result, or RESULT_SECONDS after it finished unseen.
     """
@@ -70,16 +70,17 @@ class OpenRuns(Generic[R]):
         return run.job if run is not None and not run.job.is_finished else None
 
     def claim(self, person: str, page_id: str) -> None:
-        """Notes that this page has begun something of its own, so that no earlier run takes its place any more."""
+        """Notes that this page has begun something of its own, so that no earlier run is restored into it."""
         with self._lock:
             self._claimed[person, page_id] = None
             while len(self._claimed) > RUNS_KEPT:
                 self._claimed.popitem(last=False)
 
     async def wait_and_adopt(self, person: str, page_id: str) -> R | None:
-        """Returns a run that a closed page of this person has left, which from now on is this page's; None where there is none.
+        """Returns a run that a closed page of this person left, and gives it to this page; None if there is none.
 
-        The server notices only after a while that a page was closed; until then its run looks watched, and is waited for.
+        The server notices only after a while that a page was closed. Until then its run counts as watched, so this waits for
+        it.
         """
         for _ in range(int(RELOAD_SECONDS / POLL_SECONDS)):
             if not self._may_adopt(person, page_id):
@@ -91,7 +92,7 @@ class OpenRuns(Generic[R]):
         return None
 
     def adopt(self, person: str, page_id: str) -> R | None:
-        """Returns this person's newest run that no page looks at, which from now on is this page's; None where there is none."""
+        """Returns this person's newest run that no page follows, and gives it to this page; None if there is none."""
         with self._lock:
             for key in reversed(self._runs):
                 if key[0] == person and self._is_free(key):
@@ -103,7 +104,7 @@ class OpenRuns(Generic[R]):
         return None
 
     def forget(self, person: str, page_id: str) -> None:
-        """Forgets this page's run: its result was shown, or there is none."""
+        """Forgets this page's run, if there is one. Called when its result was shown or it failed."""
         with self._lock:
             if (person, page_id) in self._runs:
                 self._remove((person, page_id))
@@ -120,7 +121,7 @@ class OpenRuns(Generic[R]):
             return page not in self._runs and page not in self._claimed and any(whose == person for whose, _ in self._runs)
 
     def _is_free(self, key: PageKey) -> bool:
-        """Whether no page looks at the run, and none that found it is about to."""
+        """Returns whether no page follows the run, and no page that found it is about to."""
         job = self._runs[key].job
         return not job.is_watched and self._adopted.get(key, 0.0) < self._clock() and not self._is_old(job)
 

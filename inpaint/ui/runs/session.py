@@ -1,4 +1,4 @@
-"""What one page (one browser tab) has open: where the untouched upload lies, and the last results. Server side only; knows no widgets."""
+"""What one page (one browser tab) has open: the path of the untouched upload, and the last results. Server side only; knows no widgets."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from inpaint.errors import UnreadableImage
 from inpaint.storage.uploads import Upload
 
 KEPT_SECONDS = 24 * 3600
-"""What a page has open goes a day after it last changed: without Gradio's heartbeat nobody tells that the page was closed. Uploads and
-served copies on disk go then too; results lie elsewhere and are kept."""
+"""How long a page's state is kept after its last change. Without Gradio's heartbeat the server does not learn that a page was closed.
+Uploads and served copies on disk are removed then too; results are stored elsewhere and kept."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """picture_id ties a mask from the stage to this picture; "" = nothing open. results: paths of files on disk; chosen: which of them is shown.
+    """The picture that a page has open, and the results of its last run.
 
-    path: the upload, on disk; of many pages that were left open no bytes stay in memory.
+    picture_id: ties a mask from the stage to this picture; "" = nothing open. path: the upload on disk; its bytes are not
+    kept in memory. proxy, full: extents of the picture shown and of the upload. results: paths of files on disk. chosen:
+    index of the result that is shown.
     """
 
     picture_id: str = ""
@@ -37,11 +39,11 @@ class Session:
 
     @property
     def files(self) -> list[Path]:
-        """All on disk that the page has open."""
+        """The paths of all files that the page has open."""
         return [*([self.path] if self.path else []), *map(Path, self.results)]
 
     def upload(self) -> Upload:
-        """The file as it was handed in; from now on it is young again. Raises UnreadableImage."""
+        """Reads the upload as it was handed in, and marks its file as new so that it is kept longer. Raises UnreadableImage."""
         if self.path is None or not self.path.is_file():
             raise UnreadableImage("The picture is no longer on the server.", "Open it again.")
         with contextlib.suppress(OSError):

@@ -1,1 +1,1 @@
-"""What stands before Gradio: which hosts, origins, routes, connections and logins are let in."""
+"""What protects Gradio's routes: which hosts, origins, paths, connections and logins are allowed."""

@@ -1,7 +1,7 @@
-"""Bounds on connections: how many there are, how long one may take to say what it wants, and how long it may be silent within a body.
+"""Limits connections: how many are open, how long a request's head may take, and how long a body may pause.
 
-uvicorn waits for ever for the rest of a request; a thousand that never come would use up the process's open files, and nobody else could
-connect. Knows nothing of the app behind.
+uvicorn waits without limit for the rest of a request. A thousand unfinished requests would use up the process's open files,
+and nobody else could connect. Knows nothing of the app behind.
 """
 
 from __future__ import annotations
@@ -18,35 +18,36 @@ from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_SECONDS = 20.0
-"""From the first byte of a connection, or the last one of an answer, until the head of a request is whole."""
+"""How long the head of a request may take, from the start of a connection or the end of the last answer."""
 
 BODY_SECONDS = 60.0
-"""Without a byte of a body that was announced."""
+"""How long a body that was announced may pause between two bytes."""
 
 LOOK_SECONDS = 2.0
 MOST_CONNECTIONS = 400
-"""Fewer than the 1,024 open files that many systems give a process, of which the app needs some itself."""
+"""Most connections at once. Many systems allow a process 1,024 open files, and the app needs some of them itself."""
 
 LOGGED_EACH_MINUTE = 20
 _auto: Any = AutoHTTPProtocol
 
 
 class BoundedProtocol(_auto):
-    """uvicorn's own protocol, which gives up on a connection that waits too long for its other side.
+    """uvicorn's own protocol, which also closes a connection that waits too long for its client.
 
-    Once there are too many, the oldest that has no request under way makes room; where all have one, the newest does.
+    If there are too many connections, the oldest without a request in progress is closed; if all have one, the newest is
+    closed.
     """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._since = self._heard = time.monotonic()
+        self._since = self._last_data = time.monotonic()
         self._look_later()
         if len(self.connections) > MOST_CONNECTIONS:
             idle = [other for other in self.connections if isinstance(other, BoundedProtocol) and other is not self and other.is_idle]
             min(idle, key=lambda other: other._since, default=self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = time.monotonic()
+        self._last_data = time.monotonic()
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -59,7 +60,7 @@ class BoundedProtocol(_auto):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the head of a request is waited for."""
+        """Whether the connection waits for the head of a request."""
         return self.cycle is None or bool(self.cycle.response_complete)
 
     def _look_later(self) -> None:
@@ -68,7 +69,7 @@ class BoundedProtocol(_auto):
     def _look(self) -> None:
         now = time.monotonic()
         waits_for_head = self.is_idle and now - self._since > HEAD_SECONDS
-        waits_for_body = not self.is_idle and self.cycle.more_body and not self.flow.read_paused and now - self._heard > BODY_SECONDS
+        waits_for_body = not self.is_idle and self.cycle.more_body and not self.flow.read_paused and now - self._last_data > BODY_SECONDS
         if waits_for_head or waits_for_body:
             self.transport.abort()
         else:
@@ -77,7 +78,9 @@ class BoundedProtocol(_auto):
 
 @contextlib.contextmanager
 def bounded_connections() -> Generator[None]:
-    """While a server starts within: it serves with the bounds above. Gradio makes the server, and takes no protocol for it."""
+    """Makes a server that is started within this context limit its connections. Gradio creates the server and has no option for
+    its protocol.
+    """
     kept = HTTP_PROTOCOLS["auto"]
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedProtocol.__name__}"
     try:
@@ -87,7 +90,7 @@ def bounded_connections() -> Generator[None]:
 
 
 class FewOfAKind(logging.Filter):
-    """Lets so many lines of each kind through in a minute. The kind is the message before its arguments."""
+    """A log filter that passes LOGGED_EACH_MINUTE lines of each kind in a minute. The kind is the message before its arguments."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -105,7 +108,7 @@ class FewOfAKind(logging.Filter):
 
 
 def bound_foreign_logs() -> None:
-    """What the web server and asyncio say of each connection that fails must not fill a disk."""
+    """Limits how often the web server and asyncio log failing connections, so that they cannot fill a disk."""
     for name in ("asyncio", "uvicorn.error"):
         logger = logging.getLogger(name)
         if not any(isinstance(kept, FewOfAKind) for kept in logger.filters):
@@ -113,7 +116,7 @@ def bound_foreign_logs() -> None:
 
 
 def raise_open_files() -> None:
-    """As many open files as this system lets the process have, where it can be asked."""
+    """Raises the process's limit of open files as far as the system allows, up to 8,192."""
     if sys.platform == "win32":
         return
     import resource

@@ -1,4 +1,4 @@
-"""What stands before Gradio: which names are answered, no foreign page, our own routes ask for the login, a browser keeps its person.
+"""Middleware that checks each request: its host name, its origin and its person's cookie; and the login of the app's own routes.
 
 Knows no widgets and no jobs.
 """
@@ -25,20 +25,20 @@ from inpaint.ui.security.signed_names import PERSON_COOKIE, Names, named
 READING_METHODS = frozenset({"GET", "HEAD"})
 FORWARDED = (b"x-forwarded-", b"forwarded")
 SHOWN_CHARACTERS = 80
-"""Of a name that a stranger sent, in an answer and in the log."""
+"""How many characters of a name that a stranger sent are shown, in an answer and in the log."""
 
 LOGGED_AGAIN_SECONDS, LOGGED_AT_ONCE = 60.0, 64
 log = logging.getLogger(__name__)
 
 
 class Guard:
-    """ASGI middleware before everything. It sees who is really connected, so nothing before it may read forwarded headers."""
+    """ASGI middleware that runs before all other. It sees who is really connected, so nothing before it may read forwarded headers."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts | None = None, names: Names | None = None) -> None:
         self._app = app
         self._hosts = hosts or Hosts()
         self._names = names or Names(secrets.token_bytes())
-        self._told = RecentlyLogged()
+        self._logged = RecentlyLogged()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -53,30 +53,31 @@ class Guard:
             await self._refuse(403, _foreign(foreign, host), (f"a page of {_shown(foreign)}", host), scope, receive, send)
         else:
             known, has_name = named(believed, self._names)
-            told = send if has_name else _with_person(self._names, known, send)
-            await self._app(known, receive, _without_cors(told, self._hosts.is_space))
+            with_cookie = send if has_name else _with_person(self._names, known, send)
+            await self._app(known, receive, _without_cors(with_cookie, self._hosts.is_space))
 
     def _foreign_page(self, scope: Scope, headers: Headers, host: str) -> str:
-        """The Origin that may not ask this, a preflight included; "" where all is well, as for a program, which sends none.
+        """Returns the Origin that may not send this request, preflights included; "" if it may. A program sends no Origin.
 
-        A browser lets any page post a form or an upload to localhost; the answer is hidden from it, but the work would be done.
+        A browser lets any page post a form or an upload to localhost. It hides the answer from that page, but the work would
+        be done.
         """
         if scope["type"] == "http" and scope["method"] in READING_METHODS:
             return ""
         return next((origin or "nowhere" for origin in headers.getlist("origin") if not self._hosts.is_own(origin, host)), "")
 
     def _without_foreign_claims(self, scope: Scope) -> Scope:
-        """The request without forwarded headers, unless a trusted proxy sent them: Gradio believes them from anyone."""
+        """Returns the request without forwarded headers, unless a trusted proxy sent them. Gradio would believe them from anyone."""
         peer = scope["client"][0] if scope.get("client") else None
         if self._hosts.trusts(peer):
             return scope
         kept = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(FORWARDED)]
-        if len(kept) < len(scope["headers"]) and self._told.is_new(("forwarded", str(peer))):
+        if len(kept) < len(scope["headers"]) and self._logged.is_new(("forwarded", str(peer))):
             log.warning("forwarded headers of %s are not believed; FORWARDED_ALLOW_IPS names the proxies that are", peer)
         return {**scope, "headers": kept}
 
     async def _refuse(self, status: int, sentence: str, who: tuple[str, str], scope: Scope, receive: Receive, send: Send) -> None:
-        if self._told.is_new(who):
+        if self._logged.is_new(who):
             log.warning("refused: %s asked for %s", who[0], _shown(who[1]))
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -85,7 +86,9 @@ class Guard:
 
 
 class RecentlyLogged:
-    """What was logged of late: each thing once a minute, and a bounded number of things, so that no stranger can fill the log."""
+    """Remembers what was logged recently: each thing once a minute, and a limited number of things, so that no stranger can fill
+    the log.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -101,10 +104,10 @@ class RecentlyLogged:
 
 
 class Login:
-    """ASGI middleware of a single route, so that no path leads past it, whatever prefixes a proxy puts before it.
+    """ASGI middleware of a single route that asks for the login. No path leads past it, whatever prefix a proxy adds.
 
-    auth: (user, password), or None where there is no login. Gradio's own login does not cover routes that are not its own. A program
-    sends HTTP Basic; a browser in which somebody has logged in at the page sends that login's cookie.
+    auth: (user, password), or None if there is no login. Gradio's login does not cover routes that the app adds. A program
+    sends HTTP Basic; a browser sends the cookie of its login at the page.
     """
 
     def __init__(self, app: ASGIApp, auth: tuple[str, str] | None) -> None:
@@ -118,7 +121,7 @@ class Login:
 
 
 def has_login(headers: Headers, auth: tuple[str, str]) -> bool:
-    """HTTP Basic with the app's own user and password, compared in constant time."""
+    """Returns whether a request has HTTP Basic with the app's user and password. They are compared in constant time."""
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return False
@@ -130,7 +133,7 @@ def has_login(headers: Headers, auth: tuple[str, str]) -> bool:
 
 
 def _asked_as(headers: Headers) -> str:
-    """The name a request is for: what a trusted proxy forwards (the first, where several are in a row), else its one Host."""
+    """Returns the host that a request is for: what a trusted proxy forwards (the first of several in a row), else its only Host header."""
     forwarded = headers.get("x-forwarded-host", "").partition(",")[0].strip()
     hosts = headers.getlist("host")
     return forwarded or (hosts[0] if len(hosts) == 1 else "")
@@ -152,10 +155,10 @@ def _shown(name: str) -> str:
 
 
 def _without_cors(send: Send, is_space: bool) -> Send:
-    """No other site may read an answer, and no login is sent along with another site's requests.
+    """Returns a `send` that drops headers which let other sites read answers or send a login along.
 
-    Gradio allows every origin, with credentials, and sets its login for all sites. On a Space, the page lies in a frame of the
-    hub's own page, where a stricter cookie would not be sent.
+    Gradio allows every origin, with credentials, and sets its login's cookie for all sites. On a Space the cookie stays as it
+    is, because the page is in a frame of the hub's page, where a stricter cookie would not be sent.
     """
 
     async def own(message: Message) -> None:
@@ -178,9 +181,9 @@ def _lax(cookie: bytes) -> bytes:
 
 
 def _with_person(names: Names, scope: Scope, send: Send) -> Send:
-    """Give a browser that opens the page a name of its own, so that it finds its running job again after a reload.
+    """Returns a `send` that gives a browser which opens the page its own name, so that it finds its running job after a reload.
 
-    The page is known by being HTML: its path may have any prefix.
+    An answer in HTML counts as the page, since its path may have any prefix.
     """
 
     async def with_name(message: Message) -> None:

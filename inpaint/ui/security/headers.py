@@ -1,4 +1,4 @@
-"""Headers that tell a browser what this page may do and who may frame it, on every answer. Knows no jobs and no widgets."""
+"""Adds headers to every answer that tell a browser what this page may do and who may frame it. Knows no jobs and no widgets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HUB_FRAMES = "https://huggingface.co https://*.huggingface.co https://*.hf.space"
-"""Pages that show a Space in a frame of theirs."""
+"""Sites that may show a Space in a frame."""
 
 POLICY = {
     "default-src": "'self'",
-    # Gradio starts from a script within the page, and makes functions from the scripts that its HTML components bring.
+    # Gradio starts from an inline script, and evaluates the scripts of its HTML components.
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
@@ -27,7 +27,7 @@ POLICY = {
 
 
 def security_headers(*, is_space: bool) -> Mapping[str, str]:
-    """By name. A Space is shown in a frame of the hub's page; anywhere else no other page may frame this one."""
+    """Returns the headers by name. A Space may be framed by the hub's page; anywhere else no other page may frame this one."""
     policy = {**POLICY, "frame-ancestors": f"'self' {HUB_FRAMES}" if is_space else "'self'"}
     headers = {
         "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),
@@ -40,7 +40,7 @@ def security_headers(*, is_space: bool) -> Mapping[str, str]:
 
 
 class SecurityHeaders:
-    """ASGI middleware. A header that an answer already has stays as it is."""
+    """ASGI middleware that adds the security headers. A header that an answer already has stays as it is."""
 
     def __init__(self, app: ASGIApp, is_space: bool) -> None:
         self._app, self._headers = app, security_headers(is_space=is_space)

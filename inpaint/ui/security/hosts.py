@@ -1,7 +1,7 @@
-"""Which names the server answers to, and whose forwarded headers it believes. Knows no routes and no widgets.
+"""Decides which host names the server answers to, and whose forwarded headers it believes. Knows no routes and no widgets.
 
-A page of another site can be given this machine's address (DNS rebinding); its browser then sends that site's name as Host. An address
-cannot be given away like that, so addresses are trusted where names have to be listed.
+Another site's name can be pointed at this machine's address (DNS rebinding). The browser then sends that name as Host. This
+cannot be done with an address in place of a name, so addresses are trusted and names have to be listed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from inpaint.startup.address import LOOPBACK, bare_host
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:(?P<port>\d{1,5}))?", re.IGNORECASE)
-"""A Host header, or what stands between // and the path of an address."""
+"""A Host header, or the part of a URL between // and the path."""
 
 USUAL_PORTS = {"http": "80", "https": "443"}
 SPACE_NAMES = "*.hf.space"
 TUNNEL_PROXIES = ("127.0.0.1", "::1")
-"""The program of a share link runs beside the server and says who the visitor is."""
+"""Addresses of a share link's program, which runs on this machine and forwards the visitor's address."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name of the list. host: lower case, without the dot at its end; "*.example.org" stands for all below. port: "" = any."""
+    """A host name of the list. host: lower case, without a trailing dot; "*.example.org" stands for all names below. port: "" = any."""
 
     host: str
     port: str
@@ -40,10 +40,11 @@ class Name:
 
 @dataclass
 class Hosts:
-    """names: listed ones. takes_addresses: whether any address is taken, as when the server listens on more than loopback.
+    """The hosts that a server answers to.
 
-    proxies: networks whose forwarded headers are believed. is_space: behind the hub's proxy, which alone reaches a Space and whose
-    address is not known. share: the name of the share link, once there is one.
+    names: listed names. takes_addresses: whether any address is accepted, as when the server listens on more than loopback.
+    proxies: networks whose forwarded headers are believed. is_space: True behind the hub's proxy, which alone reaches a Space
+    and whose address is unknown. share: the name of the share link, once there is one.
     """
 
     names: Sequence[Name] = ()
@@ -53,7 +54,7 @@ class Hosts:
     share: str = ""
 
     def answers_to(self, authority: str) -> bool:
-        """Whether a Host header, or the host that a trusted proxy forwards, is one of ours."""
+        """Returns whether the server answers to a Host header, or to the host that a trusted proxy forwards."""
         host, port = parted(authority)
         if not host:
             return False
@@ -62,28 +63,28 @@ class Hosts:
         return (self.takes_addresses and address_of(host) is not None) or any(name.covers(host, port) for name in self.names)
 
     def is_listed(self, origin: str) -> bool:
-        """Whether an Origin is a page of a site whose whole name was listed: it is ours, whatever Host a proxy makes of it.
+        """Returns whether an Origin is a site whose full name was listed. It is then this server, whatever Host a proxy sends.
 
-        Another port is another site. Below a "*." lie other people's sites too, as on the hub.
+        Another port is another site. A name with "*." does not count, since other people's sites lie below it, as on the hub.
         """
         scheme, _, authority = origin.partition("://")
         host, port = parted(authority, scheme)
         return any(name.host == host and (name.port or USUAL_PORTS.get(scheme)) == port for name in self.names)
 
     def is_own(self, origin: str, authority: str) -> bool:
-        """Whether an Origin is a page of this server, which was asked as `authority`."""
+        """Returns whether an Origin is a page of this server, for a request to the host `authority`."""
         scheme, _, of_origin = origin.partition("://")
         asked = parted(authority, scheme)
         return (bool(asked[0]) and parted(of_origin, scheme) == asked) or self.is_listed(origin)
 
     def trusts(self, peer: str | None) -> bool:
-        """Whether the forwarded headers of whoever is connected are believed."""
+        """Returns whether forwarded headers from this peer are believed."""
         address = address_of(peer or "")
         return self.is_space or (address is not None and any(address in network for network in self.proxies))
 
 
 def hosts_of(settings: Settings, environment: Mapping[str, str]) -> Hosts:
-    """settings: as the page is served, so that host and share are those that Gradio was given."""
+    """Returns the hosts of a server. settings: as the page is served, with the host and share that Gradio was given."""
     is_space = bool(environment.get("SPACE_ID"))
     of_space = [SPACE_NAMES, environment.get("SPACE_HOST", "")] if is_space else []
     own = settings.host if settings.host and address_of(settings.host) is None else ""
@@ -98,7 +99,9 @@ def hosts_of(settings: Settings, environment: Mapping[str, str]) -> Hosts:
 
 
 def parted(authority: str, scheme: str = "http") -> tuple[str, str]:
-    """(host, port) in one spelling; ("", "") for what is no host. A port that is not there is the scheme's usual one."""
+    """Splits "host:port" into (host, port) in one spelling; ("", "") for what is no host. A missing port becomes the scheme's
+    usual one.
+    """
     match = AUTHORITY.fullmatch(authority)
     if match is None:
         return "", ""
@@ -106,7 +109,7 @@ def parted(authority: str, scheme: str = "http") -> tuple[str, str]:
 
 
 def address_of(host: str) -> Address | None:
-    """The address that a host is written as, if it is one; in the old spellings too (127.1, 0x7f000001, 2130706433)."""
+    """Returns the IP address that a host is written as, or None for a name. Old spellings count too (127.1, 0x7f000001, 2130706433)."""
     bare = bare_host(host)
     try:
         address = ipaddress.ip_address(bare)
@@ -116,7 +119,9 @@ def address_of(host: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine for itself: localhost, names below it, and addresses, 0.0.0.0 included (systems take it so)."""
+    """Returns whether a host means this machine itself: localhost, names below it, loopback addresses, and 0.0.0.0, which
+    systems treat alike.
+    """
     address = address_of(host)
     if address is None:
         return _spelled(host) == "localhost" or _spelled(host).endswith(".localhost")
@@ -124,15 +129,17 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(settings: Settings, environment: Mapping[str, str]) -> bool:
-    """Whether nobody but this machine reaches the server, as far as the settings and Gradio's own variables say."""
+    """Returns whether nobody but this machine reaches the server, according to the settings and Gradio's own variables."""
     if settings.share or settings.allowed_hosts or settings.trusted_proxies or environment.get("SPACE_ID"):
         return False
     return not _reaches_others(settings.host or environment.get("GRADIO_SERVER_NAME") or LOOPBACK)
 
 
 def exposure(settings: Settings, environment: Mapping[str, str]) -> str:
-    """By what people on other machines reach a server that asks for no login; "" where they do not, and on a Space, which is public or
-    private as its owner chose on the hub."""
+    """Returns how other machines reach a server that asks for no login, as "a shared link"; "" if they do not.
+
+    It is "" on a Space too, whose owner decides on the hub whether it is public.
+    """
     if settings.auth is not None or environment.get("SPACE_ID"):
         return ""
     if settings.share:
@@ -141,16 +148,16 @@ def exposure(settings: Settings, environment: Mapping[str, str]) -> str:
 
 
 def check_open(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Raises BadConfig where others would reach a server without a login, and nobody said that it is meant."""
-    if (way := exposure(settings, environment)) and not settings.open:
+    """Raises BadConfig if others could reach a server without a login and the settings do not allow that."""
+    if (reached_by := exposure(settings, environment)) and not settings.open:
         raise BadConfig(
-            f"Others would reach this server by {way}, and it asks for no login.",
+            f"Others would reach this server by {reached_by}, and it asks for no login.",
             "Ask for one with --auth USER:PASSWORD, or say with --open that everybody may use it.",
         )
 
 
 def _reaches_others(host: str) -> bool:
-    """Whether a server that listens at `host` is reached from other machines."""
+    """Returns whether other machines can reach a server that listens at `host`."""
     address = address_of(host)
     return not is_loopback(host) or (address is not None and address.is_unspecified)
 

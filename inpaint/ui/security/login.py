@@ -1,6 +1,6 @@
-"""Slows down whoever guesses passwords, by address and by user name, and logs each failed login without its password.
+"""Slows down password guessing, by address and by user name, and logs each failed login without its password.
 
-Gradio compares a password in constant time and answers at once, as often as it is asked. Knows no widgets and no jobs.
+Gradio compares passwords in constant time, but answers at once and as often as it is asked. Knows no widgets and no jobs.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 FREE_ATTEMPTS = 5
-"""Failures that cost nothing: a person mistypes."""
+"""How many failures are allowed without a wait, since people mistype."""
 
 LONGEST_SECONDS = 60.0
 FORGOTTEN_SECONDS = 900.0
-"""After so long without another failure an address or a name begins anew."""
+"""How long after its last failure an address or a name is forgotten."""
 
 KEYS_KEPT = 10_000
 FAILURES = frozenset({400, 401, 422})
 
 
 class Attempts:
-    """Failed logins by key (an address, a name). Each failure past the free ones doubles the time until the next attempt is heard."""
+    """Counts failed logins by key (an address, a name). Each failure beyond the free ones doubles the wait until the next
+    attempt is allowed.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -41,12 +43,12 @@ class Attempts:
         self._lock = threading.Lock()
 
     def seconds_to_wait(self, keys: Sequence[str]) -> float:
-        """Until an attempt under all of these keys is heard; 0 = now."""
+        """Returns how long to wait until an attempt with all of these keys is allowed; 0 = now."""
         with self._lock:
             return max(0.0, *(self._wait(key) for key in keys))
 
     def failed(self, keys: Sequence[str]) -> None:
-        """Count a failure under each key."""
+        """Counts a failure under each key."""
         with self._lock:
             for key in keys:
                 self._failures[key] = (self._count(key) + 1, self._clock())
@@ -55,7 +57,7 @@ class Attempts:
                 self._failures.popitem(last=False)
 
     def succeeded(self, keys: Sequence[str]) -> None:
-        """Forget what was counted under these keys."""
+        """Forgets the failures under these keys."""
         with self._lock:
             for key in keys:
                 self._failures.pop(key, None)
@@ -72,10 +74,10 @@ class Attempts:
 
 
 class LoginFirst:
-    """ASGI middleware: where there is a login, a request that brings a body is not read before its sender is known.
+    """ASGI middleware that refuses a request with a body from a sender who is not logged in, if there is a login.
 
-    Gradio reads a body first and then asks who sends it; some of its routes do not ask at all. gradio_app: Gradio's own application,
-    which holds the logins that it gave out.
+    Gradio reads a body before it asks who sends it, and some of its routes never ask. gradio_app: Gradio's application, which
+    holds the logins.
     """
 
     def __init__(self, app: ASGIApp, gradio_app: Any) -> None:
@@ -93,14 +95,14 @@ class LoginFirst:
 
 
 def has_session(scope: Scope, gradio_app: Any) -> bool:
-    """Whether a request has the cookie of a login at the page that Gradio gave out and still holds."""
+    """Returns whether a request has the cookie of a login at the page that Gradio still holds."""
     cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
     names = (f"access-token-{gradio_app.cookie_id}", f"access-token-unsecure-{gradio_app.cookie_id}")
     return any(gradio_app.tokens.get(cookies.get(name)) is not None for name in names)
 
 
 class LoginThrottle:
-    """ASGI middleware before Gradio's /login. The body is small: a limit on its size stands before this."""
+    """ASGI middleware that limits attempts at Gradio's /login. It reads the whole body, which an earlier limit keeps small."""
 
     def __init__(self, app: ASGIApp, attempts: Attempts) -> None:
         self._app, self._attempts = app, attempts
@@ -127,13 +129,13 @@ class LoginThrottle:
 
 
 def attempt_keys(scope: Scope, name: str) -> tuple[str, str]:
-    """Under what an attempt counts. The kinds begin differently, so that no name passes for an address."""
+    """Returns the keys under which an attempt counts. Address and name have different prefixes, so that neither can pass for the other."""
     address = scope["client"][0] if scope.get("client") else "no address"
     return f"address {address}", f"name {name}"
 
 
 def note_outcome(attempts: Attempts, keys: Sequence[str], name: str, *, has_failed: bool) -> None:
-    """Count a login that has been answered, and log it where it failed."""
+    """Counts a login that was answered, and logs it if it failed."""
     if not has_failed:
         attempts.succeeded(keys)
         return
@@ -142,7 +144,7 @@ def note_outcome(attempts: Attempts, keys: Sequence[str], name: str, *, has_fail
 
 
 def too_often(wait: float) -> JSONResponse:
-    """The answer to an attempt that is not heard."""
+    """Returns the answer to an attempt that came too early."""
     seconds = math.ceil(wait)
     sentence = f"Too many failed logins. Try again in {seconds} s."
     return JSONResponse({"error": sentence, "detail": sentence}, 429, {"Retry-After": str(seconds)})
@@ -156,11 +158,11 @@ async def _whole(receive: Receive) -> list[Message]:
 
 
 async def _user_name(scope: Scope, messages: Sequence[Message]) -> str:
-    """The name in a login form of either encoding; "" where there is none."""
+    """Returns the user name in a login form of either encoding, or ""."""
     try:
         async with Request(scope, _replayed(messages, _nothing_more)).form(max_files=0, max_fields=10) as form:
             name = form.get("username")
-    except Exception:  # a form that cannot be read names nobody; Gradio refuses it
+    except Exception:  # the form cannot be read; Gradio will refuse it
         return ""
     return name.strip() if isinstance(name, str) else ""
 

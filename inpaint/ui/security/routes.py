@@ -1,7 +1,8 @@
-"""Which paths of the server are open, to which methods, and how large a body each takes: all others of Gradio's routes are closed.
+"""Lists the server's open paths, with the methods and the largest body of each. All of Gradio's other routes are closed.
 
-Gradio brings routes that this app does not use (a proxy, code editing, recordings, monitoring, development). A path that is not listed
-here answers 404 before Gradio hears of it, and a body that is too large answers 413 before it is read. Knows no jobs and no widgets.
+Gradio has routes that this app does not use (a proxy, code editing, recordings, monitoring, development). A path that is not
+listed answers 404 before Gradio sees it, and a body that is too large answers 413 before it is read. Knows no jobs and no
+widgets.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ WRITE = frozenset({"POST"})
 FORM_BYTES = 16_384
 JSON_BYTES = 1_000_000
 MULTIPART_BYTES = 1_000_000
-"""What the form round uploaded files may add to them."""
+"""How many bytes the form around uploaded files may add."""
 
 
 @dataclass(frozen=True)
 class Door:
-    """An open path. pattern: of the whole path, without the prefix under which the app is mounted."""
+    """An open path. pattern: matches the whole path, without the prefix under which the app is mounted."""
 
     methods: frozenset[str]
     pattern: re.Pattern[str]
@@ -43,7 +44,7 @@ def _door(methods: frozenset[str], pattern: str, size: Size = "none") -> Door:
 DOORS: Sequence[Door] = (
     _door(READ, r"/(config|login_check|theme\.css|favicon\.ico|robots\.txt|manifest\.json|healthz|readyz|metrics|logout)?/?"),
     _door(READ, r"/kept/[\w-]{20,60}/[^/]{1,300}"),
-    _door(READ, r"/(static|assets|svelte)(/[^/]{1,60}){1,5}"),  # a name that no file can have would end as a fault
+    _door(READ, r"/(static|assets|svelte)(/[^/]{1,60}){1,5}"),  # longer names than files can have would cause a fault
     _door(WRITE, r"/login/?", "form"),
     _door(READ, r"/gradio_api/(user|login_check|app_id|info|startup-events|theme\.css|queue/data|upload_progress|heartbeat/[^/]+)/?"),
     _door(READ, r"/gradio_api/file=.+"),
@@ -55,11 +56,15 @@ DOORS: Sequence[Door] = (
 
 PLACE_ON_DISK = re.compile(r"/gradio_api/file=(?P<place>.+)", re.DOTALL)
 LOCAL = re.compile(r"/(?![/\\])|[A-Za-z]:[/\\](?![/\\])")
-"""How a path on this machine begins: neither a web address nor a share of another machine."""
+"""The start of a path on this machine, as opposed to a web address or another machine's share."""
 
 
 class Doors:
-    """ASGI middleware. upload_bytes: of one file at most. event_bytes: of a page's event, whose largest part is a painted mask."""
+    """ASGI middleware that lets only open paths through. upload_bytes: most bytes of one uploaded file. event_bytes: most bytes
+    of a page's event.
+
+    The largest part of an event is a painted mask.
+    """
 
     def __init__(self, app: ASGIApp, upload_bytes: int, event_bytes: int) -> None:
         self._app = app
@@ -88,7 +93,11 @@ class Doors:
             await self._measured(scope, receive, send, self._most[door.size])
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
-        """Passes on at most so many bytes of body. A length that is announced is believed when it is too large, never when it is small."""
+        """Passes a request on with at most `most` bytes of body.
+
+        An announced length that is too large is refused at once. The bytes are counted in any case, since a small
+        announcement may be false.
+        """
         too_large = _refusal(413, f"The request is larger than the {most:,} bytes that this address takes.", {"Connection": "close"})
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > most:
@@ -103,12 +112,11 @@ class Doors:
 
 
 class _TooLarge(Exception):
-    """The body has passed its limit."""
+    """Raised when a body exceeds its limit."""
 
 
 class _Meter:
-    """Counts a body's bytes as they are read. Once it is too large nothing more of it is read, and nothing that the app would answer
-    then is sent."""
+    """Counts a body's bytes as they are read. Once the body is too large, it reads no more of it and sends no answer of the app."""
 
     def __init__(self, receive: Receive, send: Send, most: int) -> None:
         self._receive, self._send, self._left = receive, send, most
@@ -133,7 +141,7 @@ class _Meter:
 
 
 def leads_elsewhere(path: str) -> bool:
-    """Whether a request for a file names something that does not lie on this machine, in whatever way it is written."""
+    """Returns whether a request for a file names something that is not on this machine, however it is written."""
     found = PLACE_ON_DISK.fullmatch(path)
     return bool(found) and not all(LOCAL.match(place) for place in (found["place"], unquote(found["place"])))
 

@@ -1,4 +1,4 @@
-"""The name that a browser gets in a cookie, signed, so that nobody can invent one: a limit per person then holds.
+"""The name that a browser gets in a cookie. It is signed, so nobody can invent names to avoid the limits per person.
 
 Knows no widgets and no jobs.
 """
@@ -26,16 +26,17 @@ SIGNATURE_CHARACTERS = 32
 EXCLUSIVE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 NEW_NAMES, WITHIN_SECONDS = 30, 600.0
-"""So many browsers behind one address get a name within that time; one more shares the limit of its address. Else whoever asks for the
-page fifty times would be fifty people."""
+"""At most NEW_NAMES browsers behind one address get a name within WITHIN_SECONDS; further ones share the limit of their address.
+Otherwise fifty requests for the page would count as fifty people."""
 
 ADDRESSES_KEPT = 4096
 
 
 def signing_key(data_dir: Path) -> bytes:
-    """The key of this data folder, made at first use and readable by its owner alone; a name outlives a restart with it.
+    """Returns the key of this data folder. It is created at first use, readable by its owner alone, so that names stay valid
+    after a restart.
 
-    Where the folder cannot be written or read, a key that lasts as long as this process.
+    If the folder cannot be written or read, the key lasts only as long as this process.
     """
     path = data_dir / KEY_FILE
     with contextlib.suppress(OSError):
@@ -49,14 +50,14 @@ def signing_key(data_dir: Path) -> bytes:
 
 
 class Names:
-    """Makes names and knows its own again. clock: seconds that only grow."""
+    """Creates signed names and recognises its own. clock: returns seconds that only increase."""
 
     def __init__(self, key: bytes, clock: Callable[[], float] = time.monotonic) -> None:
         self._key, self._clock = key, clock
         self._given: OrderedDict[str, deque[float]] = OrderedDict()
 
     def new(self, address: str) -> str | None:
-        """A name nobody has, for a browser at this address; None where too many were given there of late."""
+        """Returns a new name for a browser at this address; None if too many were created there recently."""
         given = self._given.setdefault(address, deque(maxlen=NEW_NAMES))
         self._given.move_to_end(address)
         while len(self._given) > ADDRESSES_KEPT:
@@ -69,7 +70,7 @@ class Names:
         return f"{name}.{self._signature(name)}"
 
     def is_own(self, signed: str) -> bool:
-        """Whether this was given by `new` with the same key."""
+        """Returns whether `new` created this name with the same key."""
         name, _, signature = signed.rpartition(".")
         return bool(name) and hmac.compare_digest(signature.encode(), self._signature(name).encode())
 
@@ -78,7 +79,7 @@ class Names:
 
 
 def named(scope: Scope, names: Names) -> tuple[Scope, bool]:
-    """The request without names that were invented, and whether one is left."""
+    """Returns the request without a name that this server did not sign, and whether it has a valid name."""
     given = cookie_parser(Headers(scope=scope).get("cookie", ""))
     if PERSON_COOKIE not in given:
         return scope, False

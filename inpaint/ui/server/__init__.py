@@ -1,1 +1,1 @@
-"""The HTTP contract, and how the page is served."""
+"""The HTTP contract, and the code that serves the page."""

@@ -1,6 +1,6 @@
-"""The HTTP contract: /edit, /generate, /reimagine and /models for gradio_client, /healthz and /readyz for whoever watches the server.
+"""The HTTP contract: /edit, /generate, /reimagine and /models for gradio_client; /healthz, /readyz and /metrics for monitoring.
 
-Takes files through Gradio's own upload checks and every other value as plain JSON. Knows no widgets of the page.
+Files go through Gradio's own upload checks; every other value is plain JSON. Knows no widgets of the page.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ Number = Annotated[Any, {"type": "number"}]
 Text = Annotated[Any, {"type": "string"}]
 Switch = Annotated[Any, {"type": "boolean"}]
 Anything = Annotated[Any, {}]
-"""Plain values of a call, with their JSON schema. The values themselves are checked where the command line's are: in core/request.py."""
+"""Types of a call's plain values, with their JSON schema. core/request.py checks the values, as it does for the command line."""
 
 CALLER_HAS_GONE = "The caller has gone."
 
 
 class Endpoints:
-    """The calls, each from plain values to plain data; an error becomes the call's error with its sentence."""
+    """The calls of the HTTP contract. Each takes plain values and returns plain data; an error becomes the call's error with its
+    sentence.
+    """
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -139,7 +141,9 @@ class Endpoints:
         return self.service.reimagine_request(picture, values)
 
     def _uploaded(self, field: str, path: str | None) -> Upload:
-        """path: given by Gradio after its own check that it lies among the uploads."""
+        """Returns an uploaded file. path: from Gradio, which has checked that it lies among the uploads. Raises InvalidRequest,
+        UnreadableImage.
+        """
         if path is None:
             raise InvalidRequest(field, f"The {field} is missing.", "Send it as a file.")
         self.service.housekeeper.sweep_soon()
@@ -147,7 +151,7 @@ class Endpoints:
 
 
 def bind_http(service: Service) -> None:
-    """Declare the endpoints. Called inside the Blocks context; their components are never shown."""
+    """Declares the endpoints. Called inside the Blocks context; their components are never shown."""
     endpoints = Endpoints(service)
     with gr.Column(visible=False):
         image, mask = FileField(label="image"), FileField(label="mask")
@@ -159,9 +163,10 @@ def bind_http(service: Service) -> None:
 
 
 def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] | None) -> list[Route]:
-    """/healthz: the process lives. /readyz: 200 where an edit can be served, else 503 and why. /metrics: figures for Prometheus.
+    """Returns the routes for monitoring. /healthz: the process lives. /metrics: figures for Prometheus.
 
-    The last two ask for the login; /healthz tells nothing and must answer a container's probe.
+    /readyz answers 200 if an edit can be served, else 503 with the reason. /readyz and /metrics ask for the login. /healthz
+    does not: it reveals nothing and must answer a container's probe.
     """
 
     def healthz(request: Request) -> JSONResponse:
@@ -170,8 +175,8 @@ def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] 
     def readyz(request: Request) -> JSONResponse:
         able = [spec.name for spec in service.models.specs.values() if service.models.is_available(spec)]
         reason = _why_not_ready(service, folders, bool(able))
-        told = {"reason": reason} if reason else {}
-        return JSONResponse({"ready": not reason, "models": able, **told}, 503 if reason else 200)
+        why = {"reason": reason} if reason else {}
+        return JSONResponse({"ready": not reason, "models": able, **why}, 503 if reason else 200)
 
     def metrics(request: Request) -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -181,7 +186,9 @@ def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] 
 
 
 def unsaved_route(service: Service, auth: tuple[str, str] | None) -> Route:
-    """Results that the disk did not take, for whoever was told their address, which cannot be guessed. It asks for the login too."""
+    """Returns the route that serves results which the disk did not take. Their addresses cannot be guessed, and it asks for the
+    login too.
+    """
 
     def download(request: Request) -> Response:
         file = service.shelf.find(request.path_params["key"])
@@ -198,7 +205,7 @@ def unsaved_route(service: Service, auth: tuple[str, str] | None) -> Route:
 
 
 def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> str:
-    """One sentence that names no place of this machine; "" where all is well."""
+    """Returns one sentence that names no path of this machine; "" if the server is ready."""
     if not service.worker.is_accepting:
         return "The server is stopping."
     if service.worker.is_hung:
@@ -229,35 +236,38 @@ def _plain(call: Callable[..., Any]) -> list[Api]:
 
 
 async def _outcome(job: Job[Saved]) -> Saved:
-    """The result of a caller's job. The job ends at once where the caller cancels the call or leaves, since no page will come back for
-    it; one who never listens at all leaves it the time that a closed page's has."""
+    """Waits for a caller's job and returns its result.
+
+    The job ends at once if the caller cancels the call or disconnects, since no page will come back for it. If a caller never
+    listens at all, its job is cancelled after the time that a closed page's job has.
+    """
     try:
         await until_listened(job)
         async with aclosing(follow(job)) as looks:
             async for _ in looks:
                 if not is_listening():
                     raise EditCancelled(CALLER_HAS_GONE)
-    except (asyncio.CancelledError, EditCancelled):  # Gradio cancels the task of a call that its caller cancelled
+    except (asyncio.CancelledError, EditCancelled):  # Gradio cancels the task when the caller cancels the call
         job.cancel(EditCancelled(CALLER_HAS_GONE))
         raise
     return job.outcome()
 
 
 def _without_places(model: dict[str, Any]) -> dict[str, object]:
-    """Of a local folder its name alone."""
+    """Returns a model's description with only the names of local folders, not their paths."""
     sources = {part: Path(place).name if Path(place).is_absolute() else place for part, place in model["sources"].items()}
     return {**model, "sources": sources}
 
 
 def _answer(saved: Saved) -> tuple[list[str], dict[str, object]]:
-    """A caller gets the files themselves; where they lie on this machine is not its business."""
+    """Returns the result files and the report. The report names the files without their paths on this machine."""
     names = tuple(Path(output).name for output in saved.report.outputs)
     return list(map(str, saved.paths)), replace(saved.report, outputs=names).to_json()
 
 
 @contextmanager
 def _as_call_error() -> Generator[None, None, None]:
-    """Turns our errors into the call's error, whose sentence reaches the caller."""
+    """Turns errors of this app into the call's error, whose sentence reaches the caller."""
     try:
         yield
     except InpaintError as error:

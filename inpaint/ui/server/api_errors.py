@@ -1,7 +1,7 @@
-"""What a caller over HTTP is told where Gradio itself does not take the values of a call. Knows no models and no jobs.
+"""Turns Gradio's own refusals of a call's values into sentences for the caller. Knows no models and no jobs.
 
-Gradio checks files before any handler is called: that a value says of itself to be an upload, and that its path lies in the
-upload folder. Those checks stay; but of what they find a caller would hear "null", and the log would get a traceback.
+Before any handler runs, Gradio checks that each file value says it is an upload and that its path lies in the upload folder.
+These checks stay. Without this module the caller would only see "null", and the log would get a traceback.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ UNREADABLE = "The page has sent a value that its control cannot have."
 
 @contextmanager
 def refusals(inputs: Sequence[Block], values: Sequence[Any]) -> Generator[None]:
-    """Turns what Gradio raises of the values of a call, or of an event of the page, into an error that its sender is told. The log gets no
-    traceback of it: anybody can send wrong values, as often as they like."""
+    """Turns what Gradio raises about the values of a call, or of a page's event, into an error that the sender sees.
+
+    The log gets no traceback of it, since anybody can send wrong values as often as they like.
+    """
     try:
         yield
     except gr.Error as error:
@@ -43,7 +45,7 @@ def refusals(inputs: Sequence[Block], values: Sequence[Any]) -> Generator[None]:
 
 
 def refuse_addresses(values: Any) -> None:
-    """Gradio would fetch a file whose path is a web address; this app asks nothing of the network. Raises gr.Error."""
+    """Raises gr.Error if a file's path is a web address. Gradio would fetch it, but this app requests nothing from the network."""
     if _names_address(values):
         raise gr.Error(str(InvalidRequest("data", "A file of this call is named by a web address.", UPLOAD_IT)), print_exception=False)
 
@@ -55,7 +57,7 @@ def _names_address(value: Any) -> bool:
 
 
 def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -> InpaintError | None:
-    """None where it is not the call that is wrong: then it stays the fault that it is."""
+    """Returns the error for the caller, or None if the call's values are not the cause. The original error is then raised."""
     if len(values) < len(inputs):
         return InvalidRequest("data", f"This call takes {len(inputs)} values, not {len(values)}.", "null stands for not given.")
     for part, value in zip(inputs, values, strict=False):
@@ -63,14 +65,14 @@ def _refusal(inputs: Sequence[Block], values: Sequence[Any], error: Exception) -
             return InvalidRequest(str(part.label), f"The {part.label} must be an uploaded file.", UPLOAD_IT)
     if any(not _is_among_uploads(place) for place in _places(values)):
         return InvalidRequest("data", "A file of this call was not uploaded here.", UPLOAD_IT)
-    if isinstance(error, (OSError, ValueError)):  # Gradio's own errors of a file are ValueErrors
+    if isinstance(error, (OSError, ValueError)):  # Gradio raises ValueError for problems with a file
         log.warning("an uploaded file cannot be used: %s", error)
         return FolderUnusable("A file of this call is no longer on the server, or cannot be read there.", "Upload it again.")
     return None
 
 
 def _places(value: Any) -> Iterator[str]:
-    """The paths of all files that are named anywhere in a call's values."""
+    """Yields the paths of all files that are named anywhere in a call's values."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str):
             yield value["path"]
@@ -81,7 +83,7 @@ def _places(value: Any) -> Iterator[str]:
 
 
 def _is_among_uploads(place: str) -> bool:
-    """Whether a path lies in the folder of uploads, be there a file or not."""
+    """Returns whether a path lies in the upload folder, whether or not the file exists."""
     try:
         return Path(place).resolve().is_relative_to(Path(get_upload_folder()).resolve())
     except (OSError, ValueError):  # no file has such a path
@@ -91,6 +93,6 @@ def _is_among_uploads(place: str) -> bool:
 def _names_an_upload(value: Any) -> bool:
     try:
         FileData.model_validate(value, context={"validate_meta": True})
-    except Exception:  # Gradio's check stumbles itself over a "meta" that is no object
+    except Exception:  # Gradio's own check fails on a "meta" that is no object
         return False
     return True

@@ -1,4 +1,4 @@
-"""Requests that Gradio stumbles over: a range of a file, a call or an event that is not there. Knows no jobs."""
+"""Handles requests that Gradio answers badly: a range of a file, and a call, event or session that does not exist. Knows no jobs."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ SESSION = re.compile(r"/gradio_api/queue/data/?")
 CALL = re.compile(r"/gradio_api/call/v2/(?P<name>[^/]+)/?")
 NO_FILE = "An upload holds files, each with a name."
 READERS = ("construct_args", "upload_fn")
-"""Gradio's functions that raise TypeError where a request is wrong: of a call's named values one is unknown or missing; in a form of
-uploads something is no file."""
+"""Gradio's functions that raise TypeError for a wrong request: a call's named value is unknown or missing, or a form for uploads has
+something that is no file."""
 
 NO_CALL, NO_EVENT = "There is no such call.", "There is no such event, or its answer was fetched already."
 
 
 class NoSuchCall(Exception):
-    """A request named a function of the page that is not there."""
+    """A request named a function of the page that does not exist."""
 
 
 class Functions(dict[int, Any]):
-    """Gradio's functions by number; one that is not there has an answer of its own, instead of a KeyError that ends as a fault."""
+    """Gradio's functions by number. A missing number raises NoSuchCall, which has an answer, and not KeyError, which would be a fault."""
 
     def __missing__(self, number: int) -> Any:
         raise NoSuchCall(number)
 
 
 async def no_such_call(request: Request, error: Exception) -> JSONResponse:
-    """An exception's answer."""
+    """Answers a request that raised NoSuchCall."""
     return JSONResponse({"error": NO_CALL}, 404)
 
 
 async def wrong_request(request: Request, error: Exception) -> JSONResponse:
-    """The answer to a request that one of Gradio's READERS cannot use. Every other TypeError stays the fault that it is."""
+    """Answers a request that one of Gradio's READERS cannot use. Any other TypeError is raised again as a fault."""
     reader = traceback.extract_tb(error.__traceback__)[-1].name
     if reader not in READERS:
         raise error
@@ -51,7 +51,10 @@ async def wrong_request(request: Request, error: Exception) -> JSONResponse:
 
 
 class Calls:
-    """ASGI middleware. has_call, has_event, has_session: whether there is one of that name, of that id."""
+    """ASGI middleware that answers requests for missing calls, events and sessions, and repairs Range headers.
+
+    has_call, has_event, has_session: return whether there is a call, event or session of that name or id.
+    """
 
     def __init__(
         self, app: ASGIApp, has_call: Callable[[str], bool], has_event: Callable[[str], bool], has_session: Callable[[str], bool]
@@ -71,7 +74,9 @@ class Calls:
             await self._app({**scope, "headers": [own for own in map(_range_for(path), scope["headers"]) if own]}, receive, send)
 
     def _missing(self, method: str, path: str) -> str:
-        """What is not there, in a sentence; "" where Gradio is asked. Of other calls it says itself that there is none (NoSuchCall)."""
+        """Returns a sentence that says what does not exist, or "" if Gradio should answer. Other missing calls raise NoSuchCall
+        in Gradio.
+        """
         if method == "POST":
             call = CALL.fullmatch(path)
             return NO_CALL if call and not self._has_call(call["name"]) else ""
@@ -84,16 +89,21 @@ class Calls:
 
 
 def lost_session() -> Response:
-    """The answers of a session that is not there: the stream that Gradio's page understands. Gradio itself would end it with a fault, whose
-    traceback anybody could write into the log."""
-    told = UnexpectedErrorMessage(message="404: Not Found", session_not_found=True)
-    return Response(f"data: {told.model_dump_json()}\n\n", media_type="text/event-stream")
+    """Returns the answer for a session that does not exist: the stream that Gradio's page understands.
+
+    Gradio itself would fail, and anybody could write its traceback into the log.
+    """
+    message = UnexpectedErrorMessage(message="404: Not Found", session_not_found=True)
+    return Response(f"data: {message.model_dump_json()}\n\n", media_type="text/event-stream")
 
 
 def _range_for(path: str) -> Callable[[tuple[bytes, bytes]], tuple[bytes, bytes] | None]:
-    """What becomes of a header. Of files, Gradio answers a range with all headers of the request, cookies included, and stumbles over
-    two; it knows the unit in small letters alone. Starlette reads it in any spelling, and answers each as it should. The page's own parts
-    are small: they are always sent whole."""
+    """Returns a function that corrects the Range header of a request for this path; it returns None to drop the header.
+
+    For files, Gradio would send a range with all headers of the request, cookies included, and fail on two ranges, but only
+    if the unit is in lower case. Starlette reads any spelling and answers correctly, so the unit is capitalised. The page's
+    own parts are small and always sent whole.
+    """
     is_file = FILE.fullmatch(path) is not None
 
     def own(header: tuple[bytes, bytes]) -> tuple[bytes, bytes] | None:

@@ -1,4 +1,4 @@
-"""Our own middleware, put before all of Gradio's. Knows no widgets and no jobs."""
+"""The app's own middleware, which runs before all of Gradio's. Knows no widgets and no jobs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from inpaint.ui.stage.stage import MAX_VALUE_CHARS
 
 @contextlib.asynccontextmanager
 async def guarded(app: Any, hosts: Hosts, config: AppConfig, inner: Callable[[Any], ASGIApp]) -> AsyncGenerator[None]:
-    """Puts our own middleware before all of the app when it starts, before any request can have come.
+    """Puts the app's own middleware before Gradio's when the server starts, before any request can arrive.
 
-    What Gradio takes as middleware stands behind its own, which answers preflights and allows other sites to read answers.
+    Middleware passed to Gradio would run after its own, which answers preflights and lets other sites read answers.
     """
     app.middleware_stack = before_gradio(LoginFirst(inner(app.middleware_stack), app), hosts, config)
     yield
 
 
 def before_gradio(app: Any, hosts: Hosts, config: AppConfig) -> SecurityHeaders:
-    """Returns the app behind our own middleware.
+    """Returns the app wrapped in its own middleware.
 
-    From outside to inside: headers of every answer; the guard, which has to see who is connected; what reads from forwarded headers who
-    the visitor is; which paths are open, and how large a body each takes.
+    From outside to inside: headers of every answer; the guard, which must see who is connected; the reader of forwarded
+    headers, which says who the visitor is; and the list of open paths with the largest body of each.
     """
     settings = config.settings
     upload_bytes = settings.pictures.max_file_megabytes * 1_000_000
@@ -46,7 +46,7 @@ def before_gradio(app: Any, hosts: Hosts, config: AppConfig) -> SecurityHeaders:
 
 @contextlib.contextmanager
 def forwarded_headers_left_to_the_guard() -> Generator[None]:
-    """Has the web server believe no forwarded header while Gradio makes it. By default it believes those of loopback addresses."""
+    """Makes the web server ignore forwarded headers while Gradio creates it. By default it believes those of loopback addresses."""
     kept = os.environ.get("FORWARDED_ALLOW_IPS")
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     try:

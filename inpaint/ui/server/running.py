@@ -1,4 +1,4 @@
-"""Serves the page until the process is told to stop, and then ends in order: jobs stop, those who wait are told. Knows no settings' layers."""
+"""Serves the page until the process is told to stop, then stops jobs and sends last answers. Knows no layers of settings."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ from inpaint.ui.security.connections import raise_open_files
 from inpaint.ui.security.hosts import exposure
 
 GRACE_SECONDS, TELLING_SECONDS, LAST_SECONDS = 4.0, 4.0, 9.0
-"""After SIGTERM: how long a running job may take to stop, how long answers may take to get out (a sentence, a result on its way to
-the disk), and when the process ends, whatever it does then. Containers are killed after ten."""
+"""Times after SIGTERM: how long a running job may take to stop, how long last answers and results may take, and when the process ends
+in any case. Containers are killed after ten seconds."""
 
 
 SLICE_SECONDS = 0.5
-"""How often the main thread wakes up: on Windows it does not see Ctrl-C while it waits without an end."""
+"""How often the main thread wakes up. On Windows it does not see Ctrl-C while it waits without a timeout."""
 
 
 def launch(page: Page) -> NoReturn:
-    """Serve until SIGTERM or Ctrl-C; then the running job has a moment to stop, and those who wait are told. Raises AddressTaken."""
+    """Serves until SIGTERM or Ctrl-C. Then the running job gets a moment to stop, and waiting callers get an answer. Raises
+    AddressTaken.
+    """
     let_streams_fail()
     settings = page.service.config.settings
-    if way := exposure(settings, os.environ):
+    if reached_by := exposure(settings, os.environ):
         print(
-            f"inpaint: WARNING: EVERYBODY who reaches this server by {way} can use this machine, without a login. "
+            f"inpaint: WARNING: EVERYBODY who reaches this server by {reached_by} can use this machine, without a login. "
             "--auth USER:PASSWORD asks for one.",
             file=sys.stderr,
             flush=True,
@@ -44,7 +46,7 @@ def launch(page: Page) -> NoReturn:
         page.launch(prevent_thread_lock=True)
     except OSError as error:
         raise AddressTaken(f"The server could not be started: {error}.", "Choose another address with --host and --port.") from None
-    sys.stdout.flush()  # the address that Gradio printed: in a pipe, as of a container's log, it would wait for more
+    sys.stdout.flush()  # shows the address that Gradio printed, which a pipe, such as a container's log, would hold back
     while not stop.wait(SLICE_SECONDS):
         pass
     end_within(LAST_SECONDS)
@@ -56,7 +58,7 @@ def launch(page: Page) -> NoReturn:
 
 
 def end_shared_link() -> None:
-    """Gradio's program for it would outlive this one, as `end` leaves out what Gradio does at Python's end."""
+    """Stops Gradio's program for the share link. It would outlive this process, since `end` skips Gradio's own cleanup."""
     from gradio.tunneling import CURRENT_TUNNELS
 
     for tunnel in CURRENT_TUNNELS:
@@ -64,23 +66,26 @@ def end_shared_link() -> None:
 
 
 def end_within(seconds: float) -> None:
-    """The last resort: no thread can be killed, and Gradio's close waits for a connection that stays open."""
+    """Ends the process after some seconds in any case. Threads cannot be killed, and Gradio's close waits for open connections."""
     last = threading.Timer(seconds, end)
     last.daemon = True
     last.start()
 
 
 def end() -> NoReturn:
-    """At once. Python's own end would wait for threads (one that writes a large picture, or imports what a model needs), or crash
-    under an engine that is silent within a step; what the app writes is whole at any moment."""
+    """Ends the process at once, without Python's own cleanup.
+
+    Python would wait for threads, such as one that writes a large picture or imports a model's code, or crash in an engine
+    that is busy within a step. Files are complete at any moment, so nothing is lost.
+    """
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or on a full disk: nobody reads it then
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # the stream is closed, or its disk is full
             stream.flush()
     os._exit(0)
 
 
 def wait_while(true: Callable[[], bool], seconds: float) -> None:
-    """At most so long."""
+    """Waits while `true` returns True, but at most `seconds`."""
     last = time.monotonic() + seconds
     while true() and time.monotonic() < last:
         time.sleep(0.05)

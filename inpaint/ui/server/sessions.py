@@ -1,4 +1,6 @@
-"""How many sessions Gradio keeps in memory: each page has one, and so has each call of a program, at a third of a megabyte. Knows no jobs."""
+"""Limits how many sessions Gradio keeps in memory. Each page and each call of a program has one of a third of a megabyte. Knows
+no jobs.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +11,22 @@ import gradio as gr
 from gradio.context import LocalContext
 
 PAGES_KEPT = 500
-"""Open pages whose state is kept; of more, the one that was used longest ago has to open its picture again."""
+"""How many open pages keep their state. Beyond that, the least recently used page has to open its picture again."""
 
 CALLS_KEPT = 32
-"""Of programs' calls, which never come back to their session: as many as may run, and a few whose answer is on its way."""
+"""How many sessions of programs' calls are kept: as many as may run, and a few whose answer is being sent. A program never comes back
+to a session."""
 
 
 class CallSessions:
-    """Lets go of the sessions of past calls, so that they neither fill the memory nor push out those of open pages."""
+    """Drops the sessions of past calls, so that they neither fill memory nor displace the sessions of open pages."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def begin(self, request: gr.Request) -> None:
-        """Called at the start of a program's call, in its own context."""
+        """Registers a program's call and drops old ones. Called at the start of a call, in its own context."""
         blocks = LocalContext.blocks.get(None)
         if blocks is None or not request.session_hash:
             return

@@ -1,4 +1,4 @@
-"""Uploads meet a disk that is full, or a folder that cannot be written, with a sentence and not with a fault. Knows no widgets and no jobs."""
+"""Answers an upload with a sentence if the disk is full or the folder cannot be written. Knows no widgets and no jobs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class UploadRoom:
-    """ASGI middleware. Asked before an upload is read; what the disk refuses while it is written is told too. 507: no room; 503: no
-    folder to write to."""
+    """ASGI middleware that checks the disk before an upload is read, and reports what the disk refuses during the upload.
+
+    It answers 507 if there is no room and 503 if the folder cannot be written.
+    """
 
     def __init__(self, app: ASGIApp, space: Space, folders: FolderWatch) -> None:
         self._app, self._space, self._folders = app, space, folders
@@ -40,7 +42,10 @@ class UploadRoom:
         return None if self._folders.is_writable else _refusal(503, UNWRITABLE)
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Holds back the answer of a fault until it is known what that was: Starlette sends it first, and raises then."""
+        """Passes a request on and replaces the answer 500 if an OSError caused it.
+
+        Starlette first sends the answer and then raises the error, so the answer is held back until the error is known.
+        """
         held: list[Message] = []
 
         async def unless_fault(message: Message) -> None:
@@ -52,7 +57,7 @@ class UploadRoom:
         try:
             await self._app(scope, receive, unless_fault)
         except OSError as error:
-            if not held:  # an answer is on its way already
+            if not held:  # another answer has already been sent
                 raise
             log.error("an upload could not be written: %s", error.strerror or error)
             held.clear()

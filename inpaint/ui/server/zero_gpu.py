@@ -1,4 +1,4 @@
-"""Builds the service: in this process, or on a ZeroGPU Space with a process of its own that is lent a GPU for each call."""
+"""Builds the service: in this process, or on a ZeroGPU Space with a separate process that is lent a GPU for each call."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from inpaint.service import Service
 from inpaint.storage.journal import Journal
 
 LENT_GPU_GB = 40.0
-"""What models may take of a GPU that a ZeroGPU Space is lent: half a card of 96 GB, less a reserve. Its driver cannot be asked."""
+"""Memory for models on a ZeroGPU Space's lent GPU: half of a 96 GB card, less a reserve. The driver cannot be asked."""
 
 
 def is_zero_gpu() -> bool:
-    """Whether this is a Space that is lent a GPU for each call, by the variable that the package `spaces` reads too."""
+    """Returns whether this is a Space that is lent a GPU for each call. The package `spaces` reads the same variable."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def build_service(config: AppConfig) -> Service:
-    """In a ZeroGPU Space the work is done in a process of its own, which inherits what was loaded here: on this thread, because
-    the GPU that `spaces` makes believe in is there for the thread alone that imports it, before torch. Raises BadConfig."""
+    """Builds the service. On a ZeroGPU Space a separate process does the work, and inherits the models that are loaded here.
+
+    They are loaded on this thread, because the GPU that `spaces` emulates exists only on the thread that imports it before
+    torch. Raises BadConfig.
+    """
     journal = Journal(config.data_dir / "running")
     if not is_zero_gpu():
         return Service.build(config, journal)
@@ -38,7 +41,11 @@ def build_service(config: AppConfig) -> Service:
 
 
 def with_lent_gpu(config: AppConfig) -> AppConfig:
-    """The driver that is asked for a device elsewhere is not there before a GPU is lent; what is set by hand stays."""
+    """Returns the configuration for a ZeroGPU Space: device and memory budget are set, since the driver cannot be asked before a
+    GPU is lent.
+
+    Values that a person has set stay.
+    """
     settings = config.settings
     memory = settings.memory if settings.memory.budget_gb != "auto" else dataclasses.replace(settings.memory, budget_gb=LENT_GPU_GB)
     device = "cuda" if settings.device == "auto" else settings.device

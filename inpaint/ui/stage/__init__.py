@@ -1,1 +1,1 @@
-"""The stage: the sketch-mask editor, a gr.HTML component of our own."""
+"""The stage: the editor in which a person paints the mask, a gr.HTML component of this app."""

@@ -1,7 +1,7 @@
-// The thin contour of the grown mask and the soft blend band round it, so that a mask shows on any picture.
+// Draws the thin contour of the grown mask and the soft blend band around it, so that a mask is visible on any picture.
 // Must not change the mask.
 
-const BAND_PIXELS = 400000; // above that the distance is taken on a coarser grid: 30 ms at most on a slow machine
+const BAND_PIXELS = 400000; // larger masks compute the distance on a coarser grid, which takes at most 30 ms on a slow machine
 
 function createBand(canvas, strokes, view) {
   const pen = canvas.getContext("2d");
@@ -51,7 +51,7 @@ function createBand(canvas, strokes, view) {
     return marked;
   }
 
-  // White line at the grown edge, fading beyond it. Grow below 0 measures from outside inward.
+  // Draws a white line at the grown edge, fading outward. A negative grow is measured inward from the mask's edge.
   function shade(marked, width, height, step) {
     const distance = distanceToMarked(marked, width, height);
     const edge = Math.abs(state.grow) / proxyScale();

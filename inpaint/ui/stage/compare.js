@@ -1,13 +1,13 @@
-// The result in place: the line between after and before, and the candidates' thumbnails.
+// Shows a result over its picture: the line between after and before, and the candidates' thumbnails.
 // Must not know the mask or how a result was made.
 
 const SPLIT_STEP = 0.02;
-const FIRST_START = 0.3; // parts of the picture between which the line first stands
+const FIRST_START = 0.3; // the line starts between these shares of the picture's width
 const LAST_START = 0.93;
-const TAG_ROOM = 84; // px beside the line that a word needs
+const TAG_ROOM = 84; // px that the tags Before and After need beside the line
 
 function createCompare(ui, view, chosen) {
-  let split = 0.5; // of the picture that is seen, from the left
+  let split = 0.5; // where the line is: share of the visible picture, from the left
   let items = [];
 
   function show(result) {
@@ -49,8 +49,8 @@ function createCompare(ui, view, chosen) {
     if (changed && !silent) chosen();
   }
 
-  // The first look shows the whole change as it is now: the line stands just right of what was painted and its soft seam, and
-  // at the picture's edge where there is no room for a look at the picture before.
+  // Places the line so that the whole change is visible at first: just right of the painted part and its soft seam, or at the
+  // picture's edge if too little room is left to show the picture before.
   function startBeside(bounds) {
     if (!bounds) return moveTo(0.5);
     const seam = Math.max(0, state.grow + state.feather) / state.picture.full_width;

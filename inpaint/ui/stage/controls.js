@@ -1,4 +1,4 @@
-// The strip's buttons, numbers and size slider: what each does, and when each can be used.
+// The toolbar's buttons, numbers and size slider: what each does, and when it is enabled.
 // Must not know pixels.
 
 function createControls(root, ui, strokes, run, changed) {
@@ -6,7 +6,7 @@ function createControls(root, ui, strokes, run, changed) {
 
   for (const button of buttons) {
     button.addEventListener("click", () => run(button.dataset.do ?? button.dataset.tool));
-    // A click leaves the focus on the picture, so that the keys go on working; Tab still reaches every button.
+    // A click keeps the focus on the picture, so that keys still work there. Tab still reaches every button.
     button.addEventListener("mousedown", (event) => event.preventDefault());
   }
 
@@ -37,7 +37,7 @@ function createControls(root, ui, strokes, run, changed) {
     }
     for (const input of [ui.size, ui.grow, ui.feather]) input.disabled = !painting;
     for (const name of ["grow", "feather"]) {
-      if (document.activeElement !== ui[name]) ui[name].value = state[name]; // a half-typed number stays as it is
+      if (document.activeElement !== ui[name]) ui[name].value = state[name]; // do not change a number that is being typed
     }
     refreshSize();
   }
@@ -53,6 +53,6 @@ function createControls(root, ui, strokes, run, changed) {
   return { refresh, setNumber };
 }
 
-// The slider moves in equal ratios: from a hair to a third of the picture, with fine steps where brushes are fine.
+// The slider is logarithmic: from 0.3 % to a third of the picture's long side, with fine steps for small brushes.
 const sizeOf = (part) => BRUSH_SMALLEST * (BRUSH_LARGEST / BRUSH_SMALLEST) ** part;
 const sliderOf = (size) => Math.log(size / BRUSH_SMALLEST) / Math.log(BRUSH_LARGEST / BRUSH_SMALLEST);

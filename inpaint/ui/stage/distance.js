@@ -1,4 +1,4 @@
-// Euclidean distance to the nearest painted pixel (Felzenszwalb and Huttenlocher 2012, two passes of parabolas).
+// Computes the Euclidean distance to the nearest painted pixel (Felzenszwalb and Huttenlocher 2012: two passes of parabolas).
 // Must not know what is painted, or why.
 
 const FAR = 1e12;
@@ -17,7 +17,7 @@ function distanceToMarked(marked, width, height) {
   return grid;
 }
 
-// Squared distances along one row or column, in place: the lower envelope of one parabola per pixel.
+// Computes squared distances along one row or column, in place, as the lower envelope of one parabola per pixel.
 function transformLine(grid, start, step, count, { line, vertex, edge }) {
   for (let i = 0; i < count; i++) line[i] = grid[start + i * step];
   let top = 0;

@@ -1,5 +1,5 @@
-// Every key of the page, and painting without a pointer.
-// Must not know how a command is done; it is handed them by name.
+// Handles every key of the page, and painting with the keyboard.
+// Must not know how a command works; it runs commands by name.
 
 const CURSOR_STEP = 10; // screen pixels
 const RUN_BUTTON = "#run-button button, button#run-button";
@@ -10,11 +10,11 @@ const LETTER_COMMANDS = {
   "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", "0": "zoom-fit", "?": "keys",
 };
 const BY_PLACE = { BracketLeft: "[", BracketRight: "]", Minus: "-", Equal: "=", Slash: "?" };
-const SIGN = /^[^\p{L}\p{N}\s]$/u; // letters and digits with Alt or Option belong to the browser and the system
+const SIGN = /^[^\p{L}\p{N}\s]$/u; // with Alt or Option only signs are handled; letters and digits belong to the browser and the system
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays, commands }) {
-  let cursor = null; // proxy pixels, where the keyboard's brush is
+  let cursor = null; // where the keyboard's brush is, in proxy pixels
 
   listen(window, "keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || !event.key || !isShown(root) || ui.keys.open) return;
@@ -63,7 +63,7 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
     return true;
   }
 
-  // Space on a button presses that button; anywhere else it shows the picture before.
+  // Space on a button presses that button. Anywhere else it shows the picture before the edit while it is held.
   function hold(event) {
     const pressable = event.target.closest?.("button, a, summary, [role=button], [role=tab]");
     if (!state.picture || (pressable && pressable !== ui.handle)) return false;
@@ -95,7 +95,7 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
     ui.pad.classList.remove("ip-by-pointer");
   }
 
-  // Keeps the keyboard's brush in sight when the picture is larger than the frame.
+  // Scrolls so that the keyboard's brush stays visible when the picture is larger than the frame.
   function follow() {
     const { x, y } = view.toFrame(cursor);
     const { clientWidth, clientHeight } = ui.view;
@@ -116,8 +116,8 @@ function createKeys(root, ui, listen, { view, tools, pointers, compare, overlays
   });
 }
 
-// What a key is called here: the letter that it types on layouts of Latin letters, wherever it lies; on others (Cyrillic, Greek,
-// Hebrew, Thai) the letter that lies in its place on a US keyboard. Digits count by their place where they need Shift, as on AZERTY.
+// Returns the name of a key. On a layout of Latin letters it is the letter that the key types; on others (Cyrillic, Greek, Hebrew,
+// Thai) it is the letter at the same place of a US keyboard. Digits that need Shift, as on AZERTY, count by their place.
 function keyName(event) {
   const key = event.key.toLowerCase();
   const digit = !event.shiftKey && !(key in LETTER_COMMANDS) && event.code.match(/^Digit([0-9])$/);
@@ -126,5 +126,5 @@ function keyName(event) {
   return event.code.match(/^Key([A-Z])$/)?.[1].toLowerCase() ?? BY_PLACE[event.code] ?? key;
 }
 
-// Whether Option or AltGr takes part in the character: [ and ] need one of them on many layouts. Windows calls AltGr Ctrl+Alt.
+// Returns whether Option or AltGr is held to type a character: many layouts need one of them for [ and ]. Windows reports AltGr as Ctrl+Alt.
 const typesWithAlt = (event) => (event.altKey || event.getModifierState("AltGraph")) && !event.metaKey;

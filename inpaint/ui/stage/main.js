@@ -1,4 +1,4 @@
-// Puts the parts together, and follows the props that the server sends.
+// Connects the parts of the stage, and follows the props that the server sends.
 // Must not draw, and must not know what the server does.
 
 const EDITS = new Set([
@@ -12,7 +12,7 @@ const ui = Object.fromEntries([...root.querySelectorAll("[data-part]")].map((par
 const bus = createBus();
 const gone = new AbortController();
 
-// Listeners outside the component must end with it: Gradio may build the component anew.
+// Adds a listener outside the component that is removed with it, because Gradio may build the component again.
 function listen(target, name, listener, capture = false) {
   target.addEventListener(name, (event) => {
     if (element.isConnected) listener(event);
@@ -44,7 +44,7 @@ bus.on("moved", compare.place);
 bus.on("moved", band.schedule);
 bus.on("moved", showZoom);
 
-// What every button and key does, by name.
+// The commands of all buttons and keys, by name.
 const commands = {
   open: opening.choose,
   keys: () => ui.keys.showModal(),
@@ -83,7 +83,7 @@ function chooseTool(name) {
   overlays.place();
 }
 
-// The circle shows in the middle for a moment where no pointer shows it.
+// Sets the brush size. If no pointer shows the brush, its circle appears in the middle of the frame.
 function setBrush(size) {
   state.brush = clamp(size, BRUSH_SMALLEST, BRUSH_LARGEST);
   controls.refresh();
@@ -101,7 +101,7 @@ function showBefore(held) {
 function showZoom() {
   const level = Math.round(view.zoom * 100) + " %";
   ui.zoomLevel.textContent = level;
-  ui.zoomLevel.setAttribute("aria-label", level + ", show the whole picture"); // who speaks to the page says what is seen
+  ui.zoomLevel.setAttribute("aria-label", level + ", show the whole picture"); // speech input can use the visible text as the name
   root.classList.toggle("ip-zoomed", view.zoom > 1);
   ui.world.style.borderRadius = "calc(var(--radius) / " + view.scale + ")";
 }
@@ -120,13 +120,13 @@ ui.maskInput.addEventListener("change", () => {
   if (file) maskFile.open(file).finally(() => (ui.maskInput.value = ""));
 });
 
-// What the server sends.
+// The functions below follow the props that the server sends.
 
-let asked = ""; // the picture that is shown or being decoded
+let asked = ""; // id of the picture that is shown or being decoded
 let ready = Promise.resolve();
 let maskTaken = "";
 let remembered = JSON.parse(props.value || "{}");
-let resultBefore = ""; // a result that belongs to an earlier picture
+let resultBefore = ""; // id of a result that belongs to an earlier picture
 let resultShown = "";
 let wasRunning = false;
 
@@ -171,7 +171,7 @@ function takePicture(picture) {
   if (picture && wasAskedFor) catchFocus();
 }
 
-// The button that asked for the picture may be gone with the invitation; the focus would fall out of the stage.
+// Moves the focus to the picture if it was on a button that is now hidden. Otherwise the focus would leave the stage.
 function catchFocus() {
   const { activeElement } = document;
   if (activeElement === document.body || ui.empty.contains(activeElement)) ui.pad.focus({ preventScroll: true });
@@ -182,7 +182,7 @@ async function followMask() {
   const pictureId = asked;
   if (!wanted.id || wanted.id === maskTaken) return;
   maskTaken = wanted.id;
-  if (pictureId && pictureId === remembered.picture) return; // taken before the component was built anew
+  if (pictureId && pictureId === remembered.picture) return; // the mask was taken before the component was built again
   await ready;
   const image = await loadImage(wanted.url).catch(() => null);
   if (!image || !pictureId || state.picture?.id !== pictureId) return;
@@ -265,7 +265,7 @@ function exampleButton({ name, url, title }) {
   return button;
 }
 
-// Words with a photo of their own: they only fill the form in, so they stand apart from what runs at once.
+// Shows the examples that only fill in the form. They are apart from the examples that run at once.
 function followFillings() {
   ui.fillings.replaceChildren(...(props.fillings ?? []).map(({ name, title }) => {
     const button = document.createElement("button");
@@ -286,14 +286,14 @@ function followNotice() {
   say(props.notice.text, "trouble");
 }
 
-// The accent differs between light and dark; a canvas does not follow CSS by itself.
+// Tints the mask in the accent colour, which differs between light and dark. A canvas does not follow CSS by itself.
 function matchAccent() {
   const pen = document.createElement("canvas").getContext("2d");
   pen.fillStyle = getComputedStyle(root).getPropertyValue("--accent").trim();
   strokes.tint(pen.fillStyle);
 }
 
-// A component built anew, as Gradio does after visible=False, finds its mask in its own value once its picture comes.
+// Restores the mask from the component's own value after Gradio has built the component again, as it does after visible=False.
 async function restore({ id }) {
   const kept = remembered;
   remembered = {};
@@ -308,7 +308,7 @@ new ResizeObserver(view.layout).observe(ui.view);
 const theme = new MutationObserver(() => (element.isConnected ? matchAccent() : theme.disconnect()));
 theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
-// The order matters where one update brings several: a picture before its mask, its area and its result.
+// The order matters if one update changes several props: a picture comes before its mask, its area and its result.
 const followers = {
   examples: followExamples, fillings: followFillings, picture: followPicture, mask: followMask, band: followBand, work_area: followArea,
   preview: followPreview, running: followMode, result: followMode, notice: followNotice, held: followHeld,

@@ -1,8 +1,8 @@
-// Opens a mask from a picture file and saves the mask as one: white = repaint, everywhere, always.
-// Must not know the server: a mask file never leaves the browser as a file.
+// Opens a mask from a picture file, and saves the mask as a file. White always means repaint.
+// Must not know the server: mask files are read in the browser and never uploaded.
 
-const BAND_ROWS = 64; // of a file are read at once: a canvas of its whole size may be larger than a browser allows
-const PLAIN = 16; // this near to black or white is not called grey: a JPEG's black and white are seldom pure
+const BAND_ROWS = 64; // rows of a file that are read at once, because a canvas of the whole file may be larger than a browser allows
+const PLAIN = 16; // values within this distance of 0 or 255 do not count as grey, because black and white are seldom pure in a JPEG
 
 function createMaskFile(strokes, say) {
   async function open(file) {
@@ -20,14 +20,14 @@ function createMaskFile(strokes, say) {
     say("Opened the mask " + file.name + "." + (grey ? " Grey parts of it were cut at half: light ones count as painted." : ""));
   }
 
-  // Labels such as 0 and 1 look black to a person, but are not.
+  // Says how dark a mask is that marks nothing. A mask of labels such as 0 and 1 looks black to a person, but is not.
   function darkness(grey, brightest) {
     if (grey) return "it is darker than half all over.";
     return brightest ? "its brightest value is " + brightest + " of 255, and white repaints." : "it is black all over.";
   }
 
-  // The server takes what is painted or not, so a file's grey is decided before it is seen. Cut at the file's own size, then
-  // averaged over each shown pixel: contours stay smooth where the picture is shown smaller than it is.
+  // Turns a file's grey values into painted or not painted, since the server accepts no others. It cuts at the file's own size and
+  // then averages over each shown pixel, so that contours are smooth if the picture is shown smaller than it is.
   function cutAtHalf(image) {
     const { width, height } = state.picture;
     const painted = new Uint32Array(width * height);
@@ -55,7 +55,7 @@ function createMaskFile(strokes, say) {
       + full_height + " px. Open a mask of the picture's own size.";
   }
 
-  // Draws any picture over the mask as one step; its luminance over black is the mask.
+  // Replaces the mask with a picture's luminance over black, as one step to undo.
   function put(image) {
     const { width, height } = state.picture;
     return strokes.replace(luminance(image, [0, 0, image.width, image.height], width, height));
@@ -72,7 +72,7 @@ function createMaskFile(strokes, say) {
     say("Saved " + name + ", " + full_width + " x " + full_height + " px, white = repaint.");
   }
 
-  // Rows at full size, enlarged like the server does it: bilinear between pixel centres, then cut at half.
+  // Returns a function that returns a row of the mask at full size. It enlarges as the server does: bilinear, then cut at half.
   function fullRows() {
     const { width, height, full_width, full_height } = state.picture;
     const pixels = strokes.pixels.slice();
@@ -92,14 +92,14 @@ function createMaskFile(strokes, say) {
   return { open, put, save };
 }
 
-// The two proxy pixels between which the centre of full pixel `at` lies, and how far along.
+// Returns the two proxy pixels on both sides of the centre of full pixel `at`, and its relative distance from the lower one.
 function neighbours(at, full, shown) {
   const centre = clamp(((at + 0.5) * shown) / full - 0.5, 0, shown - 1);
   const low = Math.floor(centre);
   return { low, high: Math.min(low + 1, shown - 1), part: centre - low };
 }
 
-// Hands over each row of a picture at its own size: Uint8Array of luminances, and y.
+// Calls `take` with each row of a picture at its own size: a Uint8Array of luminances, and y.
 function eachRow(image, take) {
   for (let top = 0; top < image.height; top += BAND_ROWS) {
     const count = Math.min(BAND_ROWS, image.height - top);
@@ -108,7 +108,7 @@ function eachRow(image, take) {
   }
 }
 
-// Luminance over black of a part [x, y, width, height] of a picture, drawn at the size wanted.
+// Returns the luminance over black of a part [x, y, width, height] of a picture, drawn at the given size.
 function luminance(image, part, width, height) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width, height });

@@ -1,4 +1,4 @@
-// Opens a picture by button, drop or paste: the untouched file goes to the page's own upload control.
+// Opens a picture by button, drop or paste. The unchanged file goes to the page's own upload control.
 // Must not know the picture's contents; the server reads the file.
 
 const UPLOAD_INPUT = "#open-picture input[type=file]";
@@ -38,26 +38,26 @@ function createOpening(root, ui, listen, say) {
     toasts.observe(document.body, { childList: true, subtree: true });
   }
 
-  // A new picture came, or the page said why not.
+  // Called when the new picture has arrived, or the page has said why it has not.
   function done() {
     clearTimeout(timer);
     toasts.disconnect();
     ui.opening.hidden = true;
   }
 
-  listen(window, "pointerdown", done); // a page that says its trouble elsewhere must not leave the invitation covered
+  listen(window, "pointerdown", done); // uncovers the invitation if the page has shown an error elsewhere
 
   listen(document, "inpaint-refused", done);
 
   const carriesFiles = (event) => isShown(root) && [...(event.dataTransfer?.types ?? [])].includes("Files");
   const mark = (over) => root.classList.toggle("ip-dropping", over);
 
-  // Every file is taken: what is a picture is decided by its content, on the server.
+  // Every file is accepted. The server decides by its content whether it is a picture.
   listen(document, "change", (event) => {
     if (event.target.matches?.(UPLOAD_INPUT) && event.target.files.length) begin(event.target.files[0].name);
   }, true);
 
-  // Another control that takes drops has called preventDefault by the time the window hears of it.
+  // If another control accepts the drop, it has called preventDefault before the event reaches the window.
   listen(window, "dragover", (event) => {
     if (event.defaultPrevented || !carriesFiles(event)) return;
     event.preventDefault();

@@ -1,15 +1,15 @@
-// What the server gets: the value, always newest when anything on the page is pressed, and the events.
-// The mask is sent once after each change: where the server has said that it holds a mask, its token is sent instead.
+// Sends the stage's value and events to the server. The value is up to date whenever something on the page is pressed.
+// The mask is sent only once after each change. If the server has said that it holds this mask, its token is sent instead.
 // Must not know how the mask is drawn.
 
 const SETTLE_MS = 250;
 
 function createOutbox(strokes, listen) {
   let revision = 0;
-  let sent = -1; // the revision that the value holds
+  let sent = -1; // revision of the last value
   let maskUrl = "";
   let maskStale = true;
-  let token = newToken(); // names the mask as it is now
+  let token = newToken(); // names the current mask
   let held = ""; // the token of the mask that the server holds
   let timer = 0;
 
@@ -26,7 +26,7 @@ function createOutbox(strokes, listen) {
   function maskIsHeld(known) {
     if (known === held) return;
     held = known;
-    sent = -1; // the next value can do without the mask
+    sent = -1; // makes the next press write a value without the mask
   }
 
   function changed() {
@@ -60,7 +60,7 @@ function createOutbox(strokes, listen) {
     maskStale = false;
   }
 
-  // Known at once, with no stroke to tell of.
+  // Writes the value at once, without a stroke event.
   function refresh() {
     revision++;
     publish();
@@ -77,7 +77,7 @@ function createOutbox(strokes, listen) {
     trigger("candidate", { index: state.candidate });
   }
 
-  // Gradio reads the value when a press reaches its own listener, which is after these.
+  // Gradio reads the value in its own listener, which runs after these.
   for (const press of ["pointerdown", "click", "keydown", "change", "submit"]) {
     listen(window, press, publish, true);
   }

@@ -1,11 +1,11 @@
-// What lies over the picture and is not the mask: work area, preview frame, brush circle.
+// Draws everything over the picture except the mask: work area, preview frame and brush circle.
 // Must not know tools or the server.
 
 function createOverlays(ui, view) {
   const frame = ui.preview.getContext("2d");
   let area = null; // [left, top, width, height] in full pixels
   let areaLabel = "";
-  let newest = 0; // preview frames are decoded one beside the other; an older one must not cover a newer one
+  let newest = 0; // number of the newest preview frame: frames are decoded at the same time, and an older one must not replace a newer one
   let pointer = null;
 
   function showArea(bounds, label) {
@@ -45,7 +45,7 @@ function createOverlays(ui, view) {
     placeArea();
   }
 
-  // point: proxy pixels, or null to hide. keyboard: the circle also shows where its middle is.
+  // Shows the brush circle. point: proxy pixels, or null to hide it. keyboard: also marks the circle's middle.
   function showCursor(point, keyboard = false) {
     pointer = point;
     ui.cursor.classList.toggle("ip-cross", keyboard);

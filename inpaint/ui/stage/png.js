@@ -6,7 +6,7 @@ async function writeGreyPng(width, height, rowAt) {
   const header = new DataView(new ArrayBuffer(13));
   header.setUint32(0, width);
   header.setUint32(4, height);
-  header.setUint8(8, 8); // bits; colour type, method, filter and interlace stay 0: grey
+  header.setUint8(8, 8); // 8 bits a pixel; colour type (grey), method, filter and interlace stay 0
   const packed = await packRows(width, height, rowAt);
   const signature = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
   return new Blob(
@@ -19,7 +19,7 @@ async function packRows(width, height, rowAt) {
   const answer = new Response(deflate.readable).arrayBuffer();
   const writer = deflate.writable.getWriter();
   for (let y = 0; y < height; y++) {
-    const row = new Uint8Array(width + 1); // the first byte names the row's filter: none
+    const row = new Uint8Array(width + 1); // the first byte is the row's filter: none
     row.set(rowAt(y), 1);
     await writer.write(row);
   }

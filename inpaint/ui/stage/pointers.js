@@ -1,17 +1,17 @@
-// Mouse, pen and fingers on the picture: one paints or moves the line, two zoom, middle or Shift drags.
+// Handles mouse, pen and fingers on the picture: one pointer paints or moves the line, two fingers zoom, middle button or Shift pans.
 // Must not know what a tool paints.
 
-const PEN_RUBBER = 32; // the bit of PointerEvent.buttons
-const SETTLED_MS = 1000; // a finger that has drawn for longer, and farther, means it; a palm or a pinch begins otherwise
+const PEN_RUBBER = 32; // bit of a pen's eraser in PointerEvent.buttons
+const SETTLED_MS = 1000; // a finger that has drawn longer than this, and farther, is drawing; a shorter touch may be a palm or the start of a pinch
 const SETTLED_PX = 24;
 
-// The pointer that begins an action owns it until it is lifted: what others do meanwhile changes nothing. A pen alone may take
-// over from fingers, since the hand that holds it often touches first.
+// The pointer that begins an action owns it until it is lifted, and other pointers are ignored meanwhile. Only a pen may take over
+// from fingers, because the hand that holds it often touches first.
 function createPointers(pad, view, tools, compare, overlays) {
-  const fingers = new Map(); // those that may pinch; a hand that rests beside a pen is not among them
-  let action = null; // tool, split, pan, pinch
+  const fingers = new Map(); // fingers that may pinch; a hand that rests beside a pen is not included
+  let action = null; // "tool", "split", "pan", "pinch" or null
   let owner = null; // {id, type, buttons, since, start, reach}: the pointer that acts; null while two fingers pinch
-  let grip = null; // where the last pan or pinch was
+  let grip = null; // position of the last pan or pinch
 
   pad.addEventListener("pointerdown", (event) => {
     const point = view.inFrame(event);
@@ -28,14 +28,14 @@ function createPointers(pad, view, tools, compare, overlays) {
     if (action) begin(event, point);
   });
 
-  // Whether the owner's end was missed: it comes down again, or the first finger on the glass does, so that no other can be left.
+  // Returns whether the end of the owner's action was missed: the owner comes down again, or a first finger does, so no other is left.
   function isGone({ pointerId, pointerType, isPrimary }) {
     return owner && (pointerId === owner.id || (owner.type === "touch" && pointerType === "touch" && isPrimary));
   }
 
   function begin(event, point) {
     event.preventDefault();
-    pad.classList.add("ip-by-pointer"); // a press is no reason for a focus ring round the picture
+    pad.classList.add("ip-by-pointer"); // hides the picture's focus ring after a press
     pad.focus({ preventScroll: true });
     const { pointerId: id, pointerType: type, buttons, timeStamp: since } = event;
     owner = { id, type, buttons, since, start: point, reach: 0 };
@@ -53,7 +53,7 @@ function createPointers(pad, view, tools, compare, overlays) {
     return state.mode === "painting" && !state.showBefore ? "tool" : null;
   }
 
-  // Capture fails for a pointer that is gone already, such as a finger that only tapped.
+  // Captures the pointer. This fails for a pointer that is gone already, such as a finger that only tapped.
   function capture(event) {
     try {
       pad.setPointerCapture(event.pointerId);
@@ -67,7 +67,7 @@ function createPointers(pad, view, tools, compare, overlays) {
     if (owner?.type === "touch") finish(isSettled());
   }
 
-  // While a pen is down, a hand beside the picture must neither press what lies there nor push the page.
+  // Ignores touches while a pen is down, so that a hand beside the picture neither presses buttons nor scrolls the page.
   function holdTouches(held) {
     const listener = held ? window.addEventListener : window.removeEventListener;
     listener.call(window, "touchstart", refuse, { capture: true, passive: false });
@@ -106,7 +106,7 @@ function createPointers(pad, view, tools, compare, overlays) {
   });
 
   function follow(event, point) {
-    // A button that was let go where the page could not hear it, as over a system dialog.
+    // The button was released where the page gets no event, as over a system dialog.
     if (owner.type === "mouse" && !(event.buttons & owner.buttons)) return finish(true);
     owner.reach = Math.max(owner.reach, Math.hypot(point.x - owner.start.x, point.y - owner.start.y));
     if (owner.type !== "touch" || action === "tool") overlays.showCursor(view.toPicture(point));
@@ -118,7 +118,7 @@ function createPointers(pad, view, tools, compare, overlays) {
     }
   }
 
-  // The browser bundles fast movements; without the bundled points a quick circle turns into a polygon.
+  // Draws all points of a movement. The browser bundles fast movements, and without these points a quick circle becomes a polygon.
   function followTool(event, point) {
     const bundled = event.getCoalescedEvents?.() ?? [];
     for (const { clientX, clientY } of bundled.length ? bundled : [event]) {
@@ -133,10 +133,11 @@ function createPointers(pad, view, tools, compare, overlays) {
     grip = now;
   }
 
-  // What a lost or cancelled pointer has drawn stays, as one step to undo; but what a system cancels at its first touch is a palm.
+  // Ends a pointer's action. What a lost or cancelled pointer has drawn stays as one step to undo, unless the system cancelled a short
+  // touch, which is a palm.
   function release(event) {
     fingers.delete(event.pointerId);
-    if (action === "pinch" && !fingers.size) action = null; // until then: the finger that stays must not paint
+    if (action === "pinch" && !fingers.size) action = null; // a pinch ends only when all fingers are lifted, so that the last one does not paint
     if (event.pointerId === owner?.id) finish(event.type === "pointerup" || owner.type !== "touch" || owner.reach > SETTLED_PX);
   }
 
@@ -157,10 +158,10 @@ function createPointers(pad, view, tools, compare, overlays) {
   });
 
   pad.addEventListener("mousedown", (event) => {
-    if (event.button === 1) event.preventDefault(); // or the middle button starts the browser's own scrolling
+    if (event.button === 1) event.preventDefault(); // otherwise the middle button starts the browser's own scrolling
   });
 
-  // At the whole picture a wheel that would zoom further out scrolls the page instead.
+  // If the whole picture is visible, turning the wheel to zoom out scrolls the page instead.
   pad.addEventListener("wheel", (event) => {
     if (event.deltaY > 0 && view.zoom === 1 && !event.ctrlKey) return;
     event.preventDefault();

@@ -1,4 +1,4 @@
-// The thin line of a rectangle or lasso that is being drawn, sharp at every zoom.
+// Draws the outline of a rectangle or lasso while it is being made, sharp at every zoom.
 // Must not know the mask.
 
 function createSketch(svg, view) {

@@ -1,6 +1,6 @@
-"""The stage's props and value, translated to and from Mask and pixels; the only Python that knows them.
+"""Translates the stage's props and value to and from Mask and pixels. No other Python code knows their format.
 
-Must not know engines, jobs or files: a picture comes in as an array, a mask goes out as a Mask.
+It must not know engines, jobs or files: a picture comes in as an array, a mask goes out as a Mask.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GROW_LIMIT_PX = 256
 FEATHER_LIMIT_PX = 256
 FEATHER_DEFAULT_PX = 6
 MAX_VALUE_CHARS = 12_000_000
-"""A 1280 x 1280 mask of pure noise is about 7 million characters as a browser encodes it."""
+"""Longest value that is accepted. A 1280 x 1280 mask of pure noise takes about 7 million characters as browsers encode it."""
 
 _HERE = Path(__file__).parent
 _SCRIPTS = (
@@ -59,7 +59,7 @@ _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 
 @dataclass(frozen=True, eq=False)
 class StageValue:
-    """What the person painted. mask: hard (0 or 255), upload space; None where nothing is painted. grow, feather: px."""
+    """What the person painted. mask: hard (0 or 255), in upload space; None if nothing is painted. grow, feather: px."""
 
     mask: Mask | None
     grow: int
@@ -68,10 +68,10 @@ class StageValue:
 
 @dataclass(frozen=True)
 class HeldValue:
-    """The stage's latest value, kept on the server, so that the mask crosses the network once after each change.
+    """The stage's latest value, kept on the server, so that the mask is sent only once after each change.
 
-    picture: the picture's id. token: names the mask; the stage sends it in the mask's place once it knows that the server holds that mask.
-    mask: a PNG data URL at the size of the picture shown; "" where nothing is painted.
+    picture: the picture's id. token: names the mask; the stage sends it instead of the mask once it knows that the server
+    holds that mask. mask: a PNG data URL at the size of the picture shown; "" if nothing is painted.
     """
 
     picture: str = ""
@@ -81,14 +81,14 @@ class HeldValue:
     feather: int = FEATHER_DEFAULT_PX
 
     def as_prop(self) -> dict[str, str]:
-        """Tells the stage which mask the server holds."""
+        """Returns the prop that tells the stage which mask the server holds."""
         return {"token": self.token}
 
 
 class Stage(OwnComponent):
-    """The picture: brush, work area, live preview, before and after. Every prop is plain JSON; {} stands for none.
+    """The picture with its brush, work area, live preview, and comparison of before and after. Every prop is plain JSON; {} means none.
 
-    Gradio builds the component anew with all props at each update, so each prop is a parameter here.
+    Gradio builds the component again with all props at each update, so each prop is a parameter here.
     """
 
     OWN_EVENTS: ClassVar[tuple[str, ...]] = ("stroke", "example", "filling", "candidate")
@@ -139,20 +139,20 @@ class Stage(OwnComponent):
 
 
 def upload_control() -> FileButton:
-    """The hidden control that takes the person's untouched file; the stage hands every opened picture to it.
+    """Builds the hidden control that takes the person's file unchanged. The stage passes every opened picture to it.
 
-    An UploadButton keeps its input element after an upload, where gr.File removes it. Gradio puts that input beside
-    the button, not inside, so a column carries the id that the stage looks for. It takes every file: Gradio would judge by
-    the name, and refuse a picture whose name has no ending.
+    It is an UploadButton, because that keeps its input element after an upload, and gr.File does not. Gradio puts the input
+    beside the button and not inside it, so a column has the id that the stage looks for. It accepts every file: Gradio would
+    judge by the name, and refuse a picture whose name has no ending.
     """
     with gr.Column(elem_id="open-picture", visible="hidden"):
         return FileButton("Open picture")
 
 
 def receive(value: object, held: HeldValue) -> HeldValue:
-    """Returns what a client sent, with the mask that the server holds where the client sent its token instead.
+    """Returns what a client sent. If it sent the token of the mask that the server holds, that mask is used.
 
-    value: JSON of the stage, as text or decoded. Raises BadMask where it is none, or names a mask that is not held.
+    value: JSON of the stage, as text or decoded. Raises BadMask if it is something else, or names a mask that is not held.
     """
     fields = _fields(value)
     token = _text(fields, "token")
@@ -175,8 +175,8 @@ def receive(value: object, held: HeldValue) -> HeldValue:
 def decode(value: HeldValue, picture_id: str, proxy: Extent, full: Extent) -> StageValue:
     """Returns the mask in upload space. proxy, full: extents of the picture shown and of the upload. Raises BadMask.
 
-    picture_id: the picture that is open. A mask of another one counts as none and is not decoded: while a picture is being opened, the
-    value still holds what was painted on the one before, at that one's size.
+    picture_id: the picture that is open. A mask of another picture counts as none and is not decoded: while a picture is
+    being opened, the value may still hold the mask of the previous one, at its size.
     """
     mask = _decode_mask(value.mask, proxy) if value.picture == picture_id else None
     return StageValue(None if mask is None else _to_upload_space(mask, full), value.grow, value.feather)
@@ -189,8 +189,8 @@ def read_stage(value: object, picture_id: str, proxy: Extent, full: Extent) -> S
 
 @cache
 def _template() -> str:
-    # The style sheet rides in the template: Gradio evaluates css_template anew at every prop change, ten times a
-    # second while previews arrive, and each time the whole page's styles with it.
+    # The style sheet is part of the template. Gradio evaluates css_template again at every prop change, ten times a
+    # second while previews arrive, and the browser then evaluates the whole page's styles.
     style = (_HERE / "stage.css").read_text("utf-8")
     return f"<style>{style}</style>\n" + (_HERE / "stage.html").read_text("utf-8")
 
@@ -230,7 +230,7 @@ def _whole_number(fields: dict[str, Any], name: str, default: int, low: int, hig
 
 
 def _decode_mask(url: str, proxy: Extent) -> Pixels | None:
-    """uint8 [H, W] at proxy size, luminance over black; None where the text is empty."""
+    """Returns uint8 [H, W] at proxy size, as luminance over black; None if the text is empty."""
     if not url:
         return None
     if len(url) > MAX_VALUE_CHARS or not url.startswith(PNG_PREFIX):
@@ -242,7 +242,7 @@ def _decode_mask(url: str, proxy: Extent) -> Pixels | None:
 
 
 def _open_png(data: bytes, proxy: Extent) -> Pixels:
-    # Only the header is read before the size is compared, so that a bomb is refused unopened.
+    # Only the header is read before the size is compared, so that a decompression bomb is refused without decoding it.
     with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
         if picture.size != (proxy.width, proxy.height):
             raise BadMask(f"The mask is {picture.width} x {picture.height} px, but the picture is shown at {proxy} px.")
@@ -258,7 +258,7 @@ def _luminance_over_black(picture: Image.Image) -> Pixels:
 
 
 def _to_upload_space(mask: Pixels, full: Extent) -> Mask | None:
-    """Smoothly enlarged, then cut at half: contours are smooth, values hard."""
+    """Enlarges a mask smoothly and then cuts it at half, so that contours are smooth and values are 0 or 255."""
     if Extent.of(mask) != full:
         mask = np.asarray(cv2.resize(mask, (full.width, full.height), interpolation=cv2.INTER_LINEAR), np.uint8)
     hard = np.where(mask >= 128, 255, 0).astype(np.uint8)

@@ -1,7 +1,7 @@
-// What the stage knows at one moment, and a bus that says when it changes.
+// The stage's state, and a bus for events about its changes.
 // Must not know the page, pointers or pixels.
 
-const BRUSH_SMALLEST = 0.003; // of the picture's long side
+const BRUSH_SMALLEST = 0.003; // share of the picture's long side
 const BRUSH_LARGEST = 0.4;
 const GROW_LIMIT = 256; // px of the full picture, as in stage.py
 const FEATHER_LIMIT = 256;
@@ -9,7 +9,7 @@ const FEATHER_LIMIT = 256;
 const state = {
   mode: "empty", // empty, painting, running, result
   tool: "brush", // brush, erase, rectangle, lasso
-  brush: 0.05, // diameter as a part of the long side, so that it suits the next picture too
+  brush: 0.05, // diameter as a share of the long side, so that it also suits the next picture
   grow: 0,
   feather: 6,
   candidate: 0,
@@ -35,7 +35,7 @@ function brushDiameter() {
   return Math.max(1, state.brush * Math.max(state.picture.width, state.picture.height));
 }
 
-// Full pixels per shown pixel.
+// Returns the full-size pixels per shown pixel.
 function proxyScale() {
   return state.picture.full_width / state.picture.width;
 }

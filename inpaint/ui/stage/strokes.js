@@ -1,17 +1,17 @@
-// The mask's pixels at proxy size, and their history of undo and redo.
+// Holds the mask's pixels at proxy size, and their undo and redo history.
 // Must not know pointers, tools or the server.
 
-const HISTORY_BYTES = 48 * 1024 * 1024; // one byte a pixel: over forty whole pictures, hundreds of strokes
+const HISTORY_BYTES = 48 * 1024 * 1024; // at one byte a pixel: over forty whole pictures, or hundreds of strokes
 const HISTORY_STEPS = 300;
 
-// canvas: shows the mask as accent colour whose alpha is the mask. `alpha` below is the truth as it was committed;
-// the canvas runs ahead of it while a stroke is being drawn.
+// canvas: shows the mask as the accent colour with the mask as its alpha. `alpha` below holds the committed mask; while a stroke is
+// being drawn, the canvas also shows what is not committed yet.
 function createStrokes(canvas, changed) {
   const brush = canvas.getContext("2d", { willReadFrequently: true });
   let alpha = new Uint8Array(0);
   let colour = "#d9482b";
   let dirty = null;
-  let found = null; // bounds of what is painted; undefined = not looked up yet
+  let found = null; // bounds of the painted part; undefined = not computed yet
   let past = [];
   let future = [];
 
@@ -25,7 +25,7 @@ function createStrokes(canvas, changed) {
     found = null;
   }
 
-  // Draws ahead of the truth; `area` is what the drawing may touch.
+  // Draws on the canvas without committing. area: the part that the drawing may touch.
   function draw(area, erase, drawing) {
     const cut = within(area, canvas);
     if (!cut) return;
@@ -35,7 +35,7 @@ function createStrokes(canvas, changed) {
     dirty = dirty ? union(dirty, cut) : cut;
   }
 
-  // Makes what was drawn one undoable step. Returns whether any pixel differs.
+  // Commits what was drawn as one step to undo. Returns whether any pixel differs.
   function commit() {
     if (!dirty) return false;
     const rect = dirty;
@@ -48,7 +48,7 @@ function createStrokes(canvas, changed) {
     dirty = null;
   }
 
-  // Replaces the whole mask as one undoable step.
+  // Replaces the whole mask as one step to undo.
   function replace(pixels) {
     abort();
     const rect = whole();
@@ -173,7 +173,7 @@ function same(one, other) {
   return true;
 }
 
-// The smallest rectangle round all pixels of at least half; null where there is none.
+// Returns the smallest rectangle around all pixels of at least half opacity, or null if there is none.
 function boundsOf(pixels, width, height) {
   let left = width;
   let right = -1;
@@ -195,7 +195,7 @@ function channels(hex) {
   return [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
 }
 
-// The mask as a PNG data URL: white = repaint on black.
+// Returns the mask as a PNG data URL: white = repaint, on black.
 function encodeMask(pixels, width, height) {
   const canvas = document.createElement("canvas");
   canvas.width = width;

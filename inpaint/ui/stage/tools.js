@@ -1,4 +1,4 @@
-// What brush, eraser, rectangle and lasso do between a pointer's down and up, in proxy pixels.
+// Brush, eraser, rectangle and lasso: what each draws between a pointer's down and up, in proxy pixels.
 // Must not know where the pointer comes from: mouse, pen, finger and keyboard all call begin, move, end.
 
 function createTools(strokes, sketch, say) {
@@ -6,7 +6,7 @@ function createTools(strokes, sketch, say) {
   let tool = null;
   let erasing = false;
 
-  // subtract: the other way round, for a pen's rubber end or a held Alt key.
+  // subtract: true to erase with a painting tool and paint with the eraser, for a pen's eraser end or a held Alt key.
   function begin(point, subtract = false) {
     path = [point];
     tool = state.tool === "erase" ? "brush" : state.tool;
@@ -52,12 +52,12 @@ function createTools(strokes, sketch, say) {
       brush.lineWidth = size;
       brush.beginPath();
       brush.moveTo(from.x, from.y);
-      brush.lineTo(to.x, to.y + (from.x === to.x && from.y === to.y ? 0.01 : 0)); // a dot needs a length
+      brush.lineTo(to.x, to.y + (from.x === to.x && from.y === to.y ? 0.01 : 0)); // a line without length would draw no dot
       brush.stroke();
     });
   }
 
-  // The outline and its filling are two steps, so that one undo takes back a filling that nobody wanted.
+  // The outline and its filling are two steps, so that one undo removes a filling that was not wanted.
   function endStroke() {
     strokes.commit();
     if (erasing || !closesOutline(path, brushDiameter())) return;
@@ -86,9 +86,9 @@ function boxAround(points, margin) {
   return { x, y, width: right - x, height: bottom - y };
 }
 
-// Whether a brush stroke was meant as an outline to fill. A circle drawn by hand has 4 pi A / L^2 of about 0.8 and ends
-// near its start; dabbing back and forth encloses next to nothing for its length, and rubbing in small circles leaves
-// no hole wider than the brush.
+// Returns whether a brush stroke was meant as an outline to fill. A circle drawn by hand has 4 pi A / L^2 of about 0.8 and ends
+// near its start. Strokes back and forth enclose almost nothing for their length, and rubbing in small circles leaves no hole
+// wider than the brush.
 function closesOutline(path, size) {
   const first = path[0];
   const last = path[path.length - 1];

@@ -1,9 +1,9 @@
-// Where the picture lies in the frame: fit, zoom and pan, and the two ways between screen and picture.
+// Places the picture in the frame (fit, zoom, pan), and converts between screen and picture coordinates.
 // Must not know what is drawn.
 
 const ZOOM_LARGEST = 24;
 
-// frame: the element seen. world: the element of proxy size that is moved and scaled in it.
+// frame: the visible element. world: the element of proxy size that is moved and scaled in it.
 function createView(frame, world, moved) {
   let fit = 1;
   let zoom = 1;
@@ -19,7 +19,7 @@ function createView(frame, world, moved) {
     placeAt(centre, frame.clientWidth / 2, frame.clientHeight / 2);
   }
 
-  // Puts a point of the picture at a point of the frame, as far as the picture's edges allow.
+  // Moves a point of the picture to a point of the frame, as far as the picture's edges allow.
   function placeAt(point, x, y) {
     left = settle(x - point.x * scale(), state.picture.width * scale(), frame.clientWidth);
     top = settle(y - point.y * scale(), state.picture.height * scale(), frame.clientHeight);
@@ -27,7 +27,7 @@ function createView(frame, world, moved) {
     moved();
   }
 
-  // A picture smaller than the frame is centred; a larger one never shows a gap.
+  // Keeps the picture in place: one smaller than the frame is centred, a larger one never leaves a gap.
   function settle(start, size, room) {
     return size <= room ? (room - size) / 2 : clamp(start, room - size, 0);
   }
@@ -58,7 +58,7 @@ function createView(frame, world, moved) {
   const toPicture = (point) => ({ x: (point.x - left) / scale(), y: (point.y - top) / scale() });
   const toFrame = (point) => ({ x: point.x * scale() + left, y: point.y * scale() + top });
 
-  // The part of the frame that shows picture, in frame pixels.
+  // Returns the part of the frame that the picture covers, in frame pixels.
   function seen() {
     const x = Math.max(0, left);
     const y = Math.max(0, top);
