@@ -123,9 +123,11 @@ class Page(gr.Blocks):
             check_open(replace(settings, auth=None), os.environ)
         folders = FolderWatch(written_folders(config.data_dir, Path(os.environ["GRADIO_TEMP_DIR"])))
 
+        attempts = Attempts()  # one count of wrong passwords for the page and for the routes of our own
+
         def inner(app: Any) -> ASGIApp:
             return UploadRoom(
-                Calls(LoginThrottle(app, Attempts()), self.has_call, self.has_event, self.has_session), self.service.space, folders
+                Calls(LoginThrottle(app, attempts), self.has_call, self.has_event, self.has_session), self.service.space, folders
             )
 
         own: dict[str, Any] = {
@@ -145,7 +147,7 @@ class Page(gr.Blocks):
             "pwa": False,
             "ssr_mode": False,
             "app_kwargs": {
-                "routes": [*health_routes(self.service, folders, auth), unsaved_route(self.service, auth)],
+                "routes": [*health_routes(self.service, folders, auth, attempts), unsaved_route(self.service, auth, attempts)],
                 "exception_handlers": {NoSuchCall: no_such_call, FnIndexInferError: no_such_call, TypeError: wrong_request},
                 "lifespan": partial(guarded, hosts=hosts, config=replace(config, settings=settings), inner=inner),
             },

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inpaint.ui.security.hosts import Hosts
-from inpaint.ui.security.login import has_session
+from inpaint.ui.security.login import Attempts, attempt_keys, has_session, note_outcome, too_often
 from inpaint.ui.security.signed_names import PERSON_COOKIE, Names, named
 
 READING_METHODS = frozenset({"GET", "HEAD"})
@@ -110,26 +110,39 @@ class Login:
     sends HTTP Basic; a browser sends the cookie of its login at the page.
     """
 
-    def __init__(self, app: ASGIApp, auth: tuple[str, str] | None) -> None:
-        self._app = app
-        self._auth = auth
+    def __init__(self, app: ASGIApp, auth: tuple[str, str] | None, attempts: Attempts) -> None:
+        self._app, self._auth, self._attempts = app, auth, attempts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        knows = self._auth is None or has_login(Headers(scope=scope), self._auth) or has_session(scope, scope["app"])
+        answer = (
+            self._app if self._auth is None or has_session(scope, scope["app"]) else self._checked(Headers(scope=scope), self._auth, scope)
+        )
+        await answer(scope, receive, send)
+
+    def _checked(self, headers: Headers, auth: tuple[str, str], scope: Scope) -> ASGIApp:
+        """Returns what answers a request without a login at the page. Wrong passwords are counted as those of the page are."""
         refusal = PlainTextResponse("Log in first.", 401, {"WWW-Authenticate": 'Basic realm="inpaint"'})
-        await (self._app if knows else refusal)(scope, receive, send)
+        given = basic_login(headers)
+        if given is None:
+            return refusal
+        name = given.partition(b":")[0].decode(errors="replace")
+        keys = attempt_keys(scope, name)
+        if (wait := self._attempts.seconds_to_wait(keys)) > 0:
+            return too_often(wait)
+        is_right = hmac.compare_digest(given, ":".join(auth).encode())
+        note_outcome(self._attempts, keys, name, has_failed=not is_right)
+        return self._app if is_right else refusal
 
 
-def has_login(headers: Headers, auth: tuple[str, str]) -> bool:
-    """Returns whether a request has HTTP Basic with the app's user and password. They are compared in constant time."""
+def basic_login(headers: Headers) -> bytes | None:
+    """Returns the user:password of a request's HTTP Basic; None if there is none, or it cannot be read."""
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return False
+        return None
     try:
-        given = base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        return False
-    return hmac.compare_digest(given, ":".join(auth).encode())
+        return None
 
 
 def _asked_as(headers: Headers) -> str:

@@ -33,6 +33,7 @@ from inpaint.ui.component import FileField
 from inpaint.ui.runs.identity import account_of
 from inpaint.ui.runs.poll import follow, is_listening, until_listened
 from inpaint.ui.security.guard import Login
+from inpaint.ui.security.login import Attempts
 from inpaint.ui.server.sessions import CallSessions
 
 Number = Annotated[Any, {"type": "number"}]
@@ -162,7 +163,7 @@ def bind_http(service: Service) -> None:
         _declare("models", endpoints.models, [], [gr.JSON(label="models")])
 
 
-def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] | None) -> list[Route]:
+def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] | None, attempts: Attempts) -> list[Route]:
     """Returns the routes for monitoring. /healthz: the process lives. /metrics: figures for Prometheus.
 
     /readyz answers 200 if an edit can be served, else 503 with the reason. /readyz and /metrics ask for the login. /healthz
@@ -181,11 +182,11 @@ def health_routes(service: Service, folders: FolderWatch, auth: tuple[str, str] 
     def metrics(request: Request) -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    login = [Middleware(Login, auth=auth)]
+    login = [Middleware(Login, auth=auth, attempts=attempts)]
     return [Route("/healthz", healthz), Route("/readyz", readyz, middleware=login), Route("/metrics", metrics, middleware=login)]
 
 
-def unsaved_route(service: Service, auth: tuple[str, str] | None) -> Route:
+def unsaved_route(service: Service, auth: tuple[str, str] | None, attempts: Attempts) -> Route:
     """Returns the route that serves results which the disk did not take. Their addresses cannot be guessed, and it asks for the
     login too.
     """
@@ -201,7 +202,7 @@ def unsaved_route(service: Service, auth: tuple[str, str] | None) -> Route:
             headers={"Content-Disposition": f"attachment; filename*=utf-8''{name}", "Cache-Control": "no-store"},
         )
 
-    return Route("/kept/{key}/{name}", download, middleware=[Middleware(Login, auth=auth)])
+    return Route("/kept/{key}/{name}", download, middleware=[Middleware(Login, auth=auth, attempts=attempts)])
 
 
 def _why_not_ready(service: Service, folders: FolderWatch, has_model: bool) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from inpaint.ui.security.guard import Login
 from inpaint.ui.security.login import (
     FORGOTTEN_SECONDS,
     FREE_ATTEMPTS,
@@ -107,3 +108,28 @@ def test_many_keys_take_no_more_memory() -> None:
     for number in range(KEYS_KEPT + 500):
         attempts.failed([f"name {number}"] * FREE_ATTEMPTS)
     assert len(attempts._failures) == KEYS_KEPT and attempts.seconds_to_wait([f"name {KEYS_KEPT}"]) > 0
+
+
+def test_guessing_by_http_basic_is_slowed_like_the_pages_login(now: list[float]) -> None:
+    """A route of our own, as /metrics; the page's login and this one share one count."""
+    app = Starlette(
+        routes=[
+            Route(
+                "/figures",
+                lambda request: JSONResponse({}),
+                middleware=[Middleware(Login, auth=("me", "right"), attempts=Attempts(lambda: now[0]))],
+            )
+        ]
+    )
+    app.cookie_id, app.tokens = "id", {}  # pyright: ignore[reportAttributeAccessIssue]  # as Gradio's application has them
+
+    def status_of(password: str | None, address: str = "10.0.0.1") -> int:
+        auth = None if password is None else ("me", password)
+        return TestClient(app, client=(address, 1)).get("/figures", auth=auth).status_code
+
+    assert [status_of(None) for _ in range(20)] == [401] * 20, "whoever gives no password guesses nothing"
+    assert status_of("right") == 200
+    assert [status_of("wrong") for _ in range(FREE_ATTEMPTS)] == [401] * FREE_ATTEMPTS
+    assert status_of("right") == 429 and status_of("right", "10.0.0.2") == 429, "by name, from wherever"
+    now[0] += LONGEST_SECONDS
+    assert status_of("right") == 200
