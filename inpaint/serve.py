@@ -91,6 +91,7 @@ def build(config: AppConfig) -> Page:
 
     set_up_logging(config.settings.log)
     warn_of_unknown_variables()
+    warn_of_missing_device(config.settings.device)
     check_address(config.settings.host, config.settings.port)
     check_open(config.settings, os.environ)
     check_folders(config.data_dir, upload_folder(config.data_dir))
@@ -101,6 +102,15 @@ def build(config: AppConfig) -> Page:
     page = build_page(build_service(config))
     page.service.housekeeper.sweep_soon()
     return page
+
+
+def warn_of_missing_device(device: str) -> None:
+    """Prints one line if the device that was asked for seems not to be there. A Space lends its GPU only later."""
+    from inpaint.console import print_message
+    from inpaint.engines.device import missing_device
+
+    if not os.environ.get("SPACES_ZERO_GPU") and (line := missing_device(device)):
+        print_message(f"inpaint: WARNING: {line}")
 
 
 def warn_of_unknown_variables() -> None:

@@ -31,6 +31,18 @@ def probe_device(wanted: str = "auto") -> DeviceKind:
     return "mps" if sys.platform == "darwin" and platform.machine() == "arm64" else "cpu"
 
 
+def missing_device(wanted: str) -> str:
+    """Returns a sentence if the named device seems not to be there, or "". It may be there all the same: only torch knows all kinds."""
+    kind, index = split_device(wanted)
+    cards = _cuda_devices() if kind == "cuda" else 0
+    if kind == "cuda" and cards <= (index or 0):
+        found = f"the CUDA driver shows {cards} card{'' if cards == 1 else 's'}" if cards else "no CUDA driver answers"
+        return f"The device {wanted} was asked for, but {found} on this machine. Edits that need a model may fail."
+    if kind == "mps" and sys.platform != "darwin":
+        return f"The device {wanted} was asked for, but this is no Mac. Edits that need a model may fail."
+    return ""
+
+
 def _cuda_devices() -> int:
     """How many cards the driver counts (cuDeviceGetCount), which honours CUDA_VISIBLE_DEVICES."""
     driver, count = cuda_driver(), ctypes.c_int(0)

@@ -7,7 +7,7 @@ import ctypes
 import pytest
 
 from inpaint.engines import device
-from inpaint.engines.device import probe_device
+from inpaint.engines.device import missing_device, probe_device
 from inpaint.errors import BadConfig
 
 
@@ -58,3 +58,22 @@ def test_a_device_by_name_is_taken_at_its_word(wanted: str, kind: str) -> None:
 def test_other_names_are_refused(wanted: str) -> None:
     with pytest.raises(BadConfig, match="There is no device"):
         probe_device(wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cards", "said"),
+    [
+        pytest.param("auto", 0, "", id="auto"),
+        pytest.param("cpu", 0, "", id="cpu"),
+        pytest.param("cuda", 1, "", id="a card"),
+        pytest.param("cuda:1", 2, "", id="the second card"),
+        pytest.param("cuda", 0, "no CUDA driver answers", id="no card"),
+        pytest.param("cuda:1", 1, "the CUDA driver shows 1 card on", id="a card that is not there"),
+        pytest.param("mps", 0, "this is no Mac", id="no Mac"),
+    ],
+)
+def test_a_device_that_seems_not_to_be_there_is_said(wanted: str, cards: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.sys, "platform", "linux")
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda name: Driver(cards))
+    sentence = missing_device(wanted)
+    assert said in sentence and bool(sentence) == bool(said)

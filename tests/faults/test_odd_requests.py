@@ -42,17 +42,17 @@ def client(server: Served) -> Iterator[httpx.Client]:
         pytest.param("bytes=0-9", 206, 10, id="the first ten"),
         pytest.param("bytes=-5", 206, 5, id="the last five"),
         pytest.param("bytes=10-", 206, None, id="from the tenth"),
-        pytest.param("bytes=0-9,20-29", 206, None, id="two"),
+        pytest.param("bytes=0-9,20-29", 416, None, id="two"),
         pytest.param("bytes=99999999-", 416, None, id="beyond the end"),
         pytest.param("bytes=99999999-999999999", 416, None, id="all beyond the end"),
-        pytest.param("bytes=9-0", 400, None, id="backwards"),
-        pytest.param("bytes=", 400, None, id="nothing"),
-        pytest.param("bytes=a-b", 400, None, id="letters"),
-        pytest.param("bytes=1-2-3", 400, None, id="three ends"),
-        pytest.param("bytes=\u00b2-\u00b3", 400, None, id="digits that are none"),
-        pytest.param("bytes=" + "9" * 5000 + "-", 400, None, id="a number of 5,000 digits"),
-        pytest.param("lines=1-2", 400, None, id="another unit"),
-        pytest.param("nonsense", 400, None, id="no range"),
+        pytest.param("bytes=9-0", 416, None, id="backwards"),
+        pytest.param("bytes=", 416, None, id="nothing"),
+        pytest.param("bytes=a-b", 416, None, id="letters"),
+        pytest.param("bytes=1-2-3", 416, None, id="three ends"),
+        pytest.param("bytes=\u00b2-\u00b3", 416, None, id="digits that are none"),
+        pytest.param("bytes=" + "9" * 5000 + "-", 416, None, id="a number of 5,000 digits"),
+        pytest.param("lines=1-2", 416, None, id="another unit"),
+        pytest.param("nonsense", 416, None, id="no range"),
     ],
 )
 def test_a_range_of_a_file(asked: str, status: int, ends: int | None, client: httpx.Client, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_range_of_a_file(asked: str, status: int, ends: int | None, client: ht
     assert answer.status_code == status, answer.text
     assert ends is None or len(answer.content) == ends
     assert SECRET not in str(answer.headers) and "x-mine" not in answer.headers and "host" not in answer.headers
-    assert status != 206 or answer.headers["content-range" if "," not in asked else "content-type"]
+    assert status != 206 or answer.headers["content-range"]
 
 
 @pytest.mark.parametrize(

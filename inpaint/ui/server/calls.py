@@ -18,6 +18,10 @@ FILE = re.compile(r"/gradio_api/file=.+", re.DOTALL)
 EVENT = re.compile(r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?")
 SESSION = re.compile(r"/gradio_api/queue/data/?")
 CALL = re.compile(r"/gradio_api/call/v2/(?P<name>[^/]+)/?")
+ONE_RANGE = re.compile(rb"bytes\s*=\s*(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})", re.IGNORECASE)
+NO_RANGE = b"Bytes=999999999999999999-"
+"""A range behind the end of every file."""
+
 NO_FILE = "An upload holds files, each with a name."
 READERS = ("construct_args", "upload_fn")
 """Gradio's functions that raise TypeError for a wrong request: a call's named value is unknown or missing, or a form for uploads has
@@ -97,12 +101,22 @@ def lost_session() -> Response:
     return Response(f"data: {message.model_dump_json()}\n\n", media_type="text/event-stream")
 
 
+def _one_range(value: bytes) -> bytes:
+    """Returns a Range header that Starlette answers with 206 or 416."""
+    given = ONE_RANGE.fullmatch(value.strip())
+    if given is None or not (given["first"] or given["last"]):
+        return NO_RANGE
+    is_backwards = bool(given["first"] and given["last"]) and int(given["first"]) > int(given["last"])
+    return NO_RANGE if is_backwards else b"Bytes=%s-%s" % (given["first"], given["last"])
+
+
 def _range_for(path: str) -> Callable[[tuple[bytes, bytes]], tuple[bytes, bytes] | None]:
     """Returns a function that corrects the Range header of a request for this path; it returns None to drop the header.
 
     For files, Gradio would send a range with all headers of the request, cookies included, and fail on two ranges, but only
-    if the unit is in lower case. Starlette reads any spelling and answers correctly, so the unit is capitalised. The page's
-    own parts are small and always sent whole.
+    if the unit is in lower case. Starlette reads any spelling and answers correctly, so the unit is capitalised. What is not one
+    range of bytes is replaced by a range that no file has, so that it is answered with 416. The page's own parts are small and
+    always sent whole.
     """
     is_file = FILE.fullmatch(path) is not None
 
@@ -110,6 +124,6 @@ def _range_for(path: str) -> Callable[[tuple[bytes, bytes]], tuple[bytes, bytes]
         name, value = header
         if name.lower() != b"range":
             return header
-        return (name, re.sub(rb"^\s*bytes", b"Bytes", value)) if is_file else None
+        return (name, _one_range(value)) if is_file else None
 
     return own
