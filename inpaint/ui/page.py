@@ -44,6 +44,7 @@ from inpaint.ui.security.login import Attempts, LoginThrottle
 from inpaint.ui.server.api import bind_http, health_routes, unsaved_route
 from inpaint.ui.server.api_errors import refusals, refuse_addresses
 from inpaint.ui.server.calls import NO_CALL, Calls, Functions, NoSuchCall, no_such_call, wrong_request
+from inpaint.ui.server.cancelling import CancelOne
 from inpaint.ui.server.middleware import forwarded_headers_left_to_the_guard, guarded
 from inpaint.ui.server.sessions import PAGES_KEPT
 from inpaint.ui.server.uploading import UploadRoom
@@ -127,7 +128,7 @@ class Page(gr.Blocks):
 
         def inner(app: Any) -> ASGIApp:
             return UploadRoom(
-                Calls(LoginThrottle(app, attempts), self.has_call, self.has_event, self.has_session), self.service.space, folders
+                Calls(CancelOne(LoginThrottle(app, attempts)), self.has_call, self.has_event, self.has_session), self.service.space, folders
             )
 
         own: dict[str, Any] = {

@@ -42,8 +42,10 @@ class BoundedProtocol(_auto):
         super().connection_made(transport)
         self._since = self._last_data = time.monotonic()
         self._look_later()
-        if len(self.connections) > MOST_CONNECTIONS:
-            idle = [other for other in self.connections if isinstance(other, BoundedProtocol) and other is not self and other.is_idle]
+        # One that was closed a moment ago still stands among the connections: of a burst, each must close another.
+        kept = [other for other in self.connections if isinstance(other, BoundedProtocol) and not other.transport.is_closing()]
+        if len(kept) > MOST_CONNECTIONS:
+            idle = [other for other in kept if other is not self and other.is_idle]
             min(idle, key=lambda other: other._since, default=self).transport.abort()
 
     def data_received(self, data: bytes) -> None:

@@ -39,13 +39,18 @@ async def slow(request: Request) -> StreamingResponse:
     return StreamingResponse(pieces())
 
 
+async def block(request: Request) -> PlainTextResponse:
+    time.sleep(0.5)  # the event loop: whoever comes meanwhile is accepted in one burst
+    return PlainTextResponse("")
+
+
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server with small bounds; its port."""
     for name, value in {"HEAD_SECONDS": 0.3, "BODY_SECONDS": 0.3, "LOOK_SECONDS": 0.05, "MOST_CONNECTIONS": 8}.items():
         monkeypatch.setattr(connections, name, value)
     with socket.create_server(("127.0.0.1", 0)) as listener, bounded_connections():
-        app = Starlette(routes=[Route("/read", read, methods=["GET", "POST"]), Route("/slow", slow)])
+        app = Starlette(routes=[Route("/read", read, methods=["GET", "POST"]), Route("/slow", slow), Route("/block", block)])
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -77,6 +82,35 @@ def test_a_body_that_comes_slowly_is_read(port: int) -> None:
             connection.sendall(b"x" * 10)
             time.sleep(0.1)
         assert connection.recv(1000).endswith(b"100")
+
+
+def test_a_burst_is_bounded_too(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", PATIENCE_SECONDS)
+    blocking = threading.Thread(
+        target=httpx.get, args=(f"http://127.0.0.1:{port}/block",), kwargs={"trust_env": False, "timeout": PATIENCE_SECONDS}
+    )
+    blocking.start()
+    time.sleep(0.2)
+    burst = [socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) for _ in range(40)]
+    blocking.join(PATIENCE_SECONDS)
+    try:
+        last = time.monotonic() + PATIENCE_SECONDS
+        while sum(map(is_open, burst)) > 8:
+            assert time.monotonic() < last, f"{sum(map(is_open, burst))} are open"
+            time.sleep(0.05)
+    finally:
+        for connection in burst:
+            connection.close()
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
 
 
 def test_many_that_wait_leave_room_for_one_who_asks(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

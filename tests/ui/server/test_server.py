@@ -208,6 +208,25 @@ def test_a_program_that_cancels_its_call_ends_the_job_at_once(
     first.cancel()
 
 
+def test_a_cancelled_call_leaves_the_callers_other_call_alone(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
+    served = start(config=patient(served_app, tmp_path, 3600))
+    mask = save(block(400, 600, 100, 100, 200, 200), tmp_path / "mask.png")
+    client = Client(served.url, verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS})
+
+    def edit(steps: int) -> Any:
+        files = handle_file(str(photo)), handle_file(str(mask))
+        return client.submit(*files, prompt="a hat", model="tiny-kandinsky", num_inference_steps=steps, api_name="/edit")
+
+    kept = edit(120)
+    wait(lambda: any((served.data / "running").glob("*/*.json")) or kept.done())
+    dropped = edit(1000)
+    wait(lambda: 'inpaint_jobs_unfinished{state="waiting"} 1.0' in figures(served) or dropped.done())
+    dropped.cancel()
+    wait(lambda: CANCELLED in figures(served))
+    files, report = kept.result(PATIENCE_SECONDS)
+    assert len(files) == 1 and report["changed_outside"] == 0 and len(served.results()) == 1
+
+
 def test_a_call_that_nobody_ever_listens_to_ends_too(start: Start, served_app: Served, photo: Path, tmp_path: Path) -> None:
     served = start(config=patient(served_app, tmp_path, 1))
     posted(served, photo, tmp_path)
