@@ -146,17 +146,21 @@ def quiet_libraries() -> Generator[None]:
 
 def watched(job: Job[Result]) -> Result:
     """Waits for a job, with a progress bar on a terminal, and returns its result. Ctrl-C cancels the job and waits for it to stop."""
+    try:
+        _wait_with_a_bar(job)
+    except KeyboardInterrupt:  # also while tqdm is imported: a job that ran on would crash Python's own end
+        job.cancel()
+        job.wait(PATIENCE_SECONDS)
+        raise
+    return job.outcome()
+
+
+def _wait_with_a_bar(job: Job[Any]) -> None:
     from tqdm import tqdm
 
     with tqdm(disable=None if sys.stderr else True, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}") as bar:
-        try:
-            while not job.wait(0.1):
-                _draw(bar, job)
-        except KeyboardInterrupt:
-            job.cancel()
-            job.wait(PATIENCE_SECONDS)
-            raise
-    return job.outcome()
+        while not job.wait(0.1):
+            _draw(bar, job)
 
 
 def _draw(bar: Any, job: Job[Any]) -> None:

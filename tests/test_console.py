@@ -9,10 +9,11 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from inpaint import cli
+from inpaint import cli, console
 from inpaint.engines.erase import fill_client
 from tests.fakes import block, noise, save
 
@@ -180,3 +181,17 @@ def test_a_log_that_cannot_be_written_costs_nothing_else(
     assert cli.main(["edit", "photo.png", "--mask", "mask.png", "--output", "o.png", "--data-dir", "data"]) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "OSError: odd" in told and "Log:" not in told
+
+
+def test_ctrl_c_before_the_bar_is_there_cancels_the_job_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first import of what draws the bar takes a moment, in which the job runs already."""
+    asked = list[str]()
+
+    def interrupted(job: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "_wait_with_a_bar", interrupted)
+    job = SimpleNamespace(cancel=lambda: asked.append("cancel"), wait=lambda seconds: asked.append("wait"))
+    with pytest.raises(KeyboardInterrupt):
+        console.watched(job)  # pyright: ignore[reportArgumentType]
+    assert asked == ["cancel", "wait"]

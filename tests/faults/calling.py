@@ -79,7 +79,8 @@ def spoken(served: Served, *lines: str, body: bytes = b"") -> str:
     with socket.create_connection((name, int(port)), PATIENCE_SECONDS) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         answer = connection.recv(65_536)
-        while "Connection: close" in lines and (more := connection.recv(65_536)):
+        closes = "Connection: close" in lines or b"connection: close" in answer.lower()
+        while closes and (more := connection.recv(65_536)):
             answer += more
         return answer.decode("latin-1")
 

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from inpaint.config.settings import Settings
 from inpaint.ui.security.guard import LOGGED_AT_ONCE, Guard, Login, RecentlyLogged
 from inpaint.ui.security.hosts import Hosts, hosts_of
+from inpaint.ui.security.login import Attempts
 from inpaint.ui.security.signed_names import PERSON_COOKIE
 
 HERE = "http://127.0.0.1:7860"
@@ -39,7 +40,7 @@ def client(auth: tuple[str, str] | None = None, root_path: str = "", hosts: Host
     async def page(request: Request) -> HTMLResponse:
         return HTMLResponse("<p>the page</p>")
 
-    login = [Middleware(Login, auth=auth)]
+    login = [Middleware(Login, auth=auth, attempts=Attempts())]
     routes = [
         Route("/", page),
         Route("/upload", answer, methods=["GET", "POST", "OPTIONS"]),
