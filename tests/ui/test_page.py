@@ -447,7 +447,7 @@ def test_an_edit_with_the_keyboard_alone(app: AppPage, photo: Path) -> None:
 
 
 def test_tab_leaves_no_list_open_over_run(app: AppPage, photo: Path) -> None:
-    opened_and_painted(app, photo)
+    opened_and_painted(app, photo, "Erase")  # which has no list of things between Run and Model
     app.page.locator("#run-button").focus()
     app.key("Tab", "Shift+Tab")
     app.page.get_by_role("listbox").wait_for(state="detached")
