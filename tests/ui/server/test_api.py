@@ -16,27 +16,10 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from tests.fakes import block, noise, save
+from tests.faults.calling import EDIT_FIELDS
 from tests.serving import ROOT, Served
 
 REPORT_FIELDS = {"outputs", "model", "seed", "seconds", "region", "changed_outside", "blend_band_px", "notices"}
-EDIT_FIELDS = [
-    "prompt",
-    "negative_prompt",
-    "model",
-    "seed",
-    "num_inference_steps",
-    "guidance_scale",
-    "strength",
-    "scheduler",
-    "prior_num_inference_steps",
-    "prior_guidance_scale",
-    "count",
-    "grow",
-    "feather",
-    "tone_match",
-    "work_area",
-    "invert_mask",
-]
 GENERATE_FIELDS = ["prompt", "negative_prompt", "model", "seed", "num_inference_steps", "guidance_scale", "width", "height", "count"]
 REIMAGINE_FIELDS = [
     "prompt",
