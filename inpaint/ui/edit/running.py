@@ -24,9 +24,8 @@ from inpaint.ui.edit.readiness import Readiness
 from inpaint.ui.edit.tab import OPEN_FIRST
 from inpaint.ui.images import data_url_jpeg, data_url_png, preview_url
 from inpaint.ui.runs.identity import account_of, person_of
-from inpaint.ui.runs.poll import follow, status_html
 from inpaint.ui.runs.session import Session
-from inpaint.ui.runs.updates import RepeatedUpdates
+from inpaint.ui.runs.show import RunView, show_run
 
 
 class Running:
@@ -139,21 +138,14 @@ class Running:
         async for updates in self._followed(run, person, page_id):
             yield updates
 
-    async def _followed(self, run: OpenEdit, person: str, page_id: str) -> AsyncIterator[Updates]:
-        """Yields progress while the job runs, then its result. Raises what the job ended with. The run is forgotten once the
-        result was shown.
-        """
-        repeated = RepeatedUpdates()
-        with run.job.watched():  # until the result is shown, since another page of this person would otherwise adopt the run
-            yield repeated(self._started(run))
-            async for running in follow(run.job):
-                sentence, preview = status_html(self.page.service.worker, running), running.progress.preview if running.progress else None
-                if repeated.is_news(sentence, preview):
-                    yield repeated({self.page.tab.progress: gr.update(value=sentence)} | self._previewed(running.progress, run.region))
-            if run.job.error is not None:
-                self.page.runs.forget(person, page_id)
-            yield repeated(await asyncio.to_thread(self._finished, run.job.outcome(), run.session))
-            self.page.runs.forget(person, page_id)
+    def _followed(self, run: OpenEdit, person: str, page_id: str) -> AsyncIterator[Updates]:
+        """Yields progress while the job runs, then its result. Raises what the job ended with."""
+
+        def progress(status: str, latest: Progress | None) -> Updates:
+            return {self.page.tab.progress: gr.update(value=status)} | self._previewed(latest, run.region)
+
+        view = RunView(self._started(run), progress, lambda saved: self._finished(saved, run.session))
+        return show_run(self.page.runs, run, (person, page_id), self.page.service.worker, view)
 
     def _started(self, run: OpenEdit) -> Updates:
         spec = self.page.service.models.spec(run.model, "inpaint")

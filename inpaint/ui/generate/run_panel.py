@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from inpaint.core.progress import Progress
 from inpaint.core.spec import Task
 from inpaint.errors import Busy
 from inpaint.jobs.job import Job
@@ -19,9 +20,8 @@ from inpaint.ui.generate.chain import Chain
 from inpaint.ui.generate.chain_handlers import ChainHandlers
 from inpaint.ui.images import data_url_jpeg
 from inpaint.ui.runs.identity import account_of, person_of
-from inpaint.ui.runs.poll import follow, status_html
 from inpaint.ui.runs.resume import OpenRun, OpenRuns
-from inpaint.ui.runs.updates import RepeatedUpdates
+from inpaint.ui.runs.show import RunView, show_run
 
 Updates = dict[Any, Any]
 
@@ -116,22 +116,20 @@ class RunPanel:
         person, page_id = person_of(request), str(request.session_hash)
         return self.runs.unfinished(person, page_id) or self.service.worker.current(account_of(request), page_id)
 
-    async def _followed(self, run: OpenGeneration, person: str, page_id: str, started: Updates) -> AsyncIterator[Updates]:
+    def _followed(self, run: OpenGeneration, person: str, page_id: str, started: Updates) -> AsyncIterator[Updates]:
         """Yields progress while the job runs, then its pictures. Raises what the job ended with. started: updates to add to the
         first answer.
         """
-        repeated = RepeatedUpdates()
-        with run.job.watched():  # until the result is shown, since another page of this person would otherwise adopt the run
-            yield repeated(self._busy(True) | self._early(run) | started)
-            async for running in follow(run.job):
-                sentence, preview = status_html(self.service.worker, running), running.progress.preview if running.progress else None
-                if repeated.is_news(sentence, preview):
-                    frame = {} if preview is None else {self.tab.preview: words.preview_html(data_url_jpeg(preview, quality=80))}
-                    yield repeated({self.tab.progress: gr.update(value=sentence)} | frame)
-            if run.job.error is not None:
-                self.runs.forget(person, page_id)
-            yield repeated(self._busy(False) | await asyncio.to_thread(self._finished, run, run.job.outcome()))
-            self.runs.forget(person, page_id)
+
+        def progress(status: str, latest: Progress | None) -> Updates:
+            preview = latest.preview if latest else None
+            frame = {} if preview is None else {self.tab.preview: words.preview_html(data_url_jpeg(preview, quality=80))}
+            return {self.tab.progress: gr.update(value=status)} | frame
+
+        view = RunView(
+            self._busy(True) | self._early(run) | started, progress, lambda saved: self._busy(False) | self._finished(run, saved)
+        )
+        return show_run(self.runs, run, (person, page_id), self.service.worker, view)
 
     def _finished(self, run: OpenGeneration, saved: Saved) -> Updates:
         """Returns updates that show pictures which the worker has saved.
